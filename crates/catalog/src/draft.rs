@@ -1,0 +1,114 @@
+//! What a person writes of a provider: in the catalogue's files and, in the same format, in a configuration.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A provider: where it is, how it is opened, which dialects it speaks, and its models.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderDraft {
+    /// The name people know it by. Default: the entry's own name.
+    pub name: Option<String>,
+    /// Where its API begins, without a trailing slash, as `https://api.example.com/v1`.
+    pub base_url: Option<String>,
+    /// The dialect that is spoken below `base_url`: `openai_chat` or `anthropic_messages`.
+    pub dialect: Option<String>,
+    /// Further dialects, each with the whole URL that takes its requests.
+    pub dialects: Option<BTreeMap<String, String>>,
+    /// How the credential is shown: `bearer`, `header: NAME`, or `none`. Default: what the dialect's own
+    /// provider uses (`bearer` for `openai_chat`, `header: x-api-key` for `anthropic_messages`).
+    pub auth: Option<String>,
+    /// The environment variables that usually hold the credential; the first that is set is used.
+    pub env: Option<OneOrMany>,
+    /// Headers that every request carries.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Where its API is documented.
+    pub docs: Option<String>,
+    /// Whether it runs on one's own machines and needs no credential. Default: false.
+    pub local: Option<bool>,
+    /// How it departs from its dialect.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub quirks: Option<serde_json::Value>,
+    /// Its models by the names it gives them. A model that is not listed can still be asked for; it is unpriced.
+    pub models: Option<BTreeMap<String, Option<ModelDraft>>>,
+}
+
+/// A model of a provider.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelDraft {
+    /// Other names of the same model.
+    pub aliases: Option<Vec<String>>,
+    /// The most tokens of prompt and answer together.
+    pub context_tokens: Option<u64>,
+    /// The most tokens of an answer.
+    pub output_tokens: Option<u64>,
+    /// What it can do: `tools`, `vision`, `pdf`, `audio`, `reasoning`, `json_schema`, `caching`.
+    pub can: Option<Vec<String>>,
+    /// What it costs, in USD per million tokens. Left out, the model is "unpriced".
+    pub price: Option<PriceDraft>,
+    /// The day from which the provider calls it deprecated, as `2027-01-31`.
+    pub deprecated: Option<String>,
+    /// How it departs from its provider's dialect; added to the provider's own quirks.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub quirks: Option<serde_json::Value>,
+}
+
+/// Prices in USD per million tokens, with up to six decimals.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriceDraft {
+    /// Input that is not cached.
+    pub input: Option<serde_json::Number>,
+    /// Input read from the prompt cache. Default: the price of input.
+    pub cached: Option<serde_json::Number>,
+    /// Input written to the prompt cache for five minutes. Default: the price of input.
+    pub cache_write: Option<serde_json::Number>,
+    /// Input written to the prompt cache for an hour. Default: the price of `cache_write`.
+    pub cache_write_1h: Option<serde_json::Number>,
+    /// Output.
+    pub output: Option<serde_json::Number>,
+    /// Reasoning, where it is not sold as output.
+    pub reasoning: Option<serde_json::Number>,
+    /// Other prices for long prompts.
+    pub above: Option<LongContextDraft>,
+}
+
+/// Prices that hold for prompts above a number of tokens.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LongContextDraft {
+    /// The prompt must have more tokens than this.
+    pub tokens: u64,
+    /// As in `price`.
+    pub input: Option<serde_json::Number>,
+    /// As in `price`.
+    pub cached: Option<serde_json::Number>,
+    /// As in `price`.
+    pub cache_write: Option<serde_json::Number>,
+    /// As in `price`.
+    pub cache_write_1h: Option<serde_json::Number>,
+    /// As in `price`.
+    pub output: Option<serde_json::Number>,
+    /// As in `price`.
+    pub reasoning: Option<serde_json::Number>,
+}
+
+/// One text or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            OneOrMany::One(one) => vec![one],
+            OneOrMany::Many(many) => many,
+        }
+    }
+}

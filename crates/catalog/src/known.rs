@@ -1,0 +1,96 @@
+//! The providers that come with the program.
+
+use std::sync::OnceLock;
+
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::{Map, Number, Value};
+
+use crate::Provider;
+
+/// File names and texts of `catalog/providers`.
+const FILES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/files.rs"));
+
+/// Every provider of the catalogue, by name.
+pub fn known() -> &'static [Provider] {
+    static KNOWN: OnceLock<Vec<Provider>> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        FILES.iter().map(|(id, text)| parse(id, text).expect("a test has read every file")).collect()
+    })
+}
+
+/// The first document of a YAML text as JSON, or what is wrong with it.
+pub fn parse_yaml(text: &str) -> Result<Value, String> {
+    let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
+    documents.first().map_or(Ok(Value::Null), to_json)
+}
+
+fn parse(id: &str, text: &str) -> Result<Provider, String> {
+    let value = parse_yaml(text)?;
+    let draft = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Provider::build(id, None, draft).map_err(|problems| format!("{problems:?}"))
+}
+
+fn to_json(node: &Yaml<'_>) -> Result<Value, String> {
+    match node {
+        Yaml::Value(scalar) => Ok(match scalar {
+            Scalar::Null => Value::Null,
+            Scalar::Boolean(value) => Value::Bool(*value),
+            Scalar::Integer(value) => Value::Number((*value).into()),
+            Scalar::FloatingPoint(value) => {
+                let number = Number::from_f64(value.into_inner());
+                Value::Number(number.ok_or("a number is not finite")?)
+            }
+            Scalar::String(text) => Value::String(text.clone().into_owned()),
+        }),
+        Yaml::Sequence(items) => items.iter().map(to_json).collect::<Result<_, _>>().map(Value::Array),
+        Yaml::Mapping(members) => {
+            let mut object = Map::new();
+            for (name, value) in members {
+                let name = match to_json(name)? {
+                    Value::String(name) => name,
+                    other => other.to_string(),
+                };
+                object.insert(name, to_json(value)?);
+            }
+            Ok(Value::Object(object))
+        }
+        other => Err(format!("{other:?} has no place here")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_sound() {
+        for (id, text) in FILES {
+            let provider = parse(id, text).unwrap_or_else(|problem| panic!("{id}: {problem}"));
+            assert!(!provider.dialects.is_empty(), "{id} has no address");
+            assert!(provider.docs.is_some(), "{id} has no docs");
+            assert!(provider.local || !provider.env.is_empty(), "{id} has no usual variable");
+            for model in provider.models() {
+                check_price(id, model);
+            }
+        }
+    }
+
+    /// Mistakes that people make when they copy prices.
+    fn check_price(id: &str, model: &crate::Model) {
+        let Some(price) = &model.price else { return };
+        let rates = price.rates;
+        let (Some(input), Some(output)) = (rates.input, rates.output) else {
+            panic!("{id}/{}: input and output belong together", model.id);
+        };
+        assert!(output * 4 >= input, "{id}/{}: output is far cheaper than input", model.id);
+        assert!(rates.cached.is_none_or(|cached| cached <= input), "{id}/{}: cached is dearer", model.id);
+        assert!(output <= 1_000_000_000, "{id}/{}: over 1000 USD per million", model.id);
+    }
+
+    #[test]
+    fn there_are_enough_of_them() {
+        assert!(known().len() >= 27, "{}", known().len());
+        let priced = known().iter().flat_map(Provider::models).filter(|model| model.price.is_some()).count();
+        assert!(priced >= 200, "{priced}");
+    }
+}

@@ -1,0 +1,20 @@
+//! Facts: who the providers are, how they are reached, and what their models can do and cost.
+//!
+//! Invariants
+//! - A provider is one data file in `catalog/providers`; the same format is what users write in their
+//!   configuration. No provider's name appears in code.
+//! - A missing price is `None`, never zero.
+//! - Prices are whole numbers: micro-USD per million tokens, which is picodollars per token.
+//!
+//! What it refuses to know: keys, configuration files, the network.
+
+mod build;
+mod draft;
+mod known;
+mod price;
+mod provider;
+
+pub use draft::{LongContextDraft, ModelDraft, OneOrMany, PriceDraft, ProviderDraft};
+pub use known::{known, parse_yaml};
+pub use price::{LongContext, Price, Rates};
+pub use provider::{Auth, Capability, Model, Problem, Provider};

@@ -1,0 +1,78 @@
+//! `tollgate providers` and `tollgate models`.
+
+use anyhow::bail;
+use catalog::{Model, Provider};
+use serde_json::{Value, json};
+
+use super::{say, table};
+
+pub(crate) fn providers(as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let all: Vec<Value> = catalog::known().iter().map(provider_json).collect();
+        say(&json!(all).to_string());
+        return Ok(());
+    }
+    let row = |provider: &Provider| {
+        let dialects: Vec<&str> = provider.dialects.iter().map(|(dialect, _)| dialect.name()).collect();
+        let key = if provider.local { "(local)".to_owned() } else { provider.env.join(" or ") };
+        vec![provider.id.clone(), key, dialects.join(", "), provider.models().len().to_string()]
+    };
+    let rows: Vec<Vec<String>> = catalog::known().iter().map(row).collect();
+    say(&table(&["provider", "variable", "dialects", "models"], &rows));
+    Ok(())
+}
+
+pub(crate) fn models(only: Option<&str>, as_json: bool) -> anyhow::Result<()> {
+    let chosen: Vec<&Provider> =
+        catalog::known().iter().filter(|provider| only.is_none_or(|only| provider.id == only)).collect();
+    if chosen.is_empty() {
+        bail!("the catalogue has no provider \"{}\"; see tollgate providers", only.unwrap_or_default());
+    }
+    let all = chosen
+        .iter()
+        .flat_map(|provider| provider.models().iter().map(|model| (provider.id.as_str(), model.as_ref())));
+    if as_json {
+        let all: Vec<Value> = all.map(|(provider, model)| model_json(provider, model)).collect();
+        say(&json!(all).to_string());
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = all.map(|(provider, model)| model_row(provider, model)).collect();
+    say(&table(&["model", "context", "input", "output", "can"], &rows));
+    say("\nPrices in USD per million tokens.");
+    Ok(())
+}
+
+fn model_row(provider: &str, model: &Model) -> Vec<String> {
+    let rates = model.price.as_ref().map(|price| price.rates);
+    let price = |rate: Option<u64>| rate.map_or_else(|| "unpriced".to_owned(), dollars);
+    let can: Vec<&str> = model.can.iter().map(|can| can.name()).collect();
+    vec![
+        format!("{provider}/{}", model.id),
+        model.context_tokens.map_or_else(String::new, |tokens| tokens.to_string()),
+        price(rates.and_then(|rates| rates.input)),
+        price(rates.and_then(|rates| rates.output)),
+        can.join(" "),
+    ]
+}
+
+fn dollars(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn provider_json(provider: &Provider) -> Value {
+    let dialects = provider.dialects.iter().map(|(dialect, url)| (dialect.name().to_owned(), json!(url)));
+    json!({
+        "id": provider.id, "name": provider.name, "env": provider.env, "local": provider.local,
+        "dialects": dialects.collect::<serde_json::Map<_, _>>(), "docs": provider.docs,
+        "models": provider.models().len(),
+    })
+}
+
+fn model_json(provider: &str, model: &Model) -> Value {
+    let can: Vec<&str> = model.can.iter().map(|can| can.name()).collect();
+    json!({
+        "id": format!("{provider}/{}", model.id), "context_tokens": model.context_tokens,
+        "output_tokens": model.output_tokens, "can": can, "price_micro_usd_per_million": model.price,
+    })
+}

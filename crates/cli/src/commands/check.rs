@@ -1,0 +1,44 @@
+//! `tollgate check` and `tollgate schema`.
+
+use std::{path::Path, process::ExitCode};
+
+use policy::config::{self, Problem};
+use serde_json::{Value, json};
+
+use super::{say, say_error};
+
+pub(crate) fn run(file: &Path, as_json: bool) -> ExitCode {
+    let (errors, warnings, shown) = match config::load(file, &server::System) {
+        Ok(loaded) => {
+            let count = loaded.snapshot.providers.len();
+            (Vec::new(), loaded.warnings, format!("{}: good, {count} providers switched on", file.display()))
+        }
+        Err(problems) => {
+            let shown = problems.to_string();
+            (problems.0, Vec::new(), shown)
+        }
+    };
+    let good = errors.is_empty();
+    if as_json {
+        let list = |problems: &[Problem]| problems.iter().map(problem).collect::<Vec<Value>>();
+        say(&json!({"good": good, "errors": list(&errors), "warnings": list(&warnings)}).to_string());
+    } else {
+        for warning in &warnings {
+            say_error(&format!("warning: {warning}"));
+        }
+        if good { say(&shown) } else { say_error(&shown) }
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+pub(crate) fn schema() -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(&config::schema())?);
+    Ok(())
+}
+
+fn problem(problem: &Problem) -> Value {
+    json!({
+        "file": problem.file, "line": problem.line, "column": problem.column,
+        "path": problem.path, "message": problem.message,
+    })
+}

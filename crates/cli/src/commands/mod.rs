@@ -1,0 +1,11 @@
+//! The commands, one file each.
+
+pub(crate) mod catalog;
+pub(crate) mod check;
+pub(crate) mod keys;
+pub(crate) mod logs;
+mod out;
+pub(crate) mod serve;
+pub(crate) mod simulate;
+
+pub(crate) use out::{say, say_error, table};

@@ -1,0 +1,84 @@
+//! The binary `tollgate`.
+
+mod commands;
+mod welcome;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use commands::{catalog, check, keys, logs, serve, simulate};
+
+/// An LLM gateway: one address for every provider, with keys, costs and a journal.
+#[derive(Parser)]
+#[command(version, after_help = "Example: tollgate serve --config tollgate.yaml")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Arguments,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve (what happens without a command).
+    #[command(after_help = "Example: tollgate serve --config tollgate.yaml")]
+    Serve(serve::Arguments),
+    /// Check a configuration file and report every error.
+    #[command(after_help = "Example: tollgate check tollgate.yaml")]
+    Check {
+        file: PathBuf,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of the configuration, for editors.
+    #[command(after_help = "Example: tollgate schema > tollgate.schema.json")]
+    Schema,
+    /// Make, list and revoke keys.
+    Keys(keys::Arguments),
+    /// List the providers of the catalogue.
+    #[command(after_help = "Example: tollgate providers --json")]
+    Providers {
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the models of the catalogue with their limits and prices.
+    #[command(after_help = "Example: tollgate models --provider openai")]
+    Models {
+        /// Only this provider's.
+        #[arg(long)]
+        provider: Option<String>,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the journal: the latest calls, or sums by key and model.
+    Logs(logs::Arguments),
+    /// Run the provider simulator on its own.
+    #[command(after_help = "Example: tollgate sim --listen 127.0.0.1:9090")]
+    Sim(simulate::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = CommandLine::parse();
+    let done = match arguments.command {
+        None => serve::run(&arguments.serve),
+        Some(Command::Serve(arguments)) => serve::run(&arguments),
+        Some(Command::Check { file, json }) => return check::run(&file, json),
+        Some(Command::Schema) => check::schema(),
+        Some(Command::Keys(arguments)) => keys::run(&arguments),
+        Some(Command::Providers { json }) => catalog::providers(json),
+        Some(Command::Models { provider, json }) => catalog::models(provider.as_deref(), json),
+        Some(Command::Logs(arguments)) => logs::run(&arguments),
+        Some(Command::Sim(arguments)) => simulate::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            commands::say_error(&format!("tollgate: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What a person types. Every comment here is shown in the reference and by editors.
+
+use std::collections::BTreeMap;
+
+use catalog::{OneOrMany, ProviderDraft};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::units::{Size, Span};
+
+/// The configuration of Tollgate.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Draft {
+    /// Further files, relative to this one: maps are merged, lists are joined, and a value that stands in two
+    /// files is an error.
+    pub(super) include: Option<OneOrMany>,
+    /// How the gateway itself serves.
+    pub(super) server: ServerDraft,
+    /// Where keys, history and the spool are kept, relative to this file. Made with mode 0700.
+    /// Default: `./tollgate-data` in the working directory.
+    pub(super) data_dir: Option<String>,
+    /// How long calls may take, unless a provider or a model says otherwise.
+    pub(super) deadlines: DeadlinesDraft,
+    /// What to do about a field that the target cannot carry. Default: lenient.
+    pub(super) fidelity: Option<FidelityDraft>,
+    /// The providers to switch on. A known name brings its address, dialect, models and prices from the
+    /// catalogue; whatever is written here is laid over that. Left out, every known provider whose usual
+    /// environment variable is set is switched on.
+    pub(super) providers: Option<BTreeMap<String, Option<ProviderEntry>>>,
+    /// The names that applications use. `provider/model` works without an entry.
+    pub(super) models: BTreeMap<String, ModelEntry>,
+    /// Keys that this file owns. Other keys are made with `tollgate keys create`.
+    pub(super) keys: Vec<KeyEntry>,
+}
+
+/// How the gateway itself serves.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ServerDraft {
+    /// Address and port to listen on; changing it needs a restart. Default: `127.0.0.1:8080`.
+    pub(super) listen: Option<String>,
+    /// Threads that carry calls; changing it needs a restart. Default: one for each core.
+    pub(super) threads: Option<u64>,
+    /// Serves HTTPS. Certificates that change on disk are taken up by themselves.
+    pub(super) tls: Option<TlsDraft>,
+    /// What is accepted from callers.
+    pub(super) limits: LimitsDraft,
+    /// Prometheus metrics at `/metrics`.
+    pub(super) metrics: MetricsDraft,
+    /// What is logged, as `info`, `debug` or `tollgate_server=debug,info`; changing it needs a restart.
+    /// Default: `info`.
+    pub(super) log: Option<String>,
+}
+
+/// A certificate and its key, in PEM files, relative to this file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsDraft {
+    /// The certificate and those that vouch for it, the server's own first.
+    pub(super) certificate: String,
+    /// The private key.
+    pub(super) key: String,
+}
+
+/// What is accepted from callers.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsDraft {
+    /// The largest request body; a larger one is answered with 413. Default: `32MiB`.
+    pub(super) body: Option<Size>,
+    /// The largest request head. Default: `64KiB`.
+    pub(super) headers: Option<Size>,
+    /// The most connections at a time; further ones are closed. Default: 10000.
+    pub(super) connections: Option<u64>,
+    /// The most calls in flight; further ones are answered with 503. Default: 10000.
+    pub(super) calls: Option<u64>,
+    /// For a caller to send the head of a request, counted from the last one on a connection. Default: `75s`.
+    pub(super) header_time: Option<Span>,
+    /// For a caller to send the body of a request. Default: `60s`.
+    pub(super) body_time: Option<Span>,
+    /// The largest whole answer that is taken from a provider. Default: `64MiB`.
+    pub(super) answer: Option<Size>,
+    /// For calls in flight to finish after the process was asked to stop. Default: `30s`.
+    pub(super) drain_time: Option<Span>,
+}
+
+/// Prometheus metrics at `/metrics`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MetricsDraft {
+    /// Whether anyone may read them; otherwise an admin key is asked for. Default: false.
+    pub(super) public: bool,
+}
+
+/// How long a call may take.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DeadlinesDraft {
+    /// To connect to the provider, TLS included. Default: `5s`.
+    pub(super) connect: Option<Span>,
+    /// From sending a request to the first byte of the answer. Default: `120s`.
+    pub(super) first_byte: Option<Span>,
+    /// Between two pieces of an answer. Default: `60s`.
+    pub(super) between_events: Option<Span>,
+    /// For the whole call, over all its attempts. Default: `10m`.
+    pub(super) total: Option<Span>,
+}
+
+/// What to do about a field that the target cannot carry.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FidelityDraft {
+    /// Go on, and name the field in the `x-tollgate-loss` header and in the journal.
+    Lenient,
+    /// Refuse the request with a 400 that names the field.
+    Strict,
+}
+
+/// A provider that is switched on.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct ProviderEntry {
+    /// What opens it, as `${VARIABLE}` or a `secret:` reference. Default: the provider's usual environment
+    /// variable.
+    pub(super) api_key: Option<String>,
+    /// How long its calls may take.
+    pub(super) deadlines: DeadlinesDraft,
+    /// The most HTTP/1.1 connections that each core keeps to it. Default: 1024.
+    pub(super) connections: Option<u64>,
+    #[serde(flatten)]
+    pub(super) facts: ProviderDraft,
+}
+
+/// What a model name stands for: one target, a list of targets that are tried in order, or a map.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ModelEntry {
+    /// `provider/model`.
+    One(String),
+    /// Targets in the order in which they are tried.
+    Many(Vec<String>),
+    /// Targets with settings of their own.
+    Full(FullModel),
+}
+
+/// Targets with settings of their own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FullModel {
+    /// `provider/model` of each, in the order in which they are tried.
+    pub(super) targets: OneOrMany,
+    /// How long its calls may take. Default: the first target's provider's.
+    #[serde(default)]
+    pub(super) deadlines: Option<DeadlinesDraft>,
+    /// What to do about a field that a target cannot carry. Default: the file's.
+    #[serde(default)]
+    pub(super) fidelity: Option<FidelityDraft>,
+}
+
+/// A key that this file owns.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyEntry {
+    /// The name that the journal shows.
+    pub(super) name: String,
+    /// The key itself, as `${VARIABLE}` or a `secret:` reference: `tg-` and at least 32 further characters.
+    pub(super) key: String,
+    /// The model names it may ask for, exact or with a trailing `*`. Default: all.
+    #[serde(default)]
+    pub(super) models: Vec<String>,
+    /// When it ends, as `2027-01-31` (the end of that day in UTC) or `2027-01-31T12:00:00Z`. Default: never.
+    #[serde(default)]
+    pub(super) expires: Option<String>,
+    /// Whether it opens the admin API instead of models. Default: false.
+    #[serde(default)]
+    pub(super) admin: bool,
+}

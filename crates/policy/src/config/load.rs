@@ -1,0 +1,203 @@
+//! Reads a configuration: files, includes, variables, schema, meaning.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Sources,
+    check::check,
+    compile::compile,
+    draft::Draft,
+    node::{Node, Place, Value},
+    problem::{Problem, Problems},
+    reference::schema,
+};
+use crate::Snapshot;
+
+/// How deep files may include each other.
+const INCLUDE_DEPTH_MAX: usize = 8;
+
+/// A configuration that holds, and what is odd about it.
+pub struct Loaded {
+    pub snapshot: Snapshot,
+    pub warnings: Vec<Problem>,
+}
+
+/// Loads a file and everything that it includes.
+pub fn load(path: &Path, sources: &dyn Sources) -> Result<Loaded, Problems> {
+    let mut loader = Loader { sources, files: Vec::new(), problems: Vec::new() };
+    let tree = loader.file(path, 0);
+    let Some(mut tree) = tree.filter(|_| loader.problems.is_empty()) else {
+        return Err(loader.into_problems());
+    };
+    loader.substitute(&mut tree);
+    for (place, path, message) in check(&schema(), &tree) {
+        loader.report(place, path, message);
+    }
+    if !loader.problems.is_empty() {
+        return Err(loader.into_problems());
+    }
+    let draft: Draft = match serde_json::from_value(tree.to_json()) {
+        Ok(draft) => draft,
+        Err(error) => {
+            loader.report(tree.place, String::new(), error.to_string());
+            return Err(loader.into_problems());
+        }
+    };
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let (compiled, warnings) = compile(draft, &folder, sources, loader.files.clone());
+    let warnings = warnings.into_iter().map(|(path, message)| loader.locate(&tree, path, message)).collect();
+    match compiled {
+        Ok(snapshot) => Ok(Loaded { snapshot, warnings }),
+        Err(faults) => {
+            let located = faults.into_iter().map(|(path, message)| loader.locate(&tree, path, message));
+            let located: Vec<Problem> = located.collect();
+            loader.problems.extend(located);
+            Err(loader.into_problems())
+        }
+    }
+}
+
+struct Loader<'s> {
+    sources: &'s dyn Sources,
+    files: Vec<PathBuf>,
+    problems: Vec<Problem>,
+}
+
+impl Loader<'_> {
+    fn file(&mut self, path: &Path, depth: usize) -> Option<Node> {
+        let number = self.files.len();
+        let start = Place { file: number, line: 1, column: 1 };
+        self.files.push(path.to_owned());
+        let text = match self.sources.read_file(path) {
+            Ok(text) => text,
+            Err(error) => {
+                self.report(start, String::new(), format!("cannot be read: {error}"));
+                return None;
+            }
+        };
+        let mut faults = Vec::new();
+        let tree = Node::parse(&text, number, &mut faults);
+        for (place, message) in faults {
+            self.report(place, String::new(), message);
+        }
+        let mut tree = tree?;
+        if tree.value == Value::Null {
+            tree.value = Value::Map(Vec::new());
+        }
+        for (place, name) in take_includes(&mut tree) {
+            let included = path.parent().unwrap_or(Path::new("")).join(&name);
+            if depth >= INCLUDE_DEPTH_MAX || self.files.contains(&included) {
+                let message = format!("\"{name}\" is included already, or too deeply");
+                self.report(place, "include".to_owned(), message);
+            } else if let Some(other) = self.file(&included, depth + 1) {
+                self.merge(&mut tree, other, "");
+            }
+        }
+        Some(tree)
+    }
+
+    fn merge(&mut self, into: &mut Node, from: Node, path: &str) {
+        match (&mut into.value, from.value) {
+            (Value::Map(members), Value::Map(others)) => {
+                for (name, place, node) in others {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    match members.iter_mut().find(|(known, ..)| *known == name) {
+                        Some((.., known)) => self.merge(known, node, &path),
+                        None => members.push((name, place, node)),
+                    }
+                }
+            }
+            (Value::List(items), Value::List(others)) => items.extend(others),
+            (_, _) => {
+                let first = self.file_name(into.place.file);
+                let message = format!("stands in {first}:{} as well; keep one of them", into.place.line);
+                self.report(from.place, path.to_owned(), message);
+            }
+        }
+    }
+
+    /// Puts the environment's values in place of `${NAME}` and `${NAME:-default}`; `$${` is a plain `${`.
+    fn substitute(&mut self, node: &mut Node) {
+        let place = node.place;
+        match &mut node.value {
+            Value::List(items) => items.iter_mut().for_each(|item| self.substitute(item)),
+            Value::Map(members) => members.iter_mut().for_each(|(.., node)| self.substitute(node)),
+            Value::Text(text) if text.contains("${") => match expand(text, self.sources) {
+                Ok(expanded) => *text = expanded,
+                Err(message) => self.report(place, String::new(), message),
+            },
+            Value::Text(_) | Value::Null | Value::Boolean(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn locate(&self, tree: &Node, path: String, message: String) -> Problem {
+        let place = tree.nearest(&path).place;
+        Problem { file: self.file_name(place.file), line: place.line, column: place.column, path, message }
+    }
+
+    fn report(&mut self, place: Place, path: String, message: String) {
+        let (line, column) = (place.line.max(1), place.column.max(1));
+        self.problems.push(Problem { file: self.file_name(place.file), line, column, path, message });
+    }
+
+    fn file_name(&self, number: usize) -> String {
+        self.files.get(number).map_or_else(String::new, |path| path.display().to_string())
+    }
+
+    fn into_problems(mut self) -> Problems {
+        self.problems.sort_by_key(|problem| (problem.file.clone(), problem.line, problem.column));
+        Problems(self.problems)
+    }
+}
+
+/// Takes `include` out of a file's tree: what it names is part of the tree afterwards.
+fn take_includes(tree: &mut Node) -> Vec<(Place, String)> {
+    let Value::Map(members) = &mut tree.value else { return Vec::new() };
+    let Some(at) = members.iter().position(|(name, ..)| name == "include") else { return Vec::new() };
+    let (.., node) = members.remove(at);
+    match node.value {
+        Value::Text(name) => vec![(node.place, name)],
+        Value::List(items) => {
+            let texts = items.into_iter().filter_map(|item| match item.value {
+                Value::Text(name) => Some((item.place, name)),
+                _ => None,
+            });
+            texts.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn expand(text: &str, sources: &dyn Sources) -> Result<String, String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, inside) = (rest.get(..at).unwrap_or_default(), rest.get(at + 2..).unwrap_or_default());
+        if let Some(escaped) = before.strip_suffix('$') {
+            expanded.push_str(escaped);
+            expanded.push_str("${");
+            rest = inside;
+            continue;
+        }
+        expanded.push_str(before);
+        let Some((name, behind)) = inside.split_once('}') else {
+            return Err("\"${\" has no closing \"}\"; write $${ for a plain ${".to_owned());
+        };
+        let (name, default) = match name.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (name, None),
+        };
+        match (sources.variable(name), default) {
+            (Some(value), _) => expanded.push_str(&value),
+            (None, Some(default)) => expanded.push_str(default),
+            (None, None) => {
+                return Err(format!(
+                    "the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
+                ));
+            }
+        }
+        rest = behind;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}

@@ -1,0 +1,201 @@
+//! The admin side: metrics, keys, calls. It runs on a runtime of its own, so that nothing it does stalls a call.
+
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, request};
+use hyper::body::Incoming;
+use policy::key::Scope;
+use serde::Deserialize;
+use serde_json::json;
+use store::{Database, Filter, NewKey};
+use tokio::sync::{mpsc, oneshot};
+use wire::{Fault, Kind, Origin};
+
+use crate::{
+    authenticate::authenticate,
+    core::{Core, Shared},
+    front,
+    metrics::{CoreMetrics, exposition},
+    relay::Body,
+    reload::refresh_keys,
+    respond,
+    world::now_us,
+};
+
+/// The most records that one answer lists.
+const CALLS_MAX: u32 = 1_000;
+
+/// A request on its way to the admin runtime.
+pub(crate) struct AdminRequest {
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// What the admin runtime answers.
+pub(crate) struct Reply {
+    status: StatusCode,
+    kind: &'static str,
+    body: String,
+}
+
+/// What the admin runtime works with.
+pub(crate) struct Admin {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) database: Database,
+    pub(crate) metrics: Vec<Arc<CoreMetrics>>,
+}
+
+/// Hands a request over and waits for the answer.
+pub(crate) async fn forward(
+    core: &Rc<Core>,
+    parts: request::Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Fault> {
+    let world = core.world();
+    let body = front::body(body, &world.snapshot.server.limits).await?;
+    let (reply, answered) = oneshot::channel();
+    let request = AdminRequest {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+        reply,
+    };
+    let busy = || {
+        let message = "the admin side is busy; try again";
+        Fault::new(Origin::Gateway, Kind::Overloaded, message).code("admin_busy")
+    };
+    core.admin.try_send(request).map_err(|_| busy())?;
+    let reply = answered.await.map_err(|_| busy())?;
+    Ok(respond::typed(reply.status, reply.kind, reply.body))
+}
+
+impl Admin {
+    /// Answers requests until the last core is gone.
+    pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<AdminRequest>) {
+        while let Some(request) = requests.recv().await {
+            let reply = self.answer(&request).unwrap_or_else(|fault| told(&fault));
+            // A caller that went away needs no answer.
+            let _ = request.reply.send(reply);
+        }
+    }
+
+    fn answer(&mut self, request: &AdminRequest) -> Result<Reply, Fault> {
+        let public = request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public;
+        if !public {
+            authenticate(&self.shared.keys.load(), &request.headers, Scope::Admin, now_us())?;
+        }
+        match (&request.method, request.path.as_str()) {
+            (&Method::GET, "/metrics") => Ok(Reply {
+                status: StatusCode::OK,
+                kind: "text/plain; version=0.0.4; charset=utf-8",
+                body: exposition(&self.metrics),
+            }),
+            (&Method::GET, "/admin/v1/keys") => self.keys(),
+            (&Method::POST, "/admin/v1/keys") => self.create_key(&request.body),
+            (&Method::GET, "/admin/v1/calls") => self.calls(&request.query),
+            (&Method::DELETE, path) => match path.strip_prefix("/admin/v1/keys/") {
+                Some(name) => self.revoke_key(name),
+                None => Err(nothing(path)),
+            },
+            (_, path) => Err(nothing(path)),
+        }
+    }
+
+    fn keys(&self) -> Result<Reply, Fault> {
+        let world = self.shared.world.load();
+        let file = world.snapshot.keys.iter().map(|file_key| file_key.key.clone());
+        let registry = self.database.keys().map_err(|error| store_fault(&error))?;
+        let keys: Vec<_> = file.chain(registry.into_iter().map(|(_, key)| key)).collect();
+        Ok(ok(json!({"data": keys})))
+    }
+
+    fn create_key(&mut self, body: &[u8]) -> Result<Reply, Fault> {
+        let wish: Wish =
+            serde_json::from_slice(body).map_err(|error| Fault::invalid("", error.to_string()))?;
+        let scope = if wish.admin { Scope::Admin } else { Scope::Calls };
+        let new = NewKey { name: wish.name, models: wish.models, scope, expires_us: wish.expires_us };
+        if new.name.is_empty() || new.name.len() > 200 {
+            return Err(Fault::invalid("name", "must have between 1 and 200 characters"));
+        }
+        let (key, secret) = self.database.create_key(&new, now_us()).map_err(|error| store_fault(&error))?;
+        self.refresh()?;
+        let mut body = json!(key);
+        body["key"] = secret.expose().into();
+        Ok(ok(body))
+    }
+
+    fn revoke_key(&mut self, name: &str) -> Result<Reply, Fault> {
+        let world = self.shared.world.load();
+        if world.snapshot.keys.iter().any(|file_key| file_key.key.name == name) {
+            let message = format!("key \"{name}\" is owned by the configuration file; take it out there");
+            return Err(Fault::new(Origin::Client, Kind::Invalid, message).code("owned_by_file"));
+        }
+        let key = self.database.revoke_key(name, now_us()).map_err(|error| store_fault(&error))?;
+        self.refresh()?;
+        Ok(ok(json!(key)))
+    }
+
+    fn calls(&self, query: &str) -> Result<Reply, Fault> {
+        let mut filter = Filter { limit: 100, ..Filter::default() };
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let number = || value.parse().map_err(|_| Fault::invalid(name, "must be a whole number"));
+            match name {
+                "key" => filter.key_name = Some(value.to_owned()),
+                "limit" => filter.limit = u32::try_from(number()?).unwrap_or(CALLS_MAX).min(CALLS_MAX),
+                "before_us" => filter.before_us = Some(number()?),
+                other => return Err(Fault::invalid(other, "is not known; use key, limit or before_us")),
+            }
+        }
+        let calls = self.database.calls(&filter).map_err(|error| store_fault(&error))?;
+        Ok(ok(json!({"data": calls})))
+    }
+
+    fn refresh(&self) -> Result<(), Fault> {
+        refresh_keys(&self.shared, &self.database).map_err(|error| store_fault(&error))
+    }
+}
+
+/// A key that somebody asks for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    name: String,
+    #[serde(default)]
+    models: Vec<String>,
+    #[serde(default)]
+    expires_us: Option<i64>,
+    #[serde(default)]
+    admin: bool,
+}
+
+fn ok(body: serde_json::Value) -> Reply {
+    Reply { status: StatusCode::OK, kind: "application/json", body: body.to_string() }
+}
+
+fn told(fault: &Fault) -> Reply {
+    let body = wire::Dialect::OpenaiChat.encode_fault(fault, "");
+    let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Reply { status, kind: "application/json", body: String::from_utf8_lossy(&body.json).into_owned() }
+}
+
+fn nothing(path: &str) -> Fault {
+    let message = format!("there is nothing at {path}; see /admin/v1/keys, /admin/v1/calls and /metrics");
+    Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")
+}
+
+fn store_fault(error: &store::Error) -> Fault {
+    match error {
+        store::Error::NoKey(_) => {
+            Fault::new(Origin::Client, Kind::NotFound, error.to_string()).code("no_such_key")
+        }
+        store::Error::KeyExists(_) => Fault::invalid("name", error.to_string()).code("key_exists"),
+        _ => Fault::new(Origin::Gateway, Kind::Internal, error.to_string()).code("store_failed"),
+    }
+}

@@ -1,0 +1,89 @@
+//! A call between its admission and its settlement.
+
+use std::{rc::Rc, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use policy::{key::Key, record::Tried, route::Target};
+use uuid::Uuid;
+use wire::{Dialect, Losses};
+
+use crate::{
+    core::{Core, Held},
+    meter::Meter,
+    settle,
+    world::World,
+};
+
+/// What is known of a call from its arrival on.
+pub(crate) struct Arrival {
+    pub(crate) id: Uuid,
+    pub(crate) at: Instant,
+    pub(crate) started_us: i64,
+}
+
+/// A call that was admitted. It is settled exactly once: by whoever brings it to its end, or, when the caller
+/// goes away and everything that worked for it is dropped, by the task that its drop wakes.
+pub(crate) struct Call {
+    core: Rc<Core>,
+    open: Option<Box<Open>>,
+}
+
+/// The facts of a call that is not settled yet.
+pub(crate) struct Open {
+    pub(crate) arrival: Arrival,
+    pub(crate) world: Held<World>,
+    pub(crate) key: Arc<Key>,
+    pub(crate) dialect: Dialect,
+    pub(crate) model_asked: String,
+    pub(crate) stream: bool,
+    /// Whether the caller asked for usage on the stream.
+    pub(crate) include_usage: bool,
+    /// The request's body, for estimates of its tokens.
+    pub(crate) prompt: Bytes,
+    /// The target that is being asked, or was asked last.
+    pub(crate) target: Option<Target>,
+    /// When the attempt that is being made began, and whether its request may have left.
+    pub(crate) attempt_began: Option<Instant>,
+    pub(crate) attempts: Vec<Tried>,
+    pub(crate) losses: Losses,
+    pub(crate) meter: Meter,
+    pub(crate) status: u16,
+    /// Whether the call stands in the spool, and so must come to a record.
+    pub(crate) noted: bool,
+}
+
+impl Arrival {
+    pub(crate) fn now() -> Arrival {
+        Arrival { id: Uuid::now_v7(), at: Instant::now(), started_us: crate::world::now_us() }
+    }
+}
+
+impl Call {
+    pub(crate) fn new(core: &Rc<Core>, open: Open) -> Call {
+        core.metrics.add(crate::metrics::Counter::CallsOpen, 1);
+        Call { core: Rc::clone(core), open: Some(Box::new(open)) }
+    }
+
+    pub(crate) fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn open(&mut self) -> &mut Open {
+        self.open.as_mut().expect("a call is taken apart only by settling it, which consumes it")
+    }
+
+    /// Ends the call: charge, journal, metrics.
+    pub(crate) fn settle(mut self, ending: settle::Ending) -> settle::Receipt {
+        let open = self.open.take().expect("a call is settled once: settling consumes it");
+        settle::settle(&self.core, *open, ending)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.core.abandoned.borrow_mut().push(*open);
+            self.core.abandoned_wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The front: which operation a path asks for, and the body under its cap.
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use policy::snapshot::Limits;
+use tokio::time::timeout;
+use wire::{Dialect, Fault, Kind, Origin};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// A completion, in a dialect.
+    Complete(Dialect),
+    /// The models that a key may use.
+    Models,
+    Health,
+    Ready,
+    /// The admin side: metrics, keys, calls.
+    Admin,
+}
+
+/// Finds the operation, or the fault and the dialect in which to tell it.
+pub(crate) fn operation(method: &Method, path: &str) -> Result<Operation, Fault> {
+    let (operation, allowed) = match path {
+        "/v1/chat/completions" => (Operation::Complete(Dialect::OpenaiChat), Method::POST),
+        "/v1/messages" => (Operation::Complete(Dialect::AnthropicMessages), Method::POST),
+        "/v1/models" => (Operation::Models, Method::GET),
+        "/healthz" => (Operation::Health, Method::GET),
+        "/readyz" => (Operation::Ready, Method::GET),
+        "/metrics" => (Operation::Admin, Method::GET),
+        _ if path.starts_with("/admin/") => return Ok(Operation::Admin),
+        _ => {
+            let shown: String = path.chars().take(100).collect();
+            let message =
+                format!("there is nothing at {shown}; see /v1/chat/completions, /v1/messages and /v1/models");
+            return Err(Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found"));
+        }
+    };
+    if *method == allowed || (allowed == Method::GET && *method == Method::HEAD) {
+        return Ok(operation);
+    }
+    let message = format!("{path} takes {allowed}, not {method}");
+    Err(Fault::new(Origin::Client, Kind::MethodNotAllowed, message).code("method_not_allowed"))
+}
+
+/// Reads a request's body, no more and no longer than is allowed.
+pub(crate) async fn body(body: Incoming, limits: &Limits) -> Result<Bytes, Fault> {
+    let too_large = || {
+        let message = format!("the body is over {} bytes (server.limits.body)", limits.body_bytes_max);
+        Fault::new(Origin::Client, Kind::TooLarge, message).code("body_too_large")
+    };
+    if body.size_hint().lower() > limits.body_bytes_max as u64 {
+        return Err(too_large());
+    }
+    match timeout(limits.body_time_max, collect(body, limits.body_bytes_max)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(too_large()),
+        Ok(Err(error)) => Err(Fault::invalid("", format!("the body broke off: {error}"))),
+        Err(_) => {
+            let message =
+                format!("the body did not come within {:?} (server.limits.body_time)", limits.body_time_max);
+            Err(Fault::new(Origin::Client, Kind::Timeout, message).code("body_timeout"))
+        }
+    }
+}
+
+/// `None` when there is more than allowed. A body that comes in one piece is not copied.
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Option<Bytes>, hyper::Error> {
+    let mut first = Bytes::new();
+    let mut joined: Option<BytesMut> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let length = joined.as_ref().map_or(first.len(), BytesMut::len);
+        if length + data.len() > bytes_max {
+            return Ok(None);
+        }
+        match &mut joined {
+            Some(joined) => joined.extend_from_slice(&data),
+            None if first.is_empty() => first = data,
+            None => {
+                let mut both = BytesMut::with_capacity(first.len() + data.len());
+                both.extend_from_slice(&first);
+                both.extend_from_slice(&data);
+                joined = Some(both);
+            }
+        }
+    }
+    Ok(Some(joined.map_or(first, BytesMut::freeze)))
+}

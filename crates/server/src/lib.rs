@@ -1,0 +1,39 @@
+//! Effects: listeners, the pipeline, upstreams, the relay, settlement, reload.
+//!
+//! Invariants
+//! - Nothing on the path of a request takes a lock that another core holds, or waits for the database.
+//! - A request sees one snapshot, taken when it arrives.
+//! - No attempt is made after the first byte of an answer has reached the caller.
+//! - A call is noted before its request leaves, and settled exactly once, whatever becomes of it.
+//! - A caller that goes away cancels the call to the upstream.
+//!
+//! What it refuses to know: business rules (they are in `policy`) and wire formats (they are in `wire`).
+
+mod admin;
+mod authenticate;
+mod call;
+mod control;
+mod core;
+mod drive;
+mod front;
+mod headers;
+mod listen;
+mod meter;
+mod metrics;
+mod models;
+mod pipeline;
+mod relay;
+mod reload;
+mod respond;
+mod serve;
+mod settle;
+mod sources;
+mod tasks;
+mod tls;
+mod upstream;
+mod world;
+
+pub use control::keys_changed;
+pub use serve::{Error, Options, Ready, Server, Source};
+pub use sources::System;
+pub use world::now_us;

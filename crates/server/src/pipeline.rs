@@ -1,0 +1,115 @@
+//! The life of one request, from top to bottom.
+
+use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, request};
+use hyper::body::Incoming;
+use policy::{key::Scope, route};
+use wire::{Dialect, Envelope, Fault, Kind, Origin};
+
+use crate::{
+    admin,
+    authenticate::authenticate,
+    call::{Arrival, Call, Open},
+    core::Core,
+    drive,
+    front::{self, Operation},
+    metrics::Counter,
+    models,
+    relay::Body,
+    respond,
+};
+
+/// Answers one request. Every way out is a response: faults are told in the caller's dialect.
+pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Response<Body> {
+    let arrival = Arrival::now();
+    let id = arrival.id;
+    let (parts, body) = request.into_parts();
+    // Until the path is known the dialect is told by what an SDK sends along.
+    let guessed = if parts.headers.contains_key("anthropic-version") || parts.uri.path() == "/v1/messages" {
+        Dialect::AnthropicMessages
+    } else {
+        Dialect::OpenaiChat
+    };
+    let answered = match front::operation(&parts.method, parts.uri.path()) {
+        Ok(Operation::Complete(dialect)) => complete(&core, arrival, &parts, body, dialect).await,
+        Ok(Operation::Models) => models::list(&core, &parts.headers, guessed, arrival.started_us),
+        Ok(Operation::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
+        Ok(Operation::Ready) => Ok(ready(&core)),
+        Ok(Operation::Admin) => admin::forward(&core, parts, body).await,
+        Err(fault) => Err(fault),
+    };
+    answered.unwrap_or_else(|fault| {
+        if fault.kind == Kind::Unauthenticated && fault.origin == Origin::Client {
+            core.count(Counter::Unauthenticated);
+        }
+        respond::fault(&fault, guessed, id)
+    })
+}
+
+/// A completion, step by step. Each step needs what the one above it made.
+async fn complete(
+    core: &Rc<Core>,
+    arrival: Arrival,
+    parts: &request::Parts,
+    body: Incoming,
+    dialect: Dialect,
+) -> Result<Response<Body>, Fault> {
+    // One configuration for the whole life of the request.
+    let world = core.world();
+    // Before the body is read: a caller without a key costs no memory.
+    let key = authenticate(&core.keys(), &parts.headers, Scope::Calls, arrival.started_us)?;
+    let body = front::body(body, &world.snapshot.server.limits).await?;
+    let envelope = Envelope::parse(&body)?;
+    let plan = route::plan(&world.snapshot, &key, &envelope.model, dialect)?;
+    admit(core, world.snapshot.server.limits.calls_max)?;
+    let call = Call::new(
+        core,
+        Open {
+            arrival,
+            key,
+            dialect,
+            model_asked: envelope.model.clone(),
+            stream: envelope.stream,
+            include_usage: envelope.include_usage,
+            prompt: body.clone(),
+            target: None,
+            attempt_began: None,
+            attempts: Vec::new(),
+            losses: wire::Losses::default(),
+            meter: crate::meter::Meter::default(),
+            status: 0,
+            noted: false,
+            world: Rc::clone(&world),
+        },
+    );
+    let inbound = Inbound { body, envelope, parts };
+    drive::drive(call, &inbound, &plan).await
+}
+
+/// What a caller sent, as far as driving its call needs it.
+pub(crate) struct Inbound<'a> {
+    pub(crate) body: Bytes,
+    pub(crate) envelope: Envelope,
+    pub(crate) parts: &'a request::Parts,
+}
+
+/// Takes one of the places for calls in flight; settling gives it back.
+fn admit(core: &Core, calls_max: usize) -> Result<(), Fault> {
+    let open = &core.shared.calls_open;
+    if open.fetch_add(1, Relaxed) < calls_max {
+        return Ok(());
+    }
+    open.fetch_sub(1, Relaxed);
+    core.count(Counter::CallsRefused);
+    let message = format!("{calls_max} calls are in flight, which is the most (server.limits.calls)");
+    Err(Fault::new(Origin::Gateway, Kind::Overloaded, message).code("too_many_calls"))
+}
+
+fn ready(core: &Core) -> Response<Body> {
+    if core.shared.draining.load(Relaxed) {
+        return respond::json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"draining\"}");
+    }
+    respond::json(StatusCode::OK, "{\"status\":\"ready\"}")
+}

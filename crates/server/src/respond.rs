@@ -1,0 +1,44 @@
+//! Answers that the gateway makes itself; the one place where faults become responses.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use uuid::Uuid;
+use wire::{Dialect, Fault, Kind, Retry};
+
+use crate::{headers, relay::Body};
+
+/// A fault in the caller's dialect.
+pub(crate) fn fault(fault: &Fault, dialect: Dialect, id: Uuid) -> Response<Body> {
+    let mut text = Uuid::encode_buffer();
+    let id = id.hyphenated().encode_lower(&mut text);
+    let body = dialect.encode_fault(fault, id);
+    let mut response = json(StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_GATEWAY), body.json);
+    let response_headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response_headers.insert(headers::REQUEST_ID, id);
+    }
+    response_headers.insert(headers::ORIGIN, HeaderValue::from_static(fault.origin.name()));
+    let after = match fault.retry {
+        Retry::After(after) => Some(after.as_secs().max(1)),
+        Retry::Soon if fault.kind == Kind::RateLimited || fault.kind == Kind::Overloaded => Some(1),
+        Retry::Soon | Retry::Never => None,
+    };
+    if let Some(seconds) = after {
+        response_headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if fault.kind == Kind::Unauthenticated && body.status == 401 {
+        response_headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    typed(status, "application/json", body)
+}
+
+pub(crate) fn typed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::full(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

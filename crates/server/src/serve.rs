@@ -1,0 +1,257 @@
+//! Starts everything and stops it again.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use policy::Snapshot;
+use store::{
+    DataDir, Lock,
+    spool::{Shipper, Writer},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    admin::Admin,
+    control,
+    core::{Core, Shared},
+    listen::{self, CoreLoop, Lane},
+    metrics::CoreMetrics,
+    reload::{Cause, Reloader, first_keys},
+    tasks,
+    tls::Certificates,
+    upstream::{Connector, Pool, TlsTrust},
+    world::{World, now_us},
+};
+
+/// How often the spool's records go to the journal.
+const SHIP: Duration = Duration::from_millis(100);
+/// After how many rounds of shipping the spool is synced to the disk.
+const SYNC_ROUNDS: u32 = 10;
+/// The most requests that wait for the admin side.
+const ADMIN_QUEUE: usize = 64;
+
+/// Where the configuration comes from, when it is loaded again.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// There is none.
+    None,
+    File(PathBuf),
+}
+
+/// What a server is started with.
+pub struct Options {
+    pub snapshot: Snapshot,
+    pub source: Source,
+    pub data: DataDir,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the certificate: {0}")]
+    Certificate(std::io::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("cannot start: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+/// What is known once it serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    pub address: SocketAddr,
+    pub threads: usize,
+}
+
+/// A server that runs.
+pub struct Server {
+    ready: Ready,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    reload: mpsc::Sender<Cause>,
+    cores: Vec<JoinHandle<()>>,
+    shipper: JoinHandle<()>,
+    ship_stop: Arc<AtomicBool>,
+    _lock: Lock,
+}
+
+impl Server {
+    /// Starts to serve. Call it on the runtime of the admin side.
+    pub async fn start(options: Options) -> Result<Server, Error> {
+        let lock = options.data.lock()?;
+        let (shipper, recovered) = Shipper::recover(&options.data.spool(), options.data.database()?)?;
+        if recovered.records + recovered.unknown + recovered.torn > 0 {
+            tracing::warn!(?recovered, "an earlier process ended without finishing its journal");
+        }
+        let settings = options.snapshot.server.clone();
+        let certificates =
+            settings.tls.as_ref().map(Certificates::load).transpose().map_err(Error::Certificate)?;
+        let listener = TcpListener::bind(settings.listen).await;
+        let listener = listener.map_err(|source| Error::Listen { address: settings.listen, source })?;
+        let address = listener.local_addr()?;
+        let world = World::new(options.snapshot);
+        let database = options.data.database()?;
+        let keys = first_keys(&options.data.hasher(), &database, &world)?;
+        let shared = Arc::new(Shared {
+            world: ArcSwap::from_pointee(world),
+            keys: ArcSwap::from_pointee(keys),
+            hasher: options.data.hasher(),
+            draining: AtomicBool::new(false),
+            calls_open: AtomicUsize::new(0),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
+        let threads =
+            settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let tls = certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.server_config()));
+        let trust = TlsTrust::new();
+        let mut lanes = Vec::with_capacity(threads);
+        let mut cores = Vec::with_capacity(threads);
+        let run = now_us().unsigned_abs();
+        for number in 0..threads {
+            let metrics = Arc::new(CoreMetrics::default());
+            let (sender, connections) = mpsc::unbounded_channel();
+            let open = Arc::new(AtomicUsize::new(0));
+            lanes.push(Lane { connections: sender, open: Arc::clone(&open), metrics: Arc::clone(&metrics) });
+            let spool = Writer::open(&options.data.spool(), run, number)?;
+            let start = CoreStart {
+                shared: Arc::clone(&shared),
+                trust: trust.clone(),
+                metrics,
+                spool,
+                admin: admin.clone(),
+                connections,
+                open,
+                tls: tls.clone(),
+                stop: stopped.clone(),
+            };
+            let name = format!("core-{number}");
+            cores.push(std::thread::Builder::new().name(name).spawn(move || start.run())?);
+        }
+        let metrics = lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect();
+        let admin = Admin { shared: Arc::clone(&shared), database, metrics };
+        tasks::spawn("admin", admin.run(admin_requests));
+        let (reload, causes) = mpsc::channel(8);
+        let reloader = Reloader {
+            shared: Arc::clone(&shared),
+            source: options.source,
+            database: options.data.database()?,
+            certificates,
+        };
+        tasks::spawn("reload", reloader.run(causes, reload.clone()));
+        let socket = control::bind(&options.data.control_socket())?;
+        tasks::spawn("control", control::listen(socket, Arc::clone(&shared), options.data.database()?));
+        tasks::spawn("accept", listen::accept(listener, lanes, settings.limits.connections_max, stopped));
+        let ship_stop = Arc::new(AtomicBool::new(false));
+        let shipper = ship(shipper, Arc::clone(&ship_stop))?;
+        Ok(Server {
+            ready: Ready { address, threads },
+            shared,
+            stop,
+            reload,
+            cores,
+            shipper,
+            ship_stop,
+            _lock: lock,
+        })
+    }
+
+    pub fn ready(&self) -> Ready {
+        self.ready
+    }
+
+    /// Loads configuration, certificates and keys again.
+    pub fn reload(&self) {
+        // A full queue holds a cause already.
+        let _ = self.reload.try_send(Cause::Signal);
+    }
+
+    /// Stops: no new connections, calls in flight finish within their time, the journal is completed.
+    pub async fn stop(self) {
+        self.shared.draining.store(true, Relaxed);
+        // Receivers are gone only when their threads are.
+        let _ = self.stop.send(true);
+        let joined = tokio::task::spawn_blocking(move || {
+            for core in self.cores {
+                if core.join().is_err() {
+                    tracing::error!("a core ended in a panic");
+                }
+            }
+            self.ship_stop.store(true, Relaxed);
+            if self.shipper.join().is_err() {
+                tracing::error!("the journal's thread ended in a panic");
+            }
+        });
+        if let Err(error) = joined.await {
+            tracing::error!(%error, "the end could not be waited for");
+        }
+    }
+}
+
+/// What a core's thread needs to begin.
+struct CoreStart {
+    shared: Arc<Shared>,
+    trust: TlsTrust,
+    metrics: Arc<CoreMetrics>,
+    spool: Writer,
+    admin: mpsc::Sender<crate::admin::AdminRequest>,
+    connections: mpsc::UnboundedReceiver<std::net::TcpStream>,
+    open: Arc<AtomicUsize>,
+    tls: Option<TlsAcceptor>,
+    stop: watch::Receiver<bool>,
+}
+
+impl CoreStart {
+    fn run(self) {
+        let pool = Pool::new(Connector::new(&self.trust));
+        let core = Core::new(&self.shared, pool, self.metrics, self.spool, self.admin);
+        let carried = CoreLoop {
+            core: std::rc::Rc::new(core),
+            connections: self.connections,
+            open: self.open,
+            tls: self.tls,
+            stop: self.stop,
+        };
+        if let Err(error) = carried.run() {
+            tracing::error!(%error, "a core could not start");
+        }
+    }
+}
+
+/// Moves records from the spool to the journal, on a thread of its own.
+fn ship(mut shipper: Shipper, stop: Arc<AtomicBool>) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+        let mut round: u32 = 0;
+        loop {
+            let last = stop.load(Relaxed);
+            if let Err(error) = shipper.step() {
+                tracing::error!(%error, "the journal could not take records in; the spool keeps them");
+            }
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(SYNC_ROUNDS)
+                && let Err(error) = shipper.sync()
+            {
+                tracing::error!(%error, "the spool could not be synced");
+            }
+            if last {
+                return;
+            }
+            std::thread::sleep(SHIP);
+        }
+    })
+}

@@ -1,0 +1,63 @@
+//! The body of an upstream's answer, whichever protocol brings it.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::{h1, pool::Lease};
+
+/// A body that is being read. Dropping it before its end closes the connection (HTTP/1.1) or resets the
+/// stream (HTTP/2), which is how an upstream learns that nobody listens any more.
+pub(crate) enum UpstreamBody {
+    H1 { body: Box<h1::Body>, lease: Lease },
+    H2(Incoming),
+    Ended,
+}
+
+impl UpstreamBody {
+    /// All that is there, as one piece; `None` at the end; an error when it breaks off.
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let data = match self {
+            UpstreamBody::H1 { body, .. } => ready!(body.poll_data(cx)),
+            UpstreamBody::H2(body) => ready!(poll_h2(body, cx)),
+            UpstreamBody::Ended => None,
+        };
+        match &data {
+            None => self.end(),
+            Some(Err(_)) => *self = UpstreamBody::Ended,
+            Some(Ok(_)) => {}
+        }
+        Poll::Ready(data)
+    }
+
+    /// Puts the connection back on its shelf, when it can be used again.
+    fn end(&mut self) {
+        if let UpstreamBody::H1 { body, lease } = std::mem::replace(self, UpstreamBody::Ended)
+            && let Some(connection) = body.into_idle()
+        {
+            lease.give_back(connection);
+        }
+    }
+}
+
+fn poll_h2(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    loop {
+        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+            Some(Err(error)) => return Poll::Ready(Some(Err(io::Error::other(error)))),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What the simulator saw, for tests that compare it with a journal.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Value, json};
+
+/// The most calls that are listed.
+const LISTED_MAX: usize = 10_000;
+
+#[derive(Default)]
+pub(crate) struct Calls(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    total: u64,
+    finished: u64,
+    listed: VecDeque<Call>,
+    last: Value,
+    scripts: HashMap<String, u64>,
+    /// Prompts that were marked to be cached.
+    cached: HashMap<u64, usize>,
+}
+
+struct Call {
+    number: u64,
+    path: String,
+    model: String,
+    request_id: String,
+    finished: bool,
+}
+
+impl Calls {
+    /// Counts a call and returns its number.
+    pub(crate) fn begin(&self, path: &str, model: &str, request_id: &str, last: Value) -> u64 {
+        let mut seen = self.seen();
+        seen.total += 1;
+        let number = seen.total;
+        seen.last = last;
+        if seen.listed.len() >= LISTED_MAX {
+            seen.listed.pop_front();
+        }
+        seen.listed.push_back(Call {
+            number,
+            path: path.to_owned(),
+            model: model.to_owned(),
+            request_id: request_id.to_owned(),
+            finished: false,
+        });
+        number
+    }
+
+    /// The answer of a call went out whole.
+    pub(crate) fn finish(&self, number: u64) {
+        let mut seen = self.seen();
+        seen.finished += 1;
+        if let Some(call) = seen.listed.iter_mut().rev().find(|call| call.number == number) {
+            call.finished = true;
+        }
+    }
+
+    /// How often a script was played before this time.
+    pub(crate) fn played(&self, script: &str) -> u64 {
+        let mut seen = self.seen();
+        let count = seen.scripts.entry(script.to_owned()).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    /// Whether a prompt of so many tokens was marked before; it is now.
+    pub(crate) fn was_cached(&self, prompt: u64, tokens: usize) -> bool {
+        self.seen().cached.insert(prompt, tokens).is_some()
+    }
+
+    pub(crate) fn report(&self) -> Value {
+        let seen = self.seen();
+        let listed = seen.listed.iter().map(|call| {
+            json!({"seq": call.number, "path": call.path, "model": call.model,
+                   "request_id": call.request_id, "finished": call.finished})
+        });
+        json!({"total": seen.total, "finished": seen.finished, "calls": listed.collect::<Vec<_>>()})
+    }
+
+    pub(crate) fn last(&self) -> Value {
+        self.seen().last.clone()
+    }
+
+    pub(crate) fn reset(&self) {
+        *self.seen() = Seen::default();
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,290 @@
+//! The server.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use serde_json::{Map, Value, json};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{
+    answer::{Asked, answer},
+    anthropic,
+    body::Body,
+    calls::Calls,
+    openai::{self, Refused},
+    script::Script,
+};
+
+/// A simulator that listens.
+pub struct Sim {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// One of the APIs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Api {
+    OpenAi,
+    Anthropic,
+}
+
+impl Sim {
+    pub async fn bind(address: SocketAddr) -> io::Result<Sim> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Sim { listener, address })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is done.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let calls = Arc::new(Calls::default());
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => {
+                    if let Ok((stream, _)) = accepted {
+                        spawn(connection(stream, Arc::clone(&calls)));
+                    }
+                }
+                () = &mut shutdown => return,
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the simulator's connections live as long as its process")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}
+
+async fn connection(stream: TcpStream, calls: Arc<Calls>) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(move |request| {
+        let calls = Arc::clone(&calls);
+        async move { Ok::<_, Infallible>(respond(request, calls).await) }
+    });
+    // A caller that goes away, or a script that breaks the connection, ends it with an error.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond(request: Request<Incoming>, calls: Arc<Calls>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    match path {
+        "/sim/calls" => return json_response(200, &calls.report()),
+        "/sim/calls/last" => return json_response(200, &calls.last()),
+        "/sim/reset" => {
+            calls.reset();
+            return json_response(200, &json!({"reset": true}));
+        }
+        "/v1/models" => return json_response(200, &models(&parts.headers)),
+        _ => {}
+    }
+    let api = match path {
+        "/v1/chat/completions" => Api::OpenAi,
+        "/v1/messages" => Api::Anthropic,
+        _ => return json_response(404, &json!({"error": {"message": format!("nothing at {path}")}})),
+    };
+    let Ok(collected) = body.collect().await else {
+        return json_response(400, &json!({"error": {"message": "the body broke off"}}));
+    };
+    complete(api, path, &parts.headers, &collected.to_bytes(), &calls).await
+}
+
+async fn complete(
+    api: Api,
+    path: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+    calls: &Arc<Calls>,
+) -> Response<Body> {
+    let body: Value = match serde_json::from_slice(body) {
+        Ok(body) => body,
+        Err(error) => {
+            return refuse(invalid(
+                api,
+                &format!("We could not parse the JSON body of your request: {error}"),
+            ));
+        }
+    };
+    let asked_model = body["model"].as_str().unwrap_or_default();
+    let (model, suffix) = asked_model.split_once('!').unwrap_or((asked_model, ""));
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let scripted = if text("x-sim-fault").is_empty() { suffix } else { text("x-sim-fault") };
+    let mut script = match Script::parse(scripted) {
+        Ok(script) => script,
+        Err(message) => return refuse(invalid(api, &message)),
+    };
+    let number = calls.begin(path, asked_model, text("traceparent"), last(headers, &body));
+    if script.times.is_some_and(|times| calls.played(&script.text) >= times) {
+        script = Script::default();
+    }
+    if script.hang {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(script.latency).await;
+    if let Some(refused) = refused(api, headers, model, &script) {
+        return with_retry(refuse(refused), &script);
+    }
+    if let Some(status) = script.html {
+        return typed(
+            status,
+            "text/html",
+            Body::whole(format!("<html><body>{status} simulated</body></html>")),
+        );
+    }
+    let streamed = body["stream"] == json!(true);
+    if script.garbage {
+        let kind = if streamed { "text/event-stream" } else { "application/json" };
+        return typed(200, kind, Body::whole("data: {\"this is\": not json\n\n"));
+    }
+    let asked = match api {
+        Api::OpenAi => openai::read(&body, model),
+        Api::Anthropic => anthropic::read(&body, calls),
+    };
+    let asked = match asked {
+        Ok(asked) if model.is_empty() => {
+            drop(asked);
+            return refuse(invalid(api, "you must provide a model parameter"));
+        }
+        Ok(asked) => asked,
+        Err(refused) => return refuse(refused),
+    };
+    let play = Play { api, model, number, body: &body, script: &script };
+    play.answer(&asked, calls)
+}
+
+/// A call that is answered.
+struct Play<'p> {
+    api: Api,
+    model: &'p str,
+    number: u64,
+    body: &'p Value,
+    script: &'p Script,
+}
+
+impl Play<'_> {
+    fn answer(&self, asked: &Asked, calls: &Arc<Calls>) -> Response<Body> {
+        let Play { api, model, number, body, script } = *self;
+        let answer = answer(asked, script);
+        if body["stream"] != json!(true) {
+            let whole = match api {
+                Api::OpenAi => openai::whole(body, model, number, asked, &answer, script),
+                Api::Anthropic => anthropic::whole(model, number, asked, &answer, script),
+            };
+            let text = whole.to_string();
+            // A whole body is sent in pieces so that it can be cut or stalled.
+            let broken = script.cut.is_some() || script.stall.is_some();
+            let size = if broken { 256 } else { text.len().max(1) };
+            let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+            return typed(200, "application/json", Body::pieces(pieces, script).telling(calls, number));
+        }
+        let frames = match api {
+            Api::OpenAi => {
+                let events = openai::stream(body, model, number, asked, &answer, script);
+                events.into_iter().map(|data| format!("data: {data}\n\n")).collect()
+            }
+            Api::Anthropic => {
+                let events = anthropic::stream(model, number, asked, &answer, script);
+                let name = |event: &Value| event["type"].as_str().unwrap_or_default().to_owned();
+                events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", name(event))).collect()
+            }
+        };
+        let pieces = framed(api, frames, script);
+        typed(200, "text/event-stream; charset=utf-8", Body::pieces(pieces, script).telling(calls, number))
+    }
+}
+
+/// The events as the script wants them.
+fn framed(api: Api, mut frames: Vec<String>, script: &Script) -> Vec<Bytes> {
+    if let Some(count) = script.end {
+        frames.truncate(count);
+    }
+    if let Some(count) = script.error {
+        frames.truncate(count);
+        frames.push(match api {
+            Api::OpenAi => "data: {\"error\":{\"message\":\"The server had an error processing your request.\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n".to_owned(),
+            Api::Anthropic => "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n".to_owned(),
+        });
+    }
+    let ending = |frame: String| if script.crlf { frame.replace('\n', "\r\n") } else { frame };
+    frames.into_iter().map(|frame| Bytes::from(ending(frame))).collect()
+}
+
+fn invalid(api: Api, message: &str) -> Refused {
+    match api {
+        Api::OpenAi => openai::error(400, message, None, None),
+        Api::Anthropic => anthropic::error(400, "invalid_request_error", message),
+    }
+}
+
+/// Missing and bad credentials, and scripted statuses.
+fn refused(api: Api, headers: &HeaderMap, model: &str, script: &Script) -> Option<Refused> {
+    let bearer =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
+    let status = match (key, script.status) {
+        (Some("sk-invalid" | ""), _) => 401,
+        (_, Some(status)) => status,
+        (_, None) => return None,
+    };
+    Some(match api {
+        Api::OpenAi => openai::scripted(status, model),
+        Api::Anthropic => anthropic::scripted(status, model),
+    })
+}
+
+/// What reached the provider, for tests.
+fn last(headers: &HeaderMap, body: &Value) -> Value {
+    let shown = headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))));
+    json!({"headers": shown.collect::<Map<_, _>>(), "body": body})
+}
+
+fn models(headers: &HeaderMap) -> Value {
+    let names = ["echo", "reasoner", "claude-echo"];
+    if headers.contains_key("anthropic-version") {
+        let model = |name: &&str| json!({"type": "model", "id": name, "display_name": name, "created_at": "2026-01-01T00:00:00Z"});
+        return json!({"data": names.iter().map(model).collect::<Vec<_>>(), "has_more": false});
+    }
+    let model =
+        |name: &&str| json!({"id": name, "object": "model", "created": 1_790_000_000, "owned_by": "sim"});
+    json!({"object": "list", "data": names.iter().map(model).collect::<Vec<_>>()})
+}
+
+fn refuse((status, body): Refused) -> Response<Body> {
+    json_response(status, &body)
+}
+
+fn with_retry(mut response: Response<Body>, script: &Script) -> Response<Body> {
+    if let Some(seconds) = script.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn json_response(status: u16, body: &Value) -> Response<Body> {
+    typed(status, "application/json", Body::whole(body.to_string()))
+}
+
+fn typed(status: u16, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert("x-ratelimit-remaining-requests", HeaderValue::from_static("99"));
+    response
+}

@@ -1,0 +1,79 @@
+//! Keys: how they are made, and the keyed hash under which they are stored.
+
+use policy::Secret;
+
+use crate::Error;
+
+/// Hashes keys under a secret of this installation, so that a stolen database opens nothing and tells nobody
+/// whether a guessed key is right.
+#[derive(Clone)]
+pub struct KeyHasher([u8; 32]);
+
+impl KeyHasher {
+    pub(crate) fn new(secret: [u8; 32]) -> KeyHasher {
+        KeyHasher(secret)
+    }
+
+    pub fn hash(&self, key: &str) -> [u8; 32] {
+        *blake3::keyed_hash(&self.0, key.as_bytes()).as_bytes()
+    }
+}
+
+/// A new key of 256 random bits.
+pub fn new_key(prefix: &str) -> Result<Secret, Error> {
+    let random = random_bytes()?;
+    let mut text = String::with_capacity(prefix.len() + 43);
+    text.push_str(prefix);
+    for group in random.chunks(3) {
+        let mut bits = [0; 3];
+        for (slot, byte) in bits.iter_mut().zip(group) {
+            *slot = *byte;
+        }
+        let [first, second, third] = bits.map(u32::from);
+        let bits = first << 16 | second << 8 | third;
+        for at in 0..=group.len() {
+            text.push(base64url(bits >> (18 - 6 * at) & 63));
+        }
+    }
+    Ok(Secret::new(text))
+}
+
+pub(crate) fn random_bytes() -> Result<[u8; 32], Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::file("the system's random numbers".as_ref(), std::io::Error::other(error)))?;
+    Ok(bytes)
+}
+
+/// RFC 4648, section 5.
+fn base64url(digit: u32) -> char {
+    let digit = u8::try_from(digit).unwrap_or_default();
+    char::from(match digit {
+        0..=25 => b'A' + digit,
+        26..=51 => b'a' + (digit - 26),
+        52..=61 => b'0' + (digit - 52),
+        62 => b'-',
+        _ => b'_',
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_long_and_differ() {
+        let (one, other) = (new_key("tg-").unwrap(), new_key("tg-").unwrap());
+        assert_eq!(one.expose().len(), 3 + 43);
+        assert!(one.expose() != other.expose());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        assert!(one.expose().bytes().all(plain));
+    }
+
+    #[test]
+    fn hashes_depend_on_the_installation() {
+        let (here, there) = (KeyHasher::new([1; 32]), KeyHasher::new([2; 32]));
+        assert_eq!(here.hash("tg-a"), here.hash("tg-a"));
+        assert_ne!(here.hash("tg-a"), there.hash("tg-a"));
+    }
+}

@@ -1,0 +1,193 @@
+//! The journal in the database.
+
+use policy::{
+    Money,
+    record::{Counted, Outcome, Record, Tokens},
+};
+use rusqlite::{OptionalExtension, Row, Transaction, params, types::Type};
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{Database, Error};
+
+const COLUMNS: &str = "id, started_us, key_id, key_name, dialect, model_asked, provider, model, stream, \
+                       outcome, status, fault, stop, input_tokens, cache_read_tokens, cache_write_tokens, \
+                       cache_write_1h_tokens, output_tokens, reasoning_tokens, counted, cost_picodollars, \
+                       price, first_byte_us, total_us, losses, attempts";
+
+/// Which records to show; the latest come first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub key_name: Option<String>,
+    /// Only records that started before this one.
+    pub before_us: Option<i64>,
+    pub limit: u32,
+}
+
+/// Sums over one model of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    pub key_name: String,
+    pub provider: String,
+    pub model: String,
+    pub calls: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cost_picodollars: i128,
+    /// Calls whose cost is not known, and so is not in the sum.
+    pub unpriced: u64,
+}
+
+impl Database {
+    /// Takes in records and remembers how far the spool file was read, both or neither.
+    pub(crate) fn take_in(&mut self, records: &[Record], file: &str, position: u64) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        insert(&transaction, records)?;
+        let upsert = "INSERT INTO spool (file, position) VALUES (?1, ?2) \
+                      ON CONFLICT (file) DO UPDATE SET position = excluded.position";
+        transaction.execute(upsert, params![file, position])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    pub(crate) fn spool_position(&self, file: &str) -> Result<u64, Error> {
+        let select = "SELECT position FROM spool WHERE file = ?1";
+        let position = self.connection.query_row(select, [file], |row| row.get(0)).optional()?;
+        Ok(position.unwrap_or_default())
+    }
+
+    pub(crate) fn forget_spool(&mut self, file: &str) -> Result<(), Error> {
+        self.connection.execute("DELETE FROM spool WHERE file = ?1", [file])?;
+        Ok(())
+    }
+
+    pub(crate) fn has_call(&self, id: Uuid) -> Result<bool, Error> {
+        let select = "SELECT EXISTS (SELECT 1 FROM calls WHERE id = ?1)";
+        Ok(self.connection.query_row(select, [id], |row| row.get(0))?)
+    }
+
+    pub fn call_count(&self) -> Result<u64, Error> {
+        Ok(self.connection.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?)
+    }
+
+    pub fn calls(&self, filter: &Filter) -> Result<Vec<Record>, Error> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM calls WHERE (?1 IS NULL OR key_name = ?1) \
+             AND (?2 IS NULL OR started_us < ?2) ORDER BY started_us DESC LIMIT ?3"
+        );
+        let mut statement = self.connection.prepare(&select)?;
+        let rows =
+            statement.query_map(params![filter.key_name, filter.before_us, filter.limit], record_of)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Sums since a moment, by key and model. Cost is summed in two parts, since a sum of picodollars may
+    /// pass what SQLite's integers hold.
+    pub fn summary(&self, since_us: i64) -> Result<Vec<Summary>, Error> {
+        let select = "SELECT key_name, provider, model, count(*), sum(input_tokens), sum(output_tokens), \
+                      total(cost_picodollars IS NULL), coalesce(sum(cost_picodollars / 1000000), 0), \
+                      coalesce(sum(cost_picodollars % 1000000), 0) \
+                      FROM calls WHERE started_us >= ?1 GROUP BY key_name, provider, model ORDER BY 1, 2, 3";
+        let mut statement = self.connection.prepare(select)?;
+        let rows = statement.query_map([since_us], |row| {
+            let (whole, rest): (i64, i64) = (row.get(7)?, row.get(8)?);
+            Ok(Summary {
+                key_name: row.get(0)?,
+                provider: row.get(1)?,
+                model: row.get(2)?,
+                calls: row.get(3)?,
+                input_tokens: row.get(4)?,
+                output_tokens: row.get(5)?,
+                unpriced: row.get::<_, f64>(6)? as u64,
+                cost_picodollars: i128::from(whole) * 1_000_000 + i128::from(rest),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Adds records; one that is there already stays as it is.
+fn insert(transaction: &Transaction<'_>, records: &[Record]) -> Result<(), Error> {
+    let insert = format!(
+        "INSERT OR IGNORE INTO calls ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
+         ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)"
+    );
+    let mut statement = transaction.prepare_cached(&insert)?;
+    for record in records {
+        let tokens = &record.tokens;
+        statement.execute(params![
+            record.id,
+            record.started_us,
+            record.key_id,
+            record.key_name,
+            record.dialect,
+            record.model_asked,
+            record.provider,
+            record.model,
+            record.stream,
+            record.outcome.name(),
+            record.status,
+            record.fault,
+            record.stop,
+            tokens.input,
+            tokens.cache_read,
+            tokens.cache_write,
+            tokens.cache_write_1h,
+            tokens.output,
+            tokens.reasoning,
+            json(&record.counted).trim_matches('"'),
+            record.cost.map(Money::picodollars),
+            record.price.as_ref().map(json),
+            record.first_byte_us,
+            record.total_us,
+            json(&record.losses),
+            json(&record.attempts),
+        ])?;
+    }
+    Ok(())
+}
+
+fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let outcome: String = row.get(9)?;
+    let counted: String = row.get(19)?;
+    let price: Option<String> = row.get(21)?;
+    Ok(Record {
+        id: row.get(0)?,
+        started_us: row.get(1)?,
+        key_id: row.get(2)?,
+        key_name: row.get(3)?,
+        dialect: row.get(4)?,
+        model_asked: row.get(5)?,
+        provider: row.get(6)?,
+        model: row.get(7)?,
+        stream: row.get(8)?,
+        outcome: Outcome::ALL.into_iter().find(|known| known.name() == outcome).unwrap_or(Outcome::Unknown),
+        status: row.get(10)?,
+        fault: row.get(11)?,
+        stop: row.get(12)?,
+        tokens: Tokens {
+            input: row.get(13)?,
+            cache_read: row.get(14)?,
+            cache_write: row.get(15)?,
+            cache_write_1h: row.get(16)?,
+            output: row.get(17)?,
+            reasoning: row.get(18)?,
+        },
+        counted: parse::<Counted>(19, &format!("\"{counted}\""))?,
+        cost: row.get::<_, Option<i64>>(20)?.map(Money),
+        price: price.map(|text| parse(21, &text)).transpose()?,
+        first_byte_us: row.get(22)?,
+        total_us: row.get(23)?,
+        losses: parse(24, &row.get::<_, String>(24)?)?,
+        attempts: parse(25, &row.get::<_, String>(25)?)?,
+    })
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain data always serialises")
+}
+
+fn parse<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}

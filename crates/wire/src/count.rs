@@ -1,0 +1,90 @@
+//! Rough token counts, for answers whose provider reports none.
+//!
+//! Tokenizers differ from model to model; this weighs characters by class, which comes within about a fifth of
+//! the common ones on English prose, and within about a third on code and on other scripts. Every count made
+//! here is marked as estimated wherever it is shown.
+
+/// Runs of this many characters without a space are no text but encoded bytes (base64), which providers count
+/// as a picture or a document and not as text.
+const ENCODED_RUN: usize = 200;
+
+/// Counts text as it comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Estimator {
+    /// In hundredths of a token.
+    hundredths: u64,
+}
+
+impl Estimator {
+    pub fn add(&mut self, text: &str) {
+        let sum: u64 = text.bytes().map(weight).sum();
+        self.hundredths = self.hundredths.saturating_add(sum);
+    }
+
+    pub fn tokens(&self) -> u64 {
+        self.hundredths.div_ceil(100)
+    }
+}
+
+/// Roughly how many tokens a text comes to.
+pub fn estimate_tokens(text: &str) -> u64 {
+    let mut estimator = Estimator::default();
+    estimator.add(text);
+    estimator.tokens()
+}
+
+/// Roughly how many tokens a request's body comes to: its text without its punctuation, and without what is
+/// encoded in it.
+pub fn estimate_request(body: &[u8]) -> u64 {
+    let mut hundredths: u64 = 0;
+    for run in body.split(|&byte| matches!(byte, b' ' | b'"' | b'\\' | b',')) {
+        if run.len() < ENCODED_RUN {
+            let sum: u64 = run.iter().filter(|byte| !b"{}[]:".contains(byte)).copied().map(weight).sum();
+            hundredths += sum + 3;
+        }
+    }
+    hundredths.div_ceil(100)
+}
+
+/// Hundredths of a token for one byte of UTF-8.
+fn weight(byte: u8) -> u64 {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' => 21,
+        b'0'..=b'9' => 38,
+        b' ' => 4,
+        b'\n' | b'\t' | b'\r' => 30,
+        0..=127 => 60,
+        // Bytes that follow the first of a character count with it.
+        128..=191 => 0,
+        // Latin with accents, Greek, Cyrillic, Arabic …
+        192..=223 => 42,
+        // Most of the other scripts.
+        224..=239 => 85,
+        // Emoji and the like.
+        240..=255 => 200,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimates_are_near() {
+        let check = |text: &str, low: u64, high: u64| {
+            let tokens = estimate_tokens(text);
+            assert!((low..=high).contains(&tokens), "{text}: {tokens}");
+        };
+        check("", 0, 0);
+        check("The quick brown fox jumps over the lazy dog.", 8, 12);
+        check("let total: u64 = values.iter().sum();", 10, 16);
+        check("敏捷的棕色狐狸跳过了懒狗", 8, 14);
+    }
+
+    #[test]
+    fn encoded_bytes_do_not_count_as_text() {
+        let picture = "A".repeat(100_000);
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"hello {picture}"}}]}}"#);
+        assert!(estimate_request(body.as_bytes()) < 20);
+    }
+}

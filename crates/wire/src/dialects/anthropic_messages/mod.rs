@@ -1,0 +1,32 @@
+//! Anthropic's Messages API (<https://docs.anthropic.com/en/api/messages>).
+
+mod block_decode;
+mod block_encode;
+mod fault;
+mod request_decode;
+mod request_encode;
+mod stream_reader;
+mod stream_writer;
+mod system;
+mod whole;
+mod words;
+
+pub use fault::{decode_fault, encode_fault};
+pub use request_decode::decode_request;
+pub use request_encode::encode_request;
+
+use crate::{Mode, Reader, Wanted, Writer};
+
+pub fn reader(mode: Mode) -> Box<dyn Reader> {
+    match mode {
+        Mode::Whole => Box::new(whole::WholeReader::default()),
+        Mode::Stream => Box::new(stream_reader::StreamReader::default()),
+    }
+}
+
+pub fn writer(wanted: Wanted) -> Box<dyn Writer> {
+    match wanted.mode {
+        Mode::Whole => Box::new(whole::WholeWriter::new(wanted)),
+        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
+    }
+}

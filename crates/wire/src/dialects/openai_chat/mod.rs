@@ -1,0 +1,33 @@
+//! OpenAI's chat completions, and the many servers that speak it
+//! (<https://platform.openai.com/docs/api-reference/chat>).
+
+mod fault;
+mod message_decode;
+mod message_encode;
+mod request_decode;
+mod request_encode;
+mod stream_reader;
+mod stream_writer;
+mod whole_reader;
+mod whole_writer;
+mod words;
+
+pub use fault::{decode_fault, encode_fault};
+pub use request_decode::decode_request;
+pub use request_encode::encode_request;
+
+use crate::{Mode, Reader, Wanted, Writer};
+
+pub fn reader(mode: Mode) -> Box<dyn Reader> {
+    match mode {
+        Mode::Whole => Box::new(whole_reader::WholeReader::default()),
+        Mode::Stream => Box::new(stream_reader::StreamReader::default()),
+    }
+}
+
+pub fn writer(wanted: Wanted) -> Box<dyn Writer> {
+    match wanted.mode {
+        Mode::Whole => Box::new(whole_writer::WholeWriter::new(wanted)),
+        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
+    }
+}

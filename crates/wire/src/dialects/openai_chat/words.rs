@@ -1,0 +1,144 @@
+//! The dialect's words for stop reasons, efforts and usage.
+
+use crate::{
+    Fault,
+    ir::{Effort, Ext, ExtRef, Stop, StopReason, Usage},
+    json::{self, Object, ObjectWriter, RawRef},
+};
+use serde_json::value::RawValue;
+
+pub(super) fn stop(raw: &str) -> Stop {
+    let reason = match raw {
+        "stop" => StopReason::End,
+        "length" => StopReason::Length,
+        "tool_calls" | "function_call" => StopReason::ToolCalls,
+        "content_filter" => StopReason::ContentFilter,
+        _ => StopReason::Other,
+    };
+    Stop { reason, raw: raw.to_owned(), text: None }
+}
+
+/// The word for a stop that came from another dialect.
+pub(super) fn finish_reason(stop: &Stop) -> &'static str {
+    match stop.reason {
+        StopReason::End | StopReason::StopText | StopReason::Pause | StopReason::Other => "stop",
+        StopReason::Length => "length",
+        StopReason::ToolCalls => "tool_calls",
+        StopReason::ContentFilter | StopReason::Refusal => "content_filter",
+    }
+}
+
+pub(super) fn effort(text: &str) -> Effort {
+    match text {
+        "none" => Effort::None,
+        "minimal" => Effort::Minimal,
+        "low" => Effort::Low,
+        "medium" => Effort::Medium,
+        "high" => Effort::High,
+        other => Effort::Other(other.to_owned()),
+    }
+}
+
+pub(super) fn effort_name(effort: &Effort) -> &str {
+    match effort {
+        Effort::None => "none",
+        Effort::Minimal => "minimal",
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+        Effort::Other(other) => other,
+    }
+}
+
+/// Reads a usage object. Totals include their parts here as in the representation. What has no class stays
+/// in the ext, nested objects under their own names.
+pub(super) fn usage(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
+    let mut object = Object::from_raw(raw)?;
+    let mut usage = Usage::default();
+    let mut ext = ExtRef::default();
+    usage.input_tokens = object.unsigned("prompt_tokens")?.unwrap_or_default();
+    usage.output_tokens = object.unsigned("completion_tokens")?.unwrap_or_default();
+    // DeepSeek reports its cache here (https://api-docs.deepseek.com/api/create-chat-completion).
+    let hit = object.peek("prompt_cache_hit_tokens").and_then(|raw| raw.get().parse().ok());
+    usage.cache_read_tokens = hit.unwrap_or_default();
+    if let Some(mut details) = object.object("prompt_tokens_details")? {
+        if let Some(cached) = details.unsigned("cached_tokens")? {
+            usage.cache_read_tokens = cached;
+        }
+        usage.input_audio_tokens = details.unsigned("audio_tokens")?.unwrap_or_default();
+        usage.cache_write_tokens = details.unsigned("cache_write_tokens")?.unwrap_or_default();
+        keep_rest("prompt_tokens_details", details, &mut ext);
+    }
+    if let Some(mut details) = object.object("completion_tokens_details")? {
+        usage.reasoning_tokens = details.unsigned("reasoning_tokens")?.unwrap_or_default();
+        usage.output_audio_tokens = details.unsigned("audio_tokens")?.unwrap_or_default();
+        keep_rest("completion_tokens_details", details, &mut ext);
+    }
+    ext.0.extend(object.rest_ref().0);
+    Ok((usage, ext))
+}
+
+fn keep_rest<'a>(name: &'static str, details: Object<'a>, ext: &mut ExtRef<'a>) {
+    let mut text = Vec::new();
+    let mut writer = ObjectWriter::open(&mut text);
+    writer.ext(&details.rest());
+    writer.close();
+    if let Some(raw) = json::Raw::parse(&String::from_utf8_lossy(&text)) {
+        ext.0.push((name.into(), RawRef::Owned(raw)));
+    }
+}
+
+/// Writes a usage object. `ext` holds what the same dialect had beside; details that were there are written
+/// also when they are zero.
+pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
+    let none = Ext::default();
+    let known = ext.is_some();
+    let ext = ext.unwrap_or(&none);
+    let mut object = ObjectWriter::open(out);
+    object.value("prompt_tokens", &usage.input_tokens);
+    object.value("completion_tokens", &usage.output_tokens);
+    if !known {
+        object.value("total_tokens", &usage.total_tokens());
+    }
+    let prompt = [
+        ("cached_tokens", usage.cache_read_tokens),
+        ("audio_tokens", usage.input_audio_tokens),
+        ("cache_write_tokens", usage.cache_write_tokens + usage.cache_write_1h_tokens),
+    ];
+    write_details(&mut object, "prompt_tokens_details", &prompt, ext);
+    let completion =
+        [("reasoning_tokens", usage.reasoning_tokens), ("audio_tokens", usage.output_audio_tokens)];
+    write_details(&mut object, "completion_tokens_details", &completion, ext);
+    for (name, value) in &ext.0 {
+        if name != "prompt_tokens_details" && name != "completion_tokens_details" {
+            object.raw(name, value.text());
+        }
+    }
+    object.close();
+}
+
+fn write_details(object: &mut ObjectWriter<'_>, name: &str, classes: &[(&str, u64)], ext: &Ext) {
+    let rest = ext.get(name);
+    if rest.is_none() && classes.iter().all(|(_, count)| *count == 0) {
+        return;
+    }
+    let mut details = ObjectWriter::open(object.key(name));
+    for (class, count) in classes {
+        if *count > 0 {
+            details.value(class, count);
+        }
+    }
+    if let Some(rest) = rest {
+        write_members(&mut details, rest.value());
+    }
+    details.close();
+}
+
+/// Writes the members of a kept object into one that is being written.
+pub(super) fn write_members(object: &mut ObjectWriter<'_>, kept: &RawValue) {
+    if let Ok(kept) = Object::from_raw(kept) {
+        for (name, value) in kept.iter() {
+            object.raw(name, value.get());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The few members of a request that routing needs, found without looking into the rest.
+
+use std::{borrow::Cow, fmt, ops::Range};
+
+use bytes::{Bytes, BytesMut};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{Fault, json};
+
+/// The longest name of a model.
+const MODEL_BYTES_MAX: usize = 512;
+
+/// Where the members stand that are read, or may be replaced, in a request that goes on as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    pub model: String,
+    pub stream: bool,
+    /// Whether the caller asked for usage on the stream.
+    pub include_usage: bool,
+    model_at: Range<usize>,
+    options: Options,
+}
+
+/// Where `stream_options` stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Options {
+    Absent,
+    Null(Range<usize>),
+    /// An object: where it opens, whether it has members, and where its `include_usage` is.
+    Object {
+        open: usize,
+        empty: bool,
+        include_usage: Option<Range<usize>>,
+    },
+}
+
+/// What to replace in a body that otherwise goes on byte for byte.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edits<'a> {
+    /// The model's name at the provider.
+    pub model: Option<&'a str>,
+    /// Ask for usage on the stream.
+    pub include_usage: bool,
+}
+
+/// The members as they stand.
+struct Members<'a> {
+    model: Option<&'a RawValue>,
+    stream: Option<&'a RawValue>,
+    stream_options: Option<&'a RawValue>,
+}
+
+impl Envelope {
+    /// Reads a body that must be one JSON object. A member that is read here and stands twice is refused:
+    /// a check made on one must not be undone by the other.
+    pub fn parse(body: &[u8]) -> Result<Envelope, Fault> {
+        let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+            Fault::invalid("", format!("the body is no valid JSON request: {error}")).code("invalid_json")
+        })?;
+        let model =
+            members.model.ok_or_else(|| Fault::invalid("model", "is missing; name the model to ask"))?;
+        let name = json::string(model).map_err(|fault| fault.under("model"))?;
+        if name.is_empty() || name.len() > MODEL_BYTES_MAX {
+            let message = format!("must have between 1 and {MODEL_BYTES_MAX} bytes");
+            return Err(Fault::invalid("model", message));
+        }
+        let (options, include_usage) = match members.stream_options {
+            None => (Options::Absent, false),
+            Some(raw) => read_options(body, raw).map_err(|fault| fault.under("stream_options"))?,
+        };
+        Ok(Envelope {
+            model: name.into_owned(),
+            stream: boolean(members.stream).map_err(|fault| fault.under("stream"))?,
+            include_usage,
+            model_at: place(body, model),
+            options,
+        })
+    }
+
+    /// The body with the edits made and every other byte as it was.
+    pub fn edit(&self, body: &Bytes, edits: &Edits<'_>) -> Bytes {
+        let mut pieces: Vec<(Range<usize>, Cow<'_, str>)> = Vec::with_capacity(2);
+        if let Some(model) = edits.model.filter(|&model| model != self.model) {
+            let text = json::Raw::string(model).text().to_owned();
+            pieces.push((self.model_at.clone(), Cow::Owned(text)));
+        }
+        if edits.include_usage && !self.include_usage {
+            pieces.push(self.ask_for_usage(body));
+        }
+        if pieces.is_empty() {
+            return body.clone();
+        }
+        pieces.sort_by_key(|(range, _)| range.start);
+        let added: usize = pieces.iter().map(|(_, text)| text.len()).sum();
+        let mut edited = BytesMut::with_capacity(body.len() + added);
+        let mut from = 0;
+        for (range, text) in &pieces {
+            edited.extend_from_slice(body.get(from..range.start).unwrap_or_default());
+            edited.extend_from_slice(text.as_bytes());
+            from = range.end;
+        }
+        edited.extend_from_slice(body.get(from..).unwrap_or_default());
+        edited.freeze()
+    }
+
+    fn ask_for_usage(&self, body: &[u8]) -> (Range<usize>, Cow<'static, str>) {
+        let (range, text) = match &self.options {
+            Options::Absent => {
+                // There is a model, so there is a member behind this one.
+                let open = body.iter().position(|&byte| byte == b'{').map_or(0, |at| at + 1);
+                (open..open, "\"stream_options\":{\"include_usage\":true},")
+            }
+            Options::Null(range) => (range.clone(), "{\"include_usage\":true}"),
+            Options::Object { include_usage: Some(range), .. } => (range.clone(), "true"),
+            Options::Object { open, empty: true, .. } => (*open..*open, "\"include_usage\":true"),
+            Options::Object { open, empty: false, .. } => (*open..*open, "\"include_usage\":true,"),
+        };
+        (range, Cow::Borrowed(text))
+    }
+}
+
+fn read_options(body: &[u8], raw: &RawValue) -> Result<(Options, bool), Fault> {
+    let at = place(body, raw);
+    if raw.get() == "null" {
+        return Ok((Options::Null(at), false));
+    }
+    let object = json::Object::from_raw(raw)?;
+    let member = object.peek("include_usage");
+    let asked = boolean(member).map_err(|fault| fault.under("include_usage"))?;
+    let include_usage = member.map(|raw| place(body, raw));
+    Ok((Options::Object { open: at.start + 1, empty: object.is_empty(), include_usage }, asked))
+}
+
+/// A member that is true or false; absent and `null` are false.
+fn boolean(raw: Option<&RawValue>) -> Result<bool, Fault> {
+    match raw.map(RawValue::get) {
+        None | Some("null" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Fault::invalid("", "must be true or false")),
+    }
+}
+
+/// Where a value stands in the body that it borrows from.
+fn place(body: &[u8], raw: &RawValue) -> Range<usize> {
+    let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+    start..start + raw.get().len()
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'a>, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members { model: None, stream: None, stream_options: None };
+                while let Some(name) = map.next_key::<json::Text<'de>>()? {
+                    let member = match name.0.as_ref() {
+                        "model" => &mut members.model,
+                        "stream" => &mut members.stream,
+                        "stream_options" => &mut members.stream_options,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    if member.replace(map.next_value()?).is_some() {
+                        return Err(de::Error::custom(format!("member \"{}\" stands twice", name.0)));
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(body: &str, model: &str, include_usage: bool) -> String {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let edits = Edits { model: Some(model), include_usage };
+        let bytes = Envelope::parse(&body).unwrap().edit(&body, &edits);
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn edits_touch_nothing_else() {
+        let check = |body: &str, expected: &str| assert_eq!(edited(body, "b\"", true), expected);
+        check(
+            r#" { "model" : "a", "n": 1.0e0 }"#,
+            r#" {"stream_options":{"include_usage":true}, "model" : "b\"", "n": 1.0e0 }"#,
+        );
+        check(
+            r#"{"stream_options":null,"model":"a"}"#,
+            r#"{"stream_options":{"include_usage":true},"model":"b\""}"#,
+        );
+        check(
+            r#"{"model":"a","stream_options":{}}"#,
+            r#"{"model":"b\"","stream_options":{"include_usage":true}}"#,
+        );
+        check(
+            r#"{"model":"a","stream_options":{"x":1}}"#,
+            r#"{"model":"b\"","stream_options":{"include_usage":true,"x":1}}"#,
+        );
+        check(
+            r#"{"model":"a","stream_options":{"include_usage":false}}"#,
+            r#"{"model":"b\"","stream_options":{"include_usage":true}}"#,
+        );
+        check(
+            r#"{"model":"a","stream_options":{"include_usage":true}}"#,
+            r#"{"model":"b\"","stream_options":{"include_usage":true}}"#,
+        );
+        assert_eq!(edited(r#"{"model":"a"}"#, "a", false), r#"{"model":"a"}"#);
+    }
+
+    #[test]
+    fn bad_bodies_are_refused_by_name() {
+        let check = |body: &str, param: Option<&str>| {
+            let fault = Envelope::parse(body.as_bytes()).unwrap_err();
+            assert_eq!(fault.param.as_deref(), param, "{body}: {fault}");
+        };
+        check("", None);
+        check("[]", None);
+        check(r#"{"model":"a""#, None);
+        check(r#"{"model":"a","model":"b"}"#, None);
+        check(r#"{"model":"a","mod\u0065l":"b"}"#, None);
+        check(r#"{"messages":[]}"#, Some("model"));
+        check(r#"{"model":7}"#, Some("model"));
+        check(r#"{"model":"a","stream":"yes"}"#, Some("stream"));
+        check(r#"{"model":"a","stream_options":3}"#, Some("stream_options"));
+        check(r#"{"model":"a","stream_options":{"include_usage":1}}"#, Some("stream_options.include_usage"));
+    }
+}

@@ -1,0 +1,194 @@
+//! What went wrong, whose doing it was, and whether to try again: as data, in no dialect.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// Who caused a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The caller's request is at fault.
+    Client,
+    /// The gateway refused or failed.
+    Gateway,
+    /// The provider refused or failed.
+    Upstream,
+}
+
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Client => "client",
+            Origin::Gateway => "gateway",
+            Origin::Upstream => "upstream",
+        }
+    }
+}
+
+/// What kind of fault it is. Each dialect has a status and a type name for every kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request is malformed or holds a value that is not allowed.
+    Invalid,
+    /// A field of the request cannot be carried to the target and `fidelity: strict` is on.
+    Unsupported,
+    /// The key is missing, unknown, expired or revoked.
+    Unauthenticated,
+    /// The key may not do this.
+    Forbidden,
+    /// The model or the path does not exist.
+    NotFound,
+    /// The method is not allowed on this path.
+    MethodNotAllowed,
+    /// The body or the prompt in bytes is over a limit.
+    TooLarge,
+    /// The prompt does not fit the model's context window.
+    ContextTooLong,
+    /// The provider's content policy refused it.
+    ContentPolicy,
+    /// Too many requests or tokens in a while.
+    RateLimited,
+    /// Credit or budget is used up.
+    QuotaExhausted,
+    /// The provider is over capacity (503, 529).
+    Overloaded,
+    /// A deadline passed.
+    Timeout,
+    /// No connection could be made.
+    Unreachable,
+    /// The answer ended before it was complete.
+    Cut,
+    /// The answer was not in the dialect that it should be in.
+    Garbage,
+    /// Anything else.
+    Internal,
+}
+
+/// Whether the same request may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same request will fail again.
+    Never,
+    /// It may succeed at once or after a backoff of the caller's choice.
+    Soon,
+    /// It may succeed after this long (`Retry-After`).
+    After(Duration),
+}
+
+/// A fault in no dialect: each dialect writes it in its own shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    pub origin: Origin,
+    pub kind: Kind,
+    pub retry: Retry,
+    /// One sentence for a person: what is wrong, and the way out.
+    pub message: String,
+    /// A stable name that the documentation explains, ours or the provider's own.
+    pub code: Option<Cow<'static, str>>,
+    /// The field that is at fault, as a path.
+    pub param: Option<String>,
+    /// The status that the provider answered with.
+    pub upstream_status: Option<u16>,
+}
+
+impl Fault {
+    pub fn new(origin: Origin, kind: Kind, message: impl Into<String>) -> Fault {
+        Fault {
+            origin,
+            kind,
+            retry: kind.retry(),
+            message: message.into(),
+            code: None,
+            param: None,
+            upstream_status: None,
+        }
+    }
+
+    /// The caller sent a body that cannot be understood; `param` names the field.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Fault {
+        let mut fault = Fault::new(Origin::Client, Kind::Invalid, message);
+        let param = param.into();
+        fault.param = (!param.is_empty()).then_some(param);
+        fault
+    }
+
+    #[must_use]
+    pub fn code(mut self, code: &'static str) -> Fault {
+        self.code = Some(Cow::Borrowed(code));
+        self
+    }
+
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Fault {
+        self.retry = retry;
+        self
+    }
+
+    /// Puts `outer` in front of the field's path, as a decoder does on its way up.
+    #[must_use]
+    pub fn under(mut self, outer: &str) -> Fault {
+        self.param = Some(match self.param.take() {
+            None => outer.to_owned(),
+            Some(inner) if inner.starts_with('[') => format!("{outer}{inner}"),
+            Some(inner) => format!("{outer}.{inner}"),
+        });
+        self
+    }
+}
+
+impl Kind {
+    /// Whether a fault of this kind is worth another try when nothing more is known.
+    pub fn retry(self) -> Retry {
+        match self {
+            Kind::RateLimited
+            | Kind::Overloaded
+            | Kind::Timeout
+            | Kind::Unreachable
+            | Kind::Cut
+            | Kind::Garbage
+            | Kind::Internal => Retry::Soon,
+            Kind::Invalid
+            | Kind::Unsupported
+            | Kind::Unauthenticated
+            | Kind::Forbidden
+            | Kind::NotFound
+            | Kind::MethodNotAllowed
+            | Kind::TooLarge
+            | Kind::ContextTooLong
+            | Kind::ContentPolicy
+            | Kind::QuotaExhausted => Retry::Never,
+        }
+    }
+
+    /// The name that the journal, metrics and `code` use where nothing more exact is known.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Invalid => "invalid_request",
+            Kind::Unsupported => "unsupported_field",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::Forbidden => "forbidden",
+            Kind::NotFound => "not_found",
+            Kind::MethodNotAllowed => "method_not_allowed",
+            Kind::TooLarge => "too_large",
+            Kind::ContextTooLong => "context_too_long",
+            Kind::ContentPolicy => "content_policy",
+            Kind::RateLimited => "rate_limited",
+            Kind::QuotaExhausted => "quota_exhausted",
+            Kind::Overloaded => "overloaded",
+            Kind::Timeout => "timeout",
+            Kind::Unreachable => "unreachable",
+            Kind::Cut => "cut",
+            Kind::Garbage => "garbage",
+            Kind::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.param {
+            Some(param) => write!(f, "{param}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}

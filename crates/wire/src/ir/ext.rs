@@ -1,0 +1,52 @@
+//! Members that only their own dialect knows, kept as they were written.
+
+use std::borrow::Cow;
+
+use crate::json::{Raw, RawRef};
+
+/// Members of one JSON object that the representation has no place for, in the order they came.
+///
+/// Encoding to the dialect they came from writes them back; encoding to another reports each as a loss,
+/// except those that are `null`, which say nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ext(pub Vec<(String, Raw)>);
+
+/// The same, borrowed from the bytes of an event.
+#[derive(Clone, Debug, Default)]
+pub struct ExtRef<'a>(pub Vec<(Cow<'a, str>, RawRef<'a>)>);
+
+/// Whether an ext member of this name is what was left of an object whose other members were understood.
+pub(crate) fn is_remainder(name: &str) -> bool {
+    ["function", "image_url", "file", "input_audio", "stream_options", "source", "output_config", "metadata"]
+        .contains(&name)
+}
+
+impl Ext {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Raw> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Adds the members of a later event: a known name takes the later value.
+    pub fn merge(&mut self, later: &ExtRef<'_>) {
+        for (name, value) in &later.0 {
+            match self.0.iter_mut().find(|(known, _)| known == name) {
+                Some((_, old)) => *old = value.to_owned(),
+                None => self.0.push((name.clone().into_owned(), value.to_owned())),
+            }
+        }
+    }
+}
+
+impl ExtRef<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn to_owned(&self) -> Ext {
+        Ext(self.0.iter().map(|(name, value)| (name.clone().into_owned(), value.to_owned())).collect())
+    }
+}

@@ -1,0 +1,47 @@
+//! Tokens by class.
+
+/// What an exchange used. Totals include their parts, as in OpenTelemetry's conventions
+/// (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>); Anthropic's `input_tokens`, which
+/// leaves cached tokens out, is summed up by its decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Everything that was read, cached or not.
+    pub input_tokens: u64,
+    /// Of the input: read from the provider's prompt cache.
+    pub cache_read_tokens: u64,
+    /// Of the input: written to the prompt cache with the usual lifetime (five minutes).
+    pub cache_write_tokens: u64,
+    /// Of the input: written to the prompt cache for an hour.
+    pub cache_write_1h_tokens: u64,
+    /// Of the input: sound.
+    pub input_audio_tokens: u64,
+    /// Everything that was generated.
+    pub output_tokens: u64,
+    /// Of the output: reasoning.
+    pub reasoning_tokens: u64,
+    /// Of the output: sound.
+    pub output_audio_tokens: u64,
+}
+
+impl Usage {
+    /// Later reports of one exchange are cumulative: each class keeps its largest value.
+    pub fn merge(&mut self, later: &Usage) {
+        let pairs = [
+            (&mut self.input_tokens, later.input_tokens),
+            (&mut self.cache_read_tokens, later.cache_read_tokens),
+            (&mut self.cache_write_tokens, later.cache_write_tokens),
+            (&mut self.cache_write_1h_tokens, later.cache_write_1h_tokens),
+            (&mut self.input_audio_tokens, later.input_audio_tokens),
+            (&mut self.output_tokens, later.output_tokens),
+            (&mut self.reasoning_tokens, later.reasoning_tokens),
+            (&mut self.output_audio_tokens, later.output_audio_tokens),
+        ];
+        for (mine, theirs) in pairs {
+            *mine = (*mine).max(theirs);
+        }
+    }
+
+    pub fn total_tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}

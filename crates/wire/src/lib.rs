@@ -1,0 +1,33 @@
+//! Bytes to meaning and back.
+//!
+//! A *dialect* is one wire format of a language-model API. Each one decodes its requests and answers
+//! into the intermediate representation ([`ir`]) and encodes them back, so that any pair of dialects
+//! works without a translator of its own.
+//!
+//! Invariants
+//! - Pure: no clock, no socket, no file, no configuration. The same bytes give the same values.
+//! - Whole bodies are streams of one: nothing behind a [`Reader`] knows whether the body was streamed.
+//! - No field is dropped without a [`Loss`].
+//! - No input panics.
+//! - Opaque JSON (tool schemas, tool arguments, members we do not know) stays text: the order of its keys
+//!   and the spelling of its numbers are kept.
+//!
+//! What it refuses to know: providers, prices, keys, and who is asking.
+
+pub mod count;
+mod dialect;
+pub mod dialects;
+mod envelope;
+mod fault;
+mod frame;
+pub mod ir;
+pub mod json;
+mod loss;
+mod quirks;
+
+pub use dialect::{Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
+pub use envelope::{Edits, Envelope};
+pub use fault::{Fault, Kind, Origin, Retry};
+pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameTooLarge, Framer, Framing, Pass};
+pub use loss::{Loss, LossKind, Losses};
+pub use quirks::{OutputLimit, Quirks, StreamUsage, SystemRole};

@@ -1,0 +1,85 @@
+//! What could not be carried from one dialect to another, as values.
+
+use std::fmt;
+
+/// How much of a field survived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossKind {
+    /// The target has nothing for it: it was left out.
+    Dropped,
+    /// The target has something near it: its meaning changed a little.
+    Approximated,
+}
+
+/// One field that the target dialect could not carry as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Where it stood in the caller's body, as `messages[2].content[0].cache_control`.
+    pub path: String,
+    pub kind: LossKind,
+    /// Why, in a few words for a person.
+    pub why: &'static str,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            LossKind::Dropped => f.write_str(&self.path),
+            LossKind::Approximated => write!(f, "~{}", self.path),
+        }
+    }
+}
+
+/// Why a member was dropped that only its own dialect has.
+const UNKNOWN: &str = "the target has no such field";
+
+/// Collects losses while something is encoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    list: Vec<Loss>,
+}
+
+impl Losses {
+    /// The most that are kept for one exchange; more of them tell a reader nothing new.
+    pub const MAX: usize = 64;
+
+    pub fn dropped(&mut self, path: impl Into<String>, why: &'static str) {
+        self.push(Loss { path: path.into(), kind: LossKind::Dropped, why });
+    }
+
+    pub fn approximated(&mut self, path: impl Into<String>, why: &'static str) {
+        self.push(Loss { path: path.into(), kind: LossKind::Approximated, why });
+    }
+
+    /// Every member that only another dialect knows, except those that are `null`. What is left of an object
+    /// whose other members were carried is named member by member.
+    pub fn ext(&mut self, path: &str, ext: &crate::ir::Ext) {
+        let dot = if path.is_empty() { "" } else { "." };
+        for (name, value) in ext.0.iter().filter(|(_, value)| !value.is_null()) {
+            match crate::json::Object::from_raw(value.value()) {
+                Ok(nested) if crate::ir::is_remainder(name) => {
+                    for (member, _) in nested.iter() {
+                        self.dropped(format!("{path}{dot}{name}.{member}"), UNKNOWN);
+                    }
+                }
+                Ok(_) | Err(_) => self.dropped(format!("{path}{dot}{name}"), UNKNOWN),
+            }
+        }
+    }
+
+    /// Adds one, unless the same path is listed already.
+    pub fn push(&mut self, loss: Loss) {
+        let listed = self.list.iter().any(|known| known.path == loss.path);
+        if !listed && self.list.len() < Self::MAX {
+            self.list.push(loss);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Loss> {
+        self.list.iter()
+    }
+}

@@ -1,0 +1,53 @@
+//! How a provider or a model departs from its dialect, as data of the catalogue.
+
+use serde::{Deserialize, Serialize};
+
+/// Departures from a dialect. Every member has a default that fits the dialect's own documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quirks {
+    /// Which member carries the output limit in OpenAI chat requests.
+    pub output_limit: OutputLimit,
+    /// Whether usage on streams has to be asked for.
+    pub stream_usage: StreamUsage,
+    /// The role under which OpenAI chat requests carry instructions.
+    pub system_role: SystemRole,
+    /// The output limit for a request that has none, where the dialect requires one (Anthropic).
+    pub output_tokens_default: Option<u64>,
+}
+
+/// The name of the output limit in OpenAI chat requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputLimit {
+    /// `max_tokens`, which nearly every compatible server takes.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`, which OpenAI's reasoning models require
+    /// (<https://platform.openai.com/docs/api-reference/chat/create>).
+    MaxCompletionTokens,
+}
+
+/// Whether a stream carries usage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamUsage {
+    /// On `stream_options: {"include_usage": true}`.
+    #[default]
+    Ask,
+    /// Without being asked; the option is left out.
+    Always,
+    /// Never; the option is refused.
+    Never,
+}
+
+/// The role that carries instructions in OpenAI chat requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemRole {
+    /// As the caller wrote it; instructions from another dialect become `system`.
+    #[default]
+    System,
+    /// `developer`.
+    Developer,
+}

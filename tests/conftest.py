@@ -1,0 +1,163 @@
+"""The real binary, twice: as a gateway, and as the simulated providers behind it."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+BINARY = os.environ.get("TOLLGATE_BIN") or str(
+    pathlib.Path(__file__).parent.parent / "target/debug/tollgate"
+)
+APP_KEY = "tg-" + "a" * 43
+ADMIN_KEY = "tg-admin-" + "b" * 43
+
+CONFIG = """
+server: {{ listen: "127.0.0.1:{port}", limits: {{ body: 2MiB, drain_time: 3s }} }}
+data_dir: {data}
+deadlines: {{ connect: 2s, first_byte: 3s, between_events: 2s, total: 20s }}
+providers:
+  openai-sim:
+    dialect: openai_chat
+    base_url: http://127.0.0.1:{sim}/v1
+    api_key: sk-test-upstream
+    models:
+      echo: {{ price: {{ input: 1, cached: 0.1, output: 2 }} }}
+      reasoner: {{ price: {{ input: 1, output: 2 }} }}
+  anthropic-sim:
+    dialect: anthropic_messages
+    base_url: http://127.0.0.1:{sim}/v1
+    api_key: sk-test-upstream
+    models:
+      echo: {{ output_tokens: 4096, price: {{ input: 3, cached: 0.3, cache_write: 3.75, output: 15 }} }}
+  bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
+  nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
+models:
+  both: [ nobody/echo, openai-sim/echo ]
+  strict: {{ targets: anthropic-sim/echo, fidelity: strict }}
+keys:
+  - {{ name: app, key: {app} }}
+  - {{ name: narrow, key: {narrow}, models: [ "openai-sim/*" ] }}
+  - {{ name: expired, key: {expired}, expires: 2020-01-01 }}
+  - {{ name: boss, key: {admin}, admin: true }}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def get(url, key=None, method="GET"):
+    request = urllib.request.Request(url, method=method)
+    if key:
+        request.add_header("authorization", f"Bearer {key}")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.loads(response.read() or "null")
+
+
+def wait_for(check, what, seconds=15):
+    """Waits for something to become true; what it waits for is named when it does not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            found = check()
+            if found:
+                return found
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+class Sim:
+    """Simulated providers."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(
+            [BINARY, "sim", "--listen", f"127.0.0.1:{self.port}"], stdout=subprocess.DEVNULL
+        )
+        wait_for(lambda: get(f"{self.url}/sim/calls"), "the simulator")
+
+    def calls(self):
+        return get(f"{self.url}/sim/calls")
+
+    def last(self):
+        return get(f"{self.url}/sim/calls/last")
+
+    def reset(self):
+        get(f"{self.url}/sim/reset", method="POST")
+
+
+class Gateway:
+    """A gateway with a configuration, data and log of its own."""
+
+    def __init__(self, folder, sim):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data = folder / "data"
+        self.file = folder / "tollgate.yaml"
+        self.log = folder / "log.txt"
+        self.file.write_text(
+            CONFIG.format(
+                port=self.port, sim=sim.port, data=self.data, app=APP_KEY, admin=ADMIN_KEY,
+                narrow="tg-" + "n" * 43, expired="tg-" + "e" * 43,
+            )
+        )
+        self.process = None
+        self.start()
+
+    def start(self):
+        log = open(self.log, "ab")
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--config", str(self.file)], stdout=log, stderr=log
+        )
+        wait_for(lambda: get(f"{self.url}/readyz"), "the gateway")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+    def records(self):
+        """The whole journal, oldest first."""
+        found = get(f"{self.url}/admin/v1/calls?limit=1000", ADMIN_KEY)["data"]
+        return list(reversed(found))
+
+    def record(self, request_id):
+        """The record of one call, once it has reached the journal."""
+        find = lambda: [one for one in self.records() if one["id"] == request_id]
+        found = wait_for(find, f"the record of {request_id}")
+        assert len(found) == 1
+        return found[0]
+
+    def run(self, *words):
+        done = subprocess.run(
+            [BINARY, *words, "--data-dir", str(self.data)], capture_output=True, text=True, timeout=20
+        )
+        return done
+
+
+@pytest.fixture(scope="session")
+def sim():
+    sim = Sim()
+    yield sim
+    sim.process.kill()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, sim):
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), sim)
+    yield gateway
+    gateway.process.kill()

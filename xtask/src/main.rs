@@ -1,0 +1,46 @@
+//! The project's own tasks: `cargo xtask test`, `check`, `tidy`.
+
+mod check;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own tasks.
+#[derive(Parser)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything: format, lints, rules, Rust tests, and the SDKs and chaos against the real binary.
+    Test {
+        /// Only one part.
+        #[arg(long, value_enum)]
+        only: Option<test::Part>,
+    },
+    /// Format, lints, dependencies and rules: fast.
+    Check,
+    /// The rules of the house that a machine can check.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match CommandLine::parse().task {
+        Task::Test { only } => return test::run(only),
+        Task::Check => check::run(),
+        Task::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Everything that must hold, in one command.
+
+use std::{
+    env, fs,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+use clap::ValueEnum;
+
+use crate::{check, run};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    Check,
+    Rust,
+    Sdk,
+    Chaos,
+}
+
+/// Tests that ran.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+pub(crate) fn run(only: Option<Part>) -> ExitCode {
+    let parts = [Part::Check, Part::Rust, Part::Sdk, Part::Chaos];
+    let chosen = parts.into_iter().filter(|part| only.is_none_or(|only| only == *part));
+    let mut sum = Count::default();
+    let mut table: Vec<(Part, Duration, String)> = Vec::new();
+    for part in chosen {
+        let began = Instant::now();
+        let done = match part {
+            Part::Check => check::run().map(|()| Count { passed: 1, ..Count::default() }),
+            Part::Rust => rust(),
+            Part::Sdk => python("tests/sdk"),
+            Part::Chaos => python("tests/chaos"),
+        };
+        let shown = match done {
+            Ok(count) => {
+                sum.passed += count.passed;
+                sum.failed += count.failed;
+                sum.skipped += count.skipped;
+                format!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped)
+            }
+            Err(error) => {
+                sum.failed += 1;
+                format!("failed: {error:#}")
+            }
+        };
+        table.push((part, began.elapsed(), shown));
+    }
+    run::say("");
+    for (part, took, shown) in table {
+        run::say(&format!("{:<6} {:>5} s  {shown}", format!("{part:?}").to_lowercase(), took.as_secs()));
+    }
+    run::say(&format!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped));
+    if sum.failed == 0 && sum.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The Rust tests, with the recorded traffic where there is some.
+fn rust() -> anyhow::Result<Count> {
+    let nextest = run::answers(&["cargo", "nextest", "--version"]);
+    let words: &[&str] = if nextest {
+        &[
+            "cargo",
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--hide-progress-bar",
+            "--status-level",
+            "fail",
+        ]
+    } else {
+        run::say("cargo-nextest is not installed: cargo test runs the tests");
+        &["cargo", "test", "--workspace", "--no-fail-fast"]
+    };
+    let mut command = run::command(words);
+    let corpus = run::root().join("../shared/corpus");
+    match fs::canonicalize(&corpus) {
+        Ok(folder) => {
+            run::say("recorded provider traffic: found beside the checkout");
+            command.env("TOLLGATE_CORPUS", folder);
+        }
+        Err(_) => run::say(
+            "recorded provider traffic: none beside the checkout, its tests say that they are skipped",
+        ),
+    }
+    let (text, good) = run::watched(&mut command)?;
+    let count = if nextest { nextest_count(&text) } else { cargo_count(&text) };
+    if !good && count.failed == 0 {
+        bail!("the tests could not be run");
+    }
+    Ok(count)
+}
+
+/// `Summary [ 1.2s] 10 tests run: 9 passed (1 slow), 1 failed, 2 skipped`
+fn nextest_count(text: &str) -> Count {
+    let line = text.lines().rev().find(|line| line.contains("tests run:")).unwrap_or_default();
+    words_count(line.split_once("tests run:").map_or("", |(_, rest)| rest))
+}
+
+/// `test result: ok. 5 passed; 0 failed; 0 ignored; …`, once for each binary.
+fn cargo_count(text: &str) -> Count {
+    let lines = text.lines().filter(|line| line.starts_with("test result:"));
+    lines.map(words_count).fold(Count::default(), |sum, one| Count {
+        passed: sum.passed + one.passed,
+        failed: sum.failed + one.failed,
+        skipped: sum.skipped + one.skipped,
+    })
+}
+
+/// Numbers before the words that runners use.
+fn words_count(line: &str) -> Count {
+    let mut count = Count::default();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    for pair in words.windows(2) {
+        let [number, word] = pair else { continue };
+        let Ok(number) = number.parse::<u64>() else { continue };
+        match word.trim_end_matches([',', ';']) {
+            "passed" => count.passed += number,
+            "failed" | "errors" | "error" => count.failed += number,
+            "skipped" | "ignored" => count.skipped += number,
+            _ => {}
+        }
+    }
+    count
+}
+
+/// Tests in Python that drive the built binary with the providers' own SDKs.
+fn python(folder: &str) -> anyhow::Result<Count> {
+    run::must(&["cargo", "build", "--quiet", "--package", "tollgate"])?;
+    let Some(python) = environment()? else {
+        if env::var_os("CI").is_some() {
+            bail!("python3 with venv and PyPI are needed here");
+        }
+        run::say(&format!("skipped: {folder} needs python3 with venv, and PyPI once"));
+        return Ok(Count { skipped: 1, ..Count::default() });
+    };
+    let mut command = run::command(&[&python.to_string_lossy(), "-m", "pytest", "-q", "--color=no", folder]);
+    command.env("TOLLGATE_BIN", target().join("debug/tollgate"));
+    let (text, good) = run::watched(&mut command)?;
+    let line = text
+        .lines()
+        .rev()
+        .find(|line| line.contains(" passed") || line.contains(" failed") || line.contains(" error"));
+    let count = words_count(line.unwrap_or_default());
+    if !good && count.failed == 0 {
+        bail!("pytest could not run the tests of {folder}");
+    }
+    Ok(count)
+}
+
+/// A virtual environment with the SDKs; made anew when the list of packages has changed.
+fn environment() -> anyhow::Result<Option<PathBuf>> {
+    let folder = target().join("python");
+    let python = folder.join("bin/python");
+    let wanted = fs::read_to_string(run::root().join("tests/requirements.txt"))?;
+    let stamp = folder.join("requirements.txt");
+    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(Some(python));
+    }
+    let path = folder.to_string_lossy().into_owned();
+    if run::must(&["python3", "-m", "venv", "--clear", &path]).is_err() {
+        return Ok(None);
+    }
+    let pip = python.to_string_lossy().into_owned();
+    let install = [
+        &pip,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        "tests/requirements.txt",
+    ];
+    if run::must(&install).is_err() {
+        return Ok(None);
+    }
+    fs::write(stamp, wanted)?;
+    Ok(Some(python))
+}
+
+fn target() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    run::root().join(target)
+}
