@@ -29,12 +29,15 @@ providers:
     models:
       echo: {{ price: {{ input: 1, cached: 0.1, output: 2 }} }}
       reasoner: {{ price: {{ input: 1, output: 2 }} }}
+      "echo!no-usage": {{ price: {{ input: 1, output: 2 }} }}
+      "echo!pace=20ms,words=400": {{ price: {{ input: 1, output: 2 }} }}
   anthropic-sim:
     dialect: anthropic_messages
     base_url: http://127.0.0.1:{sim}/v1
     api_key: sk-test-upstream
     models:
       echo: {{ output_tokens: 4096, price: {{ input: 3, cached: 0.3, cache_write: 3.75, output: 15 }} }}
+      "echo!pace=20ms,words=400": {{ price: {{ input: 3, output: 15 }} }}
   bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
   nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
 models:
@@ -132,12 +135,13 @@ class Gateway:
 
     def records(self):
         """The whole journal, oldest first."""
-        found = get(f"{self.url}/admin/v1/calls?limit=1000", ADMIN_KEY)["data"]
+        found = json.loads(self.run("logs", "--limit", "1000000", "--json").stdout)
         return list(reversed(found))
 
     def record(self, request_id):
         """The record of one call, once it has reached the journal."""
-        find = lambda: [one for one in self.records() if one["id"] == request_id]
+        recent = f"{self.url}/admin/v1/calls?limit=1000"
+        find = lambda: [one for one in get(recent, ADMIN_KEY)["data"] if one["id"] == request_id]
         found = wait_for(find, f"the record of {request_id}")
         assert len(found) == 1
         return found[0]

@@ -9,6 +9,9 @@ use policy::snapshot::Limits;
 use tokio::time::timeout;
 use wire::{Dialect, Fault, Kind, Origin};
 
+/// How long a body that is too large is read on.
+const DISCARD_TIME: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -52,12 +55,17 @@ pub(crate) async fn body(body: Incoming, limits: &Limits) -> Result<Bytes, Fault
         let message = format!("the body is over {} bytes (server.limits.body)", limits.body_bytes_max);
         Fault::new(Origin::Client, Kind::TooLarge, message).code("body_too_large")
     };
+    let mut body = body;
     if body.size_hint().lower() > limits.body_bytes_max as u64 {
+        discard(&mut body, limits.body_bytes_max).await;
         return Err(too_large());
     }
-    match timeout(limits.body_time_max, collect(body, limits.body_bytes_max)).await {
+    match timeout(limits.body_time_max, collect(&mut body, limits.body_bytes_max)).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => Err(too_large()),
+        Ok(Ok(None)) => {
+            discard(&mut body, limits.body_bytes_max).await;
+            Err(too_large())
+        }
         Ok(Err(error)) => Err(Fault::invalid("", format!("the body broke off: {error}"))),
         Err(_) => {
             let message =
@@ -67,8 +75,23 @@ pub(crate) async fn body(body: Incoming, limits: &Limits) -> Result<Bytes, Fault
     }
 }
 
+/// Reads on for a while without keeping anything: a caller that is still sending would take a closed connection
+/// for a broken one, and never read why it was refused.
+async fn discard(body: &mut Incoming, bytes_max: usize) {
+    let read = async {
+        let mut left = bytes_max.saturating_mul(2);
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(length) else { return };
+            left = less;
+        }
+    };
+    // Whether it ended or not, the answer is the same.
+    let _ = timeout(DISCARD_TIME, read).await;
+}
+
 /// `None` when there is more than allowed. A body that comes in one piece is not copied.
-async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Option<Bytes>, hyper::Error> {
+async fn collect(body: &mut Incoming, bytes_max: usize) -> Result<Option<Bytes>, hyper::Error> {
     let mut first = Bytes::new();
     let mut joined: Option<BytesMut> = None;
     while let Some(frame) = body.frame().await {

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -24,7 +25,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, AdminRequest},
     control,
     core::{Core, Shared},
     listen::{self, CoreLoop, Lane},
@@ -118,44 +119,29 @@ impl Server {
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
         let threads =
             settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let tls = certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.server_config()));
-        let trust = TlsTrust::new();
-        let mut lanes = Vec::with_capacity(threads);
-        let mut cores = Vec::with_capacity(threads);
-        let run = now_us().unsigned_abs();
-        for number in 0..threads {
-            let metrics = Arc::new(CoreMetrics::default());
-            let (sender, connections) = mpsc::unbounded_channel();
-            let open = Arc::new(AtomicUsize::new(0));
-            lanes.push(Lane { connections: sender, open: Arc::clone(&open), metrics: Arc::clone(&metrics) });
-            let spool = Writer::open(&options.data.spool(), run, number)?;
-            let start = CoreStart {
-                shared: Arc::clone(&shared),
-                trust: trust.clone(),
-                metrics,
-                spool,
-                admin: admin.clone(),
-                connections,
-                open,
-                tls: tls.clone(),
-                stop: stopped.clone(),
-            };
-            let name = format!("core-{number}");
-            cores.push(std::thread::Builder::new().name(name).spawn(move || start.run())?);
-        }
-        let metrics = lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect();
-        let admin = Admin { shared: Arc::clone(&shared), database, metrics };
-        tasks::spawn("admin", admin.run(admin_requests));
+        let start = CoreStart {
+            shared: Arc::clone(&shared),
+            trust: TlsTrust::new(),
+            admin,
+            tls: certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.server_config())),
+            stop: stopped.clone(),
+        };
+        let (lanes, cores) = start.cores(threads, &options.data)?;
         let (reload, causes) = mpsc::channel(8);
+        let admin = Admin {
+            shared: Arc::clone(&shared),
+            database,
+            metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
+        };
         let reloader = Reloader {
             shared: Arc::clone(&shared),
             source: options.source,
             database: options.data.database()?,
             certificates,
         };
+        tasks::spawn("admin", admin.run(admin_requests));
         tasks::spawn("reload", reloader.run(causes, reload.clone()));
-        let socket = control::bind(&options.data.control_socket())?;
-        tasks::spawn("control", control::listen(socket, Arc::clone(&shared), options.data.database()?));
+        control(&options.data, &shared)?;
         tasks::spawn("accept", listen::accept(listener, lanes, settings.limits.connections_max, stopped));
         let ship_stop = Arc::new(AtomicBool::new(false));
         let shipper = ship(shipper, Arc::clone(&ship_stop))?;
@@ -203,30 +189,51 @@ impl Server {
     }
 }
 
-/// What a core's thread needs to begin.
+/// Listens for commands in the data directory.
+fn control(data: &DataDir, shared: &Arc<Shared>) -> Result<(), Error> {
+    let socket = control::bind(&data.control_socket())?;
+    tasks::spawn("control", control::listen(socket, Arc::clone(shared), data.database()?));
+    Ok(())
+}
+
+/// What every core's thread is given.
+#[derive(Clone)]
 struct CoreStart {
     shared: Arc<Shared>,
     trust: TlsTrust,
-    metrics: Arc<CoreMetrics>,
-    spool: Writer,
-    admin: mpsc::Sender<crate::admin::AdminRequest>,
-    connections: mpsc::UnboundedReceiver<std::net::TcpStream>,
-    open: Arc<AtomicUsize>,
+    admin: mpsc::Sender<AdminRequest>,
     tls: Option<TlsAcceptor>,
     stop: watch::Receiver<bool>,
 }
 
 impl CoreStart {
-    fn run(self) {
+    /// Starts the threads, each with a spool of its own.
+    fn cores(self, threads: usize, data: &DataDir) -> Result<(Vec<Lane>, Vec<JoinHandle<()>>), Error> {
+        let mut lanes = Vec::with_capacity(threads);
+        let mut cores = Vec::with_capacity(threads);
+        let run = now_us().unsigned_abs();
+        for number in 0..threads {
+            let (sender, connections) = mpsc::unbounded_channel();
+            let lane = Lane { connections: sender, open: Arc::default(), metrics: Arc::default() };
+            let spool = Writer::open(&data.spool(), run, number)?;
+            let (start, open, metrics) = (self.clone(), Arc::clone(&lane.open), Arc::clone(&lane.metrics));
+            let run = move || start.run(connections, open, metrics, spool);
+            cores.push(std::thread::Builder::new().name(format!("core-{number}")).spawn(run)?);
+            lanes.push(lane);
+        }
+        Ok((lanes, cores))
+    }
+
+    fn run(
+        self,
+        connections: mpsc::UnboundedReceiver<std::net::TcpStream>,
+        open: Arc<AtomicUsize>,
+        metrics: Arc<CoreMetrics>,
+        spool: Writer,
+    ) {
         let pool = Pool::new(Connector::new(&self.trust));
-        let core = Core::new(&self.shared, pool, self.metrics, self.spool, self.admin);
-        let carried = CoreLoop {
-            core: std::rc::Rc::new(core),
-            connections: self.connections,
-            open: self.open,
-            tls: self.tls,
-            stop: self.stop,
-        };
+        let core = Rc::new(Core::new(&self.shared, pool, metrics, spool, self.admin));
+        let carried = CoreLoop { core, connections, open, tls: self.tls, stop: self.stop };
         if let Err(error) = carried.run() {
             tracing::error!(%error, "a core could not start");
         }

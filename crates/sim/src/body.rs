@@ -15,6 +15,9 @@ use tokio::time::{Sleep, sleep};
 
 use crate::{calls::Calls, script::Script};
 
+/// How long a server takes at most to write what it was given.
+const FLUSH: Duration = Duration::from_millis(20);
+
 /// The pieces of an answer and how they are sent.
 pub(crate) struct Body {
     pieces: std::vec::IntoIter<Bytes>,
@@ -72,6 +75,9 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.ending {
             Ending::Cut(count) if self.sent >= count => {
+                // What was sent must have left before the connection breaks.
+                let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(FLUSH)));
+                ready!(wait.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())));
             }
             Ending::Stall(count) if self.sent >= count => return Poll::Pending,

@@ -51,11 +51,13 @@ impl Losses {
         self.push(Loss { path: path.into(), kind: LossKind::Approximated, why });
     }
 
-    /// Every member that only another dialect knows, except those that are `null`. What is left of an object
+    /// Every member that only another dialect knows, except those that are
+    /// `null` or empty. What is left of an object
     /// whose other members were carried is named member by member.
     pub fn ext(&mut self, path: &str, ext: &crate::ir::Ext) {
         let dot = if path.is_empty() { "" } else { "." };
-        for (name, value) in ext.0.iter().filter(|(_, value)| !value.is_null()) {
+        let says_nothing = |value: &crate::json::Raw| matches!(value.text(), "null" | "[]" | "{}");
+        for (name, value) in ext.0.iter().filter(|(_, value)| !says_nothing(value)) {
             match crate::json::Object::from_raw(value.value()) {
                 Ok(nested) if crate::ir::is_remainder(name) => {
                     for (member, _) in nested.iter() {

@@ -31,15 +31,7 @@ impl<'s> Checker<'s> {
         }
         if !fits_type(schema, &node.value) {
             let message = format!("must be {}, not {}", wanted(schema), node.value.describe());
-            let remedy = match (&node.value, schema.get("format").and_then(Json::as_str)) {
-                (Value::Number(number), Some("tollgate-duration")) => {
-                    format!("; write {number}s, if seconds are meant")
-                }
-                (Value::Number(number), Some("tollgate-size")) => {
-                    format!("; write {number}B, if bytes are meant")
-                }
-                _ => String::new(),
-            };
+            let remedy = remedy(schema, &node.value);
             return self.misfit(node.place, path, message + &remedy);
         }
         match &node.value {
@@ -128,7 +120,10 @@ impl<'s> Checker<'s> {
                     branches.iter().map(|branch| wanted(self.resolve(branch))).collect();
                 kinds.retain(|kind| kind != "nothing");
                 kinds.dedup();
-                let message = format!("must be {}, not {}", kinds.join(" or "), node.value.describe());
+                let remedies = branches.iter().map(|branch| remedy(self.resolve(branch), &node.value));
+                let remedy: String = remedies.collect();
+                let message =
+                    format!("must be {}, not {}{remedy}", kinds.join(" or "), node.value.describe());
                 self.misfit(node.place, path, message);
             }
         }
@@ -141,6 +136,17 @@ impl<'s> Checker<'s> {
 
     fn misfit(&mut self, place: Place, path: &str, message: String) {
         self.misfits.push((place, path.to_owned(), message));
+    }
+}
+
+/// What was probably meant by a number without a unit.
+fn remedy(schema: &Json, value: &Value) -> String {
+    match (value, schema.get("format").and_then(Json::as_str)) {
+        (Value::Number(number), Some("tollgate-duration")) => {
+            format!("; write {number}s, if seconds are meant")
+        }
+        (Value::Number(number), Some("tollgate-size")) => format!("; write {number}B, if bytes are meant"),
+        _ => String::new(),
     }
 }
 

@@ -38,8 +38,8 @@ pub(super) fn usage(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
     let mut object = Object::from_raw(raw)?;
     let mut usage = Usage::default();
     let plain = object.unsigned("input_tokens")?.unwrap_or_default();
-    usage.cache_read_tokens = object.unsigned("cache_read_input_tokens")?.unwrap_or_default();
-    let written = object.unsigned("cache_creation_input_tokens")?.unwrap_or_default();
+    usage.cache_read_tokens = class(&mut object, "cache_read_input_tokens")?;
+    let written = class(&mut object, "cache_creation_input_tokens")?;
     let lifetimes = object.peek("cache_creation").and_then(|raw| Object::from_raw(raw).ok());
     let hour = lifetimes.and_then(|mut object| object.unsigned("ephemeral_1h_input_tokens").ok().flatten());
     usage.cache_write_1h_tokens = hour.unwrap_or_default().min(written);
@@ -52,18 +52,36 @@ pub(super) fn usage(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
     Ok((usage, object.rest_ref()))
 }
 
+/// A class of tokens. A class of none stays where it is, so that it is written as it was.
+fn class(object: &mut Object<'_>, name: &str) -> Result<u64, Fault> {
+    match object.peek(name).map(RawValue::get) {
+        Some("0") | None => Ok(0),
+        Some(_) => Ok(object.unsigned(name)?.unwrap_or_default()),
+    }
+}
+
 /// Writes a usage object; `ext` holds what the same dialect had beside.
 pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
     let written = usage.cache_write_tokens + usage.cache_write_1h_tokens;
     let plain = usage.input_tokens.saturating_sub(usage.cache_read_tokens + written);
     let mut object = ObjectWriter::open(out);
     object.value("input_tokens", &plain);
-    object.value("cache_creation_input_tokens", &written);
-    object.value("cache_read_input_tokens", &usage.cache_read_tokens);
+    for (name, count) in
+        [("cache_creation_input_tokens", written), ("cache_read_input_tokens", usage.cache_read_tokens)]
+    {
+        // Of the same dialect, a class of none is among the ext members where it was written at all.
+        if count > 0 || ext.is_none() {
+            object.value(name, &count);
+        }
+    }
     object.value("output_tokens", &usage.output_tokens);
     if let Some(ext) = ext {
-        let written = |name: &str| name.ends_with("_input_tokens");
-        for (name, value) in ext.0.iter().filter(|(name, _)| !written(name)) {
+        let counts = |name: &str| match name {
+            "cache_creation_input_tokens" => written > 0,
+            "cache_read_input_tokens" => usage.cache_read_tokens > 0,
+            _ => false,
+        };
+        for (name, value) in ext.0.iter().filter(|(name, _)| !counts(name)) {
             object.raw(name, value.text());
         }
     }

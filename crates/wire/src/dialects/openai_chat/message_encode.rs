@@ -233,7 +233,7 @@ impl MessageWriter<'_> {
                 object.raw("cache_control", cache.text());
             }
             for (name, value) in &part.ext.0 {
-                if !crate::ir::is_remainder(name) {
+                if nested_name(&part.kind) != Some(name) {
                     object.raw(name, value.text());
                 }
             }
@@ -335,6 +335,22 @@ pub(super) fn tool_call(id: &str, name: &str, arguments: &str, ext: &Ext, own: b
     }
     object.close();
     out
+}
+
+/// The object in which a part's content stands, and under whose name what is left of it is kept.
+fn nested_name(kind: &PartKind) -> Option<&'static str> {
+    match kind {
+        PartKind::Image(_) => Some("image_url"),
+        PartKind::File(_) => Some("file"),
+        PartKind::Audio(_) => Some("input_audio"),
+        PartKind::Text { .. }
+        | PartKind::Refusal { .. }
+        | PartKind::Reasoning { .. }
+        | PartKind::RedactedReasoning { .. }
+        | PartKind::ToolCall { .. }
+        | PartKind::ToolResult { .. }
+        | PartKind::Opaque { .. } => None,
+    }
 }
 
 enum Document<'a> {

@@ -19,7 +19,9 @@ pub fn decode_request(body: &[u8]) -> Result<Request, Fault> {
         let message = message(raw).map_err(|fault| fault.under(&format!("messages[{at}]")))?;
         request.messages.push(message);
     }
-    for (at, raw) in object.array("tools")?.unwrap_or_default().into_iter().enumerate() {
+    let tools = object.array("tools")?;
+    let no_tools = tools.as_ref().is_some_and(Vec::is_empty);
+    for (at, raw) in tools.unwrap_or_default().into_iter().enumerate() {
         request.tools.push(tool(raw).map_err(|fault| fault.under(&format!("tools[{at}]")))?);
     }
     if let Some(raw) = object.take_some("tool_choice") {
@@ -41,6 +43,9 @@ pub fn decode_request(body: &[u8]) -> Result<Request, Fault> {
     let options = stream_options(&mut object, &mut request)?;
     request.ext = object.rest();
     request.ext.0.extend(options);
+    if no_tools {
+        request.ext.0.push(("tools".to_owned(), Raw::parse("[]").expect("an empty list is JSON")));
+    }
     Ok(request)
 }
 

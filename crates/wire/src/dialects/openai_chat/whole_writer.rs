@@ -138,7 +138,7 @@ fn write_message(out: &mut Vec<u8>, choice: &Choice, own: bool, losses: &mut Los
     object.string("role", "assistant");
     if !texts.is_empty() {
         object.string("content", &texts.concat());
-    } else if choice.message_ext.get("content").is_none() {
+    } else if !own {
         object.raw("content", "null");
     }
     for (member, text) in merged(reasoning) {

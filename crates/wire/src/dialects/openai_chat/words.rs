@@ -62,20 +62,26 @@ pub(super) fn usage(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
     let hit = object.peek("prompt_cache_hit_tokens").and_then(|raw| raw.get().parse().ok());
     usage.cache_read_tokens = hit.unwrap_or_default();
     if let Some(mut details) = object.object("prompt_tokens_details")? {
-        if let Some(cached) = details.unsigned("cached_tokens")? {
-            usage.cache_read_tokens = cached;
-        }
-        usage.input_audio_tokens = details.unsigned("audio_tokens")?.unwrap_or_default();
-        usage.cache_write_tokens = details.unsigned("cache_write_tokens")?.unwrap_or_default();
+        usage.cache_read_tokens = class(&mut details, "cached_tokens")?.max(usage.cache_read_tokens);
+        usage.input_audio_tokens = class(&mut details, "audio_tokens")?;
+        usage.cache_write_tokens = class(&mut details, "cache_write_tokens")?;
         keep_rest("prompt_tokens_details", details, &mut ext);
     }
     if let Some(mut details) = object.object("completion_tokens_details")? {
-        usage.reasoning_tokens = details.unsigned("reasoning_tokens")?.unwrap_or_default();
-        usage.output_audio_tokens = details.unsigned("audio_tokens")?.unwrap_or_default();
+        usage.reasoning_tokens = class(&mut details, "reasoning_tokens")?;
+        usage.output_audio_tokens = class(&mut details, "audio_tokens")?;
         keep_rest("completion_tokens_details", details, &mut ext);
     }
     ext.0.extend(object.rest_ref().0);
     Ok((usage, ext))
+}
+
+/// A class of tokens. A class of none stays where it is, so that it is written as it was.
+fn class(details: &mut Object<'_>, name: &str) -> Result<u64, Fault> {
+    match details.peek(name).map(RawValue::get) {
+        Some("0") | None => Ok(0),
+        Some(_) => Ok(details.unsigned(name)?.unwrap_or_default()),
+    }
 }
 
 fn keep_rest<'a>(name: &'static str, details: Object<'a>, ext: &mut ExtRef<'a>) {
@@ -119,6 +125,9 @@ pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
 
 fn write_details(object: &mut ObjectWriter<'_>, name: &str, classes: &[(&str, u64)], ext: &Ext) {
     let rest = ext.get(name);
+    if rest.is_some_and(json::Raw::is_null) {
+        return object.raw(name, "null");
+    }
     if rest.is_none() && classes.iter().all(|(_, count)| *count == 0) {
         return;
     }

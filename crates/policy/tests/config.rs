@@ -1,0 +1,164 @@
+//! The configuration: what is good, what is wrong and where, and the pages made of it.
+
+use std::{collections::HashMap, fs, io, path::Path};
+
+use tollgate_policy::config::{self, Sources};
+
+/// Files, variables and commands that are only here.
+#[derive(Default)]
+struct Fake {
+    files: HashMap<&'static str, String>,
+}
+
+impl Sources for Fake {
+    fn read_file(&self, path: &Path) -> io::Result<String> {
+        let found = self.files.get(path.to_str().unwrap_or_default()).cloned();
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "OPENAI_API_KEY" | "ANTHROPIC_API_KEY" => Some("sk-test".to_owned()),
+            "SEARCH_KEY" => Some(format!("tg-{}", "s".repeat(43))),
+            _ => None,
+        }
+    }
+
+    fn command(&self, words: &[String]) -> Result<String, String> {
+        Ok(format!("printed by {}", words.join(" ")))
+    }
+}
+
+fn root(file: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file)
+}
+
+fn errors(files: &[(&'static str, &str)]) -> String {
+    let files = files.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+    match config::load(Path::new("t.yaml"), &Fake { files }) {
+        Ok(_) => String::new(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+#[test]
+fn the_example_is_good() {
+    let text = fs::read_to_string(root("deploy/tollgate.example.yaml")).unwrap();
+    let loaded = config::load(Path::new("t.yaml"), &Fake { files: [("t.yaml", text)].into() });
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert_eq!(loaded.snapshot.providers.len(), 3);
+    assert_eq!(loaded.snapshot.models["smart"].targets.len(), 2);
+    assert_eq!(loaded.snapshot.server.limits.body_bytes_max, 32 << 20);
+    assert_eq!(loaded.snapshot.keys[0].key.hint, "tg-sssss");
+}
+
+/// A file and the first line that is reported of it.
+#[test]
+fn errors_say_where_and_what_to_do() {
+    let check = |text: &str, expected: &str| {
+        let found = errors(&[("t.yaml", text)]);
+        assert_eq!(found.lines().next().unwrap_or_default(), expected, "{text}");
+    };
+    let house = "providers:\n  house: { dialect: openai_chat, base_url: 'http://h/v1', auth: none, models: { llama-3: {} } }\n";
+    check("modles: {}", "t.yaml:1:1  modles  unknown key \"modles\"; did you mean \"models\"?");
+    check("server:\n  lisen: x", "t.yaml:2:3  server.lisen  unknown key \"lisen\"; did you mean \"listen\"?");
+    check(
+        "deadlines: { total: 8 }",
+        "t.yaml:1:21  deadlines.total  must be a text, not a number; write 8s, if seconds are meant",
+    );
+    check(
+        "deadlines: { total: 8parsecs }",
+        "t.yaml:1:21  deadlines.total  \"8parsecs\" is no duration; write a number with ms, s, m, h or d, as 8s",
+    );
+    check(
+        "fidelity: strickt",
+        "t.yaml:1:11  fidelity  \"strickt\" is not allowed here; did you mean \"strict\"? (one of: lenient, strict)",
+    );
+    check("server: [1]", "t.yaml:1:9  server  must be a map, not a list");
+    check("a: 1\na: 2", "t.yaml:2:1  \"a\" stands twice here; keep one of them");
+    check(
+        "data_dir: ${NOWHERE}",
+        "t.yaml:1:11  the environment variable NOWHERE is not set; set it, or write ${NOWHERE:-default}",
+    );
+    check(
+        "providers: { opnai: {} }",
+        "t.yaml:1:21  providers.opnai  the catalogue has no \"opnai\"; did you mean \"openai\"?",
+    );
+    check(
+        "providers: { groq: {} }",
+        "t.yaml:1:20  providers.groq  has no api_key; set GROQ_API_KEY, or write api_key here",
+    );
+    check(
+        &format!("{house}models: {{ a: house/lama-3 }}"),
+        "t.yaml:3:14  models.a  no model \"lama-3\" at provider \"house\"; did you mean \"llama-3\"?",
+    );
+    check(
+        &format!("{house}models: {{ a: [ house/llama-3, hose/x ] }}"),
+        "t.yaml:3:31  models.a[1]  no provider \"hose\" is switched on; did you mean \"house\"?",
+    );
+    check(
+        "keys: [ { name: a, key: tg-short } ]",
+        "t.yaml:1:25  keys[0].key  must begin with tg- and have at least 32 further characters; tollgate keys generate makes one",
+    );
+    check(
+        "server: {",
+        "t.yaml:2:1  is no valid YAML: while parsing a node, did not find expected node content",
+    );
+}
+
+#[test]
+fn all_errors_come_at_once_and_no_secret_is_told() {
+    let text = "server: { listen: nowhere, threads: 0 }\nproviders: { x: { base_url: 'http://x', dialect: no, api_key: sk-secret } }\nkeys:\n  - { name: a, key: tg-secret-of-mine }\n  - { name: a, key: 'secret:file/missing' }";
+    let found = errors(&[("t.yaml", text)]);
+    assert!(found.ends_with("6 errors. Nothing was applied."), "{found}");
+    assert!(!found.contains("sk-secret") && !found.contains("secret-of-mine"), "{found}");
+}
+
+#[test]
+fn files_include_each_other() {
+    let main = "include: [ a.yaml ]\nmodels: { m: house/x }";
+    let house = "providers: { house: { dialect: openai_chat, base_url: 'http://h/v1', auth: none } }";
+    assert_eq!(errors(&[("t.yaml", main), ("a.yaml", house)]), "");
+    let found = errors(&[("t.yaml", main), ("a.yaml", "models:\n  m: other/x")]);
+    assert!(
+        found.starts_with("a.yaml:2:6  models.m  stands in t.yaml:2 as well; keep one of them"),
+        "{found}"
+    );
+    let found = errors(&[("t.yaml", "include: a.yaml"), ("a.yaml", "include: a.yaml")]);
+    assert!(found.contains("is included already"), "{found}");
+    let found = errors(&[("t.yaml", "include: gone.yaml")]);
+    assert!(found.starts_with("gone.yaml:1:1  cannot be read"), "{found}");
+}
+
+#[test]
+fn odd_texts_end_in_errors_and_not_in_panics() {
+    for text in [
+        "\u{0}",
+        "*a",
+        "&a [*a]",
+        "? [x]: y",
+        "- - - -",
+        "{{{{",
+        "a: !!binary x",
+        "%YAML 9",
+        "---\n---\n",
+        "\t",
+        "a: *b",
+    ] {
+        let _ = errors(&[("t.yaml", text)]);
+    }
+}
+
+/// The pages in the repository are what the program says now.
+#[test]
+fn made_pages_are_current() {
+    let schema = serde_json::to_string_pretty(&config::schema()).unwrap() + "\n";
+    for (file, made) in [("docs/configuration.md", config::reference()), ("tollgate.schema.json", schema)] {
+        if std::env::var_os("TOLLGATE_UPDATE").is_some() {
+            fs::write(root(file), &made).unwrap();
+        }
+        let stored = fs::read_to_string(root(file)).unwrap_or_default();
+        assert!(stored == made, "{file} is old: run TOLLGATE_UPDATE=1 cargo test -p tollgate-policy");
+    }
+}
