@@ -360,7 +360,10 @@ impl Relay {
         }
         match ending {
             Ok(()) => {
-                call.settle(Ending::Complete);
+                // What is known only now comes as a comment, which every reader of events passes over.
+                let receipt = call.settle(Ending::Complete);
+                let cost = receipt.cost.map_or_else(|| "unpriced".to_owned(), |cost| cost.to_string());
+                out.written().extend_from_slice(format!(": x-tollgate-cost-usd {cost}\n\n").as_bytes());
             }
             Err(fault) => {
                 if !told {

@@ -75,6 +75,11 @@ pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
         }
     }
     object.value("output_tokens", &usage.output_tokens);
+    if ext.is_none() && usage.reasoning_tokens > 0 {
+        let mut details = ObjectWriter::open(object.key("output_tokens_details"));
+        details.value("thinking_tokens", &usage.reasoning_tokens);
+        details.close();
+    }
     if let Some(ext) = ext {
         let counts = |name: &str| match name {
             "cache_creation_input_tokens" => written > 0,
