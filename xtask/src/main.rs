@@ -1,5 +1,6 @@
-//! The project's own tasks: `cargo xtask test`, `check`, `tidy`.
+//! The project's own tasks: `cargo xtask test`, `check`, `bench`, `tidy`.
 
+mod bench;
 mod check;
 mod run;
 mod test;
@@ -26,6 +27,12 @@ enum Task {
     },
     /// Format, lints, dependencies and rules: fast.
     Check,
+    /// What a call costs beside nginx and beside no gateway, in one run.
+    Bench {
+        /// One short round.
+        #[arg(long)]
+        quick: bool,
+    },
     /// The rules of the house that a machine can check.
     Tidy,
 }
@@ -34,6 +41,7 @@ fn main() -> ExitCode {
     let done = match CommandLine::parse().task {
         Task::Test { only } => return test::run(only),
         Task::Check => check::run(),
+        Task::Bench { quick } => bench::run(quick),
         Task::Tidy => tidy::run(),
     };
     match done {

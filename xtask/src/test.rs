@@ -144,7 +144,7 @@ fn python(folder: &str) -> anyhow::Result<Count> {
         return Ok(Count { skipped: 1, ..Count::default() });
     };
     let mut command = run::command(&[&python.to_string_lossy(), "-m", "pytest", "-q", "--color=no", folder]);
-    command.env("TOLLGATE_BIN", target().join("debug/tollgate"));
+    command.env("TOLLGATE_BIN", run::target().join("debug/tollgate"));
     let (text, good) = run::watched(&mut command)?;
     let line = text
         .lines()
@@ -159,7 +159,7 @@ fn python(folder: &str) -> anyhow::Result<Count> {
 
 /// A virtual environment with the SDKs; made anew when the list of packages has changed.
 fn environment() -> anyhow::Result<Option<PathBuf>> {
-    let folder = target().join("python");
+    let folder = run::target().join("python");
     let python = folder.join("bin/python");
     let wanted = fs::read_to_string(run::root().join("tests/requirements.txt"))?;
     let stamp = folder.join("requirements.txt");
@@ -186,9 +186,4 @@ fn environment() -> anyhow::Result<Option<PathBuf>> {
     }
     fs::write(stamp, wanted)?;
     Ok(Some(python))
-}
-
-fn target() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    run::root().join(target)
 }
