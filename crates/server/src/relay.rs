@@ -12,7 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Frame as BodyFrame, SizeHint};
 use policy::{Money, route::Target};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
-use wire::{Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Reader, Wanted, Writer, ir::Event};
+use wire::{
+    Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Reader, Wanted, Writer,
+    ir::{Event, Place},
+};
 
 use crate::{
     call::Call,
@@ -108,7 +111,7 @@ pub(crate) async fn relay(
     let relay = Relay {
         upstream: answer.body,
         framer: Framer::new(target.dialect.framing(Mode::Stream)),
-        reader: target.dialect.reader(Mode::Stream),
+        reader: if own { caller.watcher(Mode::Stream) } else { target.dialect.reader(Mode::Stream) },
         writer,
         dialect: caller,
         usage_added,
@@ -193,7 +196,7 @@ async fn whole(
     let own = caller == target.dialect;
     let mut writer = (!own).then(|| caller.writer(wanted(&mut call, target, Mode::Whole)));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
-    let mut reader = target.dialect.reader(Mode::Whole);
+    let mut reader = if own { caller.watcher(Mode::Whole) } else { target.dialect.reader(Mode::Whole) };
     let meter = &mut call.open().meter;
     reader.frame(&wire::Frame { event: None, data: body.as_ref().into() }, &mut |event| {
         meter.event(&event);
@@ -285,7 +288,7 @@ impl Relay {
             reader.frame(frame, &mut |event| {
                 match &event {
                     Event::Usage { .. } => usage_seen = true,
-                    Event::Ext { .. } => {}
+                    Event::Ext { place: Place::Response, .. } => {}
                     _ => usage_only = false,
                 }
                 meter.event(&event);

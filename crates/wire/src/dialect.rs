@@ -140,6 +140,15 @@ impl Dialect {
         }
     }
 
+    /// A reader for answers that go on as they are: it yields usage, stop reasons, faults, the end and texts for
+    /// counting, and costs a fraction of a full reading.
+    pub fn watcher(self, mode: Mode) -> Box<dyn Reader> {
+        match self {
+            Dialect::OpenaiChat => openai_chat::watcher(mode),
+            Dialect::AnthropicMessages => anthropic_messages::watcher(mode),
+        }
+    }
+
     pub fn writer(self, wanted: Wanted) -> Box<dyn Writer> {
         match self {
             Dialect::OpenaiChat => openai_chat::writer(wanted),

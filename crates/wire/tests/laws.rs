@@ -5,9 +5,13 @@ mod common;
 
 use std::{fs, path::Path};
 
+use bytes::Bytes;
 use common::{canonical, cross_request, read, round_trip_request};
 use proptest::prelude::*;
-use tollgate_wire::{Dialect, Envelope, Mode, ir::Response};
+use tollgate_wire::{
+    Dialect, Envelope, Frame, Framer, Framing, Mode, Pass, Reader,
+    ir::{Event, Response},
+};
 
 struct Case {
     name: String,
@@ -101,6 +105,41 @@ fn what_crosses_is_good_there() {
     }
 }
 
+/// What a meter sees of an answer: usage, the stop of the first choice, faults, the end.
+fn metered(mut reader: Box<dyn Reader>, framing: Framing, bytes: &[u8]) -> (Vec<String>, bool) {
+    let mut seen = Vec::new();
+    let mut framer = Framer::new(framing);
+    let mut found = |frame: &Frame<'_>| {
+        reader.frame(frame, &mut |event| match event {
+            Event::Usage { usage, .. } => seen.push(format!("{usage:?}")),
+            Event::ChoiceStop { choice: 0, stop } => seen.push(stop.raw),
+            Event::Fault(fault) => seen.push(fault.kind.name().to_owned()),
+            Event::End => seen.push("end".to_owned()),
+            _ => {}
+        });
+        Pass::On
+    };
+    framer.push(Bytes::copy_from_slice(bytes), &mut found).expect("no frame is that large");
+    framer.finish(&mut found);
+    let complete = reader.complete();
+    (seen, complete)
+}
+
+#[test]
+fn a_watcher_sees_what_a_reader_sees() {
+    for case in cases() {
+        for (mode, bytes) in [(Mode::Whole, &case.response), (Mode::Stream, &case.stream)] {
+            let framing = case.dialect.framing(mode);
+            // Also of answers that were cut.
+            for end in [bytes.len(), bytes.len() / 2, bytes.len() - 20] {
+                let (part, _) = bytes.split_at(end);
+                let watched = metered(case.dialect.watcher(mode), framing, part);
+                assert_eq!(watched, metered(case.dialect.reader(mode), framing, part), "{} {end}", case.name);
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn where_bytes_are_split_changes_nothing(cuts in proptest::collection::vec(0_usize..6000, 0..12)) {
@@ -150,6 +189,7 @@ fn try_everything(bytes: &[u8]) {
         let _ = dialect.decode_fault(500, None, bytes);
         for mode in [Mode::Whole, Mode::Stream] {
             let _ = read(dialect, other(dialect), mode, &[bytes]);
+            let _ = metered(dialect.watcher(mode), dialect.framing(mode), bytes);
         }
     }
 }

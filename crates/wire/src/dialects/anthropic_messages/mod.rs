@@ -8,6 +8,7 @@ mod request_encode;
 mod stream_reader;
 mod stream_writer;
 mod system;
+mod watch;
 mod whole;
 mod words;
 
@@ -22,6 +23,11 @@ pub fn reader(mode: Mode) -> Box<dyn Reader> {
         Mode::Whole => Box::new(whole::WholeReader::default()),
         Mode::Stream => Box::new(stream_reader::StreamReader::default()),
     }
+}
+
+/// Reads only what a meter wants to know of an answer that goes on as it is.
+pub fn watcher(mode: Mode) -> Box<dyn Reader> {
+    Box::new(watch::Watcher::new(mode))
 }
 
 pub fn writer(wanted: Wanted) -> Box<dyn Writer> {

@@ -8,6 +8,7 @@ mod request_decode;
 mod request_encode;
 mod stream_reader;
 mod stream_writer;
+mod watch;
 mod whole_reader;
 mod whole_writer;
 mod words;
@@ -23,6 +24,11 @@ pub fn reader(mode: Mode) -> Box<dyn Reader> {
         Mode::Whole => Box::new(whole_reader::WholeReader::default()),
         Mode::Stream => Box::new(stream_reader::StreamReader::default()),
     }
+}
+
+/// Reads only what a meter wants to know of an answer that goes on as it is.
+pub fn watcher(mode: Mode) -> Box<dyn Reader> {
+    Box::new(watch::Watcher::new(mode))
 }
 
 pub fn writer(wanted: Wanted) -> Box<dyn Writer> {

@@ -54,26 +54,47 @@ pub(super) fn effort_name(effort: &Effort) -> &str {
 /// in the ext, nested objects under their own names.
 pub(super) fn usage(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
     let mut object = Object::from_raw(raw)?;
-    let mut usage = Usage::default();
+    let (usage, prompt, completion) = classes(&mut object)?;
     let mut ext = ExtRef::default();
-    usage.input_tokens = object.unsigned("prompt_tokens")?.unwrap_or_default();
-    usage.output_tokens = object.unsigned("completion_tokens")?.unwrap_or_default();
-    // DeepSeek reports its cache here (https://api-docs.deepseek.com/api/create-chat-completion).
-    let hit = object.peek("prompt_cache_hit_tokens").and_then(|raw| raw.get().parse().ok());
-    usage.cache_read_tokens = hit.unwrap_or_default();
-    if let Some(mut details) = object.object("prompt_tokens_details")? {
-        usage.cache_read_tokens = class(&mut details, "cached_tokens")?.max(usage.cache_read_tokens);
-        usage.input_audio_tokens = class(&mut details, "audio_tokens")?;
-        usage.cache_write_tokens = class(&mut details, "cache_write_tokens")?;
-        keep_rest("prompt_tokens_details", details, &mut ext);
-    }
-    if let Some(mut details) = object.object("completion_tokens_details")? {
-        usage.reasoning_tokens = class(&mut details, "reasoning_tokens")?;
-        usage.output_audio_tokens = class(&mut details, "audio_tokens")?;
-        keep_rest("completion_tokens_details", details, &mut ext);
+    for (name, details) in [("prompt_tokens_details", prompt), ("completion_tokens_details", completion)] {
+        if let Some(details) = details {
+            keep_rest(name, details, &mut ext);
+        }
     }
     ext.0.extend(object.rest_ref().0);
     Ok((usage, ext))
+}
+
+/// Reads only the classes of tokens.
+pub(super) fn usage_classes(raw: &RawValue) -> Result<Usage, Fault> {
+    let mut object = Object::from_raw(raw)?;
+    classes(&mut object).map(|(usage, ..)| usage)
+}
+
+/// The classes of tokens, and what is left of the two objects that have details.
+type Classes<'a> = (Usage, Option<Object<'a>>, Option<Object<'a>>);
+
+fn classes<'a>(object: &mut Object<'a>) -> Result<Classes<'a>, Fault> {
+    let mut usage = Usage {
+        input_tokens: object.unsigned("prompt_tokens")?.unwrap_or_default(),
+        output_tokens: object.unsigned("completion_tokens")?.unwrap_or_default(),
+        ..Usage::default()
+    };
+    // DeepSeek reports its cache here (https://api-docs.deepseek.com/api/create-chat-completion).
+    let hit = object.peek("prompt_cache_hit_tokens").and_then(|raw| raw.get().parse().ok());
+    usage.cache_read_tokens = hit.unwrap_or_default();
+    let mut prompt = object.object("prompt_tokens_details")?;
+    if let Some(details) = &mut prompt {
+        usage.cache_read_tokens = class(details, "cached_tokens")?.max(usage.cache_read_tokens);
+        usage.input_audio_tokens = class(details, "audio_tokens")?;
+        usage.cache_write_tokens = class(details, "cache_write_tokens")?;
+    }
+    let mut completion = object.object("completion_tokens_details")?;
+    if let Some(details) = &mut completion {
+        usage.reasoning_tokens = class(details, "reasoning_tokens")?;
+        usage.output_audio_tokens = class(details, "audio_tokens")?;
+    }
+    Ok((usage, prompt, completion))
 }
 
 /// A class of tokens. A class of none stays where it is, so that it is written as it was.
