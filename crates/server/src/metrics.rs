@@ -97,7 +97,14 @@ impl Counter {
 pub(crate) struct CoreMetrics {
     counters: [AtomicU64; Counter::ALL.len()],
     /// Only this core and a scrape ever lock it.
-    series: Mutex<BTreeMap<(String, String), Series>>,
+    series: Mutex<AllSeries>,
+}
+
+/// Counts by provider and model.
+#[derive(Debug, Default)]
+struct AllSeries {
+    by_provider: BTreeMap<String, BTreeMap<String, Series>>,
+    count: usize,
 }
 
 /// Counts of the settled calls of one model at one provider.
@@ -135,16 +142,14 @@ impl CoreMetrics {
     /// Counts a call that has ended.
     pub(crate) fn settled(&self, record: &Record) {
         let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = all.len() < SERIES_MAX;
-        let known = all
-            .iter_mut()
-            .find(|((provider, model), _)| *provider == record.provider && *model == record.model)
-            .map(|(_, series)| series);
-        if let Some(series) = known {
+        if let Some(series) =
+            all.by_provider.get_mut(&record.provider).and_then(|models| models.get_mut(&record.model))
+        {
             return series.add(record);
         }
-        let model = if room { record.model.clone() } else { "other".to_owned() };
-        let series = all.entry((record.provider.clone(), model)).or_default();
+        let model = if all.count < SERIES_MAX { record.model.clone() } else { "other".to_owned() };
+        all.count += 1;
+        let series = all.by_provider.entry(record.provider.clone()).or_default().entry(model).or_default();
         series.add(record);
     }
 
@@ -209,8 +214,11 @@ pub(crate) fn exposition(cores: &[Arc<CoreMetrics>]) -> String {
     }
     let mut all: BTreeMap<(String, String), Series> = BTreeMap::new();
     for core in cores {
-        for (key, series) in core.series.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            all.entry(key.clone()).or_default().merge(series);
+        let series = core.series.lock().unwrap_or_else(PoisonError::into_inner);
+        for (provider, models) in &series.by_provider {
+            for (model, series) in models {
+                all.entry((provider.clone(), model.clone())).or_default().merge(series);
+            }
         }
     }
     write_series(&mut text, &all);

@@ -20,7 +20,8 @@ use crate::upstream::Address;
 /// One configuration in force, with what each request needs made ready.
 pub(crate) struct World {
     pub(crate) snapshot: Snapshot,
-    endpoints: HashMap<(String, Dialect), Endpoint>,
+    /// By the provider's name; a provider speaks few dialects.
+    endpoints: HashMap<String, Vec<(Dialect, Endpoint)>>,
 }
 
 /// Where a provider takes requests of one dialect, and the header lines that open it.
@@ -39,24 +40,14 @@ pub(crate) struct Keys {
 
 impl World {
     pub(crate) fn new(snapshot: Snapshot) -> World {
-        let mut endpoints = HashMap::new();
-        for (name, provider) in &snapshot.providers {
-            for (dialect, url) in &provider.facts.dialects {
-                if let Some(address) = Address::parse(url) {
-                    let head = endpoint_head(provider);
-                    endpoints.insert((name.clone(), *dialect), Endpoint { address, head });
-                }
-            }
-        }
+        let endpoints = snapshot.providers.iter().map(|(name, provider)| (name.clone(), endpoints(provider)));
+        let endpoints = endpoints.collect();
         World { snapshot, endpoints }
     }
 
     pub(crate) fn endpoint(&self, target: &Target) -> Option<&Endpoint> {
-        // The map is keyed by owned names; the few endpoints of a provider are found without making one.
-        self.endpoints
-            .iter()
-            .find(|((name, dialect), _)| *dialect == target.dialect && *name == target.provider.facts.id)
-            .map(|(_, endpoint)| endpoint)
+        let spoken = self.endpoints.get(&target.provider.facts.id)?;
+        spoken.iter().find(|(dialect, _)| *dialect == target.dialect).map(|(_, endpoint)| endpoint)
     }
 }
 
@@ -85,6 +76,14 @@ impl Keys {
 pub fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn endpoints(provider: &Provider) -> Vec<(Dialect, Endpoint)> {
+    let endpoint = |(dialect, url): &(Dialect, String)| {
+        let address = Address::parse(url)?;
+        Some((*dialect, Endpoint { address, head: endpoint_head(provider) }))
+    };
+    provider.facts.dialects.iter().filter_map(endpoint).collect()
 }
 
 fn endpoint_head(provider: &Provider) -> Vec<u8> {
