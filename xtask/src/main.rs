@@ -1,7 +1,8 @@
-//! The project's own tasks: `cargo xtask test`, `check`, `bench`, `tidy`.
+//! The project's own tasks: `cargo xtask test`, `check`, `bench`, `fuzz`, `tidy`.
 
 mod bench;
 mod check;
+mod fuzz;
 mod run;
 mod test;
 mod tidy;
@@ -27,6 +28,14 @@ enum Task {
     },
     /// Format, lints, dependencies and rules: fast.
     Check,
+    /// Throws damaged bytes at every way in (x86-64 Linux, needs g++).
+    Fuzz {
+        /// Only this target: envelope, request, whole or stream.
+        target: Option<String>,
+        /// For how long each target runs.
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+    },
     /// What a call costs beside nginx and beside no gateway, in one run.
     Bench {
         /// One short round.
@@ -41,6 +50,7 @@ fn main() -> ExitCode {
     let done = match CommandLine::parse().task {
         Task::Test { only } => return test::run(only),
         Task::Check => check::run(),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Bench { quick } => bench::run(quick),
         Task::Tidy => tidy::run(),
     };
