@@ -15,10 +15,15 @@ pub struct Ext(pub Vec<(String, Raw)>);
 #[derive(Clone, Debug, Default)]
 pub struct ExtRef<'a>(pub Vec<(Cow<'a, str>, RawRef<'a>)>);
 
-/// Whether an ext member of this name is what was left of an object whose other members were understood.
+/// Whether an ext member of this name is what was left of a value that was understood otherwise: the members of
+/// an object that nobody took, or `{}` for the mere fact that the member stood there.
 pub(crate) fn is_remainder(name: &str) -> bool {
-    ["function", "image_url", "file", "input_audio", "stream_options", "source", "output_config", "metadata"]
-        .contains(&name)
+    let requests = ["function", "image_url", "file", "input_audio", "stream_options", "source"];
+    let spellings = ["output_config", "output_format", "metadata", "type", "role"];
+    let usage =
+        ["prompt_tokens_details", "completion_tokens_details", "cache_creation", "output_tokens_details"];
+    let counts = ["cache_creation_input_tokens", "cache_read_input_tokens"];
+    requests.contains(&name) || spellings.contains(&name) || usage.contains(&name) || counts.contains(&name)
 }
 
 impl Ext {

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     Fault,
-    ir::{Content, Ext, Form, Media, Part, PartKind, Source},
-    json::{self, Object, ObjectWriter, Raw},
+    ir::{Content, Form, Media, Part, PartKind, Source},
+    json::{self, Object, Raw},
 };
 
 /// Content as a bare string or a list of blocks.
@@ -110,28 +110,4 @@ fn media(object: &mut Object<'_>) -> Result<Option<Media>, Fault> {
     let Some(from) = from.filter(|_| source.is_empty()) else { return Ok(None) };
     object.take("source");
     Ok(Some(Media { source: from, media_type, name: None }))
-}
-
-/// Puts a member into an object's text, in place of the one it has or behind the others.
-pub(super) fn with_member(object: &RawValue, name: &str, value: &str) -> Option<Raw> {
-    let parsed = Object::from_raw(object).ok()?;
-    let mut text = Vec::with_capacity(object.get().len() + value.len());
-    let mut writer = ObjectWriter::open(&mut text);
-    let mut placed = false;
-    for (known, raw) in parsed.iter() {
-        let own = known == name;
-        placed |= own;
-        writer.raw(known, if own { value } else { raw.get() });
-    }
-    if !placed {
-        writer.raw(name, value);
-    }
-    writer.close();
-    Raw::parse(std::str::from_utf8(&text).ok()?)
-}
-
-/// Ext members as they stand in an event.
-pub(super) fn borrowed(ext: Ext) -> crate::ir::ExtRef<'static> {
-    let member = |(name, raw): (String, Raw)| (name.into(), json::RawRef::Owned(raw));
-    crate::ir::ExtRef(ext.0.into_iter().map(member).collect())
 }

@@ -2,10 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::{
+    base64,
+    turns::{Placed, Spoken, placed},
+    words::call_id,
+};
 use crate::{
     Losses,
     ir::{Content, Form, Media, Part, PartKind, Source},
-    json::{ObjectWriter, Raw, write_string},
+    json::{ObjectWriter, Raw, write_array, write_string},
 };
 
 /// What blocks are written with.
@@ -16,69 +21,81 @@ pub(super) struct BlockWriter<'a> {
 }
 
 impl BlockWriter<'_> {
-    /// Writes a content in the spelling it had, or as a list.
-    pub(super) fn content(&mut self, out: &mut Vec<u8>, content: &Content, path: &str) {
-        match (content.form, content.parts.as_slice()) {
+    /// Writes a content in the spelling it had, or as a list. False when there was nothing to write.
+    pub(super) fn content(&mut self, out: &mut Vec<u8>, spoken: &Spoken<'_>) -> bool {
+        match (spoken.form, spoken.parts.as_slice()) {
             (Form::Null, []) if self.own => out.extend_from_slice(b"null"),
-            (Form::Bare, []) => out.extend_from_slice(b"\"\""),
-            (Form::Bare, [Part { kind: PartKind::Text { text, .. }, .. }]) => write_string(out, text),
-            (_, parts) => {
-                let parts: Vec<(usize, &Part)> = parts.iter().enumerate().collect();
-                self.list(out, &parts, path);
+            (Form::Bare, []) => {
+                out.extend_from_slice(b"\"\"");
+                return self.own;
             }
+            (Form::Bare, [Placed { part: Part { kind: PartKind::Text { text, .. }, .. }, .. }])
+                if self.own || !text.trim().is_empty() =>
+            {
+                write_string(out, text);
+            }
+            (_, parts) => return self.list(out, parts) || self.own,
         }
+        true
     }
 
-    /// Writes a list of blocks.
-    pub(super) fn list(&mut self, out: &mut Vec<u8>, parts: &[(usize, &Part)], path: &str) {
+    /// Writes a list of blocks. False when it is empty.
+    fn list(&mut self, out: &mut Vec<u8>, parts: &[Placed<'_>]) -> bool {
         out.push(b'[');
         let before = out.len();
-        for (at, part) in parts {
+        for part in parts {
             let length = out.len();
             if length > before {
                 out.push(b',');
             }
-            if !self.block(out, part, &format!("{path}[{at}]")) {
+            if !self.block(out, part) {
                 out.truncate(length);
             }
         }
+        let filled = out.len() > before;
         out.push(b']');
+        filled
     }
 
     /// Writes one block; false when there is none to write.
-    pub(super) fn block(&mut self, out: &mut Vec<u8>, part: &Part, path: &str) -> bool {
+    pub(super) fn block(&mut self, out: &mut Vec<u8>, placed: &Placed<'_>) -> bool {
+        let Placed { path, part } = placed;
         let mut object = match &part.kind {
             PartKind::Opaque { value, .. } if self.own => {
                 out.extend_from_slice(value.text().as_bytes());
                 return true;
             }
             PartKind::Opaque { name, .. } => return self.lost(&format!("{path}.{name}"), "no such block"),
-            // Empty texts are refused, and say nothing.
-            PartKind::Text { text, .. } if text.is_empty() && !self.own => return false,
-            PartKind::Text { text, annotations } => self.text(out, text, annotations, path),
+            PartKind::Text { text, annotations } => {
+                if self.is_blank(text, path) {
+                    return false;
+                }
+                self.text(out, text, annotations, path)
+            }
             PartKind::Refusal { text } => {
-                self.losses.approximated(path, "a refusal becomes plain text");
+                if self.is_blank(text, path) {
+                    return false;
+                }
+                self.losses.approximated(path.clone(), "a refusal becomes plain text");
                 self.text(out, text, &[], path)
             }
             PartKind::Reasoning { text, signature } => {
+                let signature = signature.as_deref().filter(|seal| self.own || !seal.is_empty());
                 if signature.is_none() && !self.own {
                     return self.lost(path, "reasoning without a signature is refused");
                 }
-                let mut object = typed(out, "thinking");
-                object.string("thinking", text);
-                if let Some(signature) = signature {
-                    object.string("signature", signature);
-                }
-                object
+                thinking(out, text, signature)
             }
             PartKind::RedactedReasoning { bytes } => {
                 let mut object = typed(out, "redacted_thinking");
                 object.string("data", bytes);
                 object
             }
-            PartKind::Image(media) => self.media(out, "image", media),
+            PartKind::Image(media) => self.media(out, "image", &picture(media)),
             PartKind::File(media) => {
-                let media = document(media);
+                let Some(media) = self.document(media) else {
+                    return self.lost(path, "a document in base64 is a PDF or a text");
+                };
                 let mut object = self.media(out, "document", &media);
                 if let Some(name) = &media.name {
                     object.string("title", name);
@@ -87,20 +104,34 @@ impl BlockWriter<'_> {
             }
             PartKind::Audio(_) => return self.lost(path, "messages take no sound"),
             PartKind::ToolCall { id, name, arguments } => self.tool_use(out, (id, name, arguments), path),
-            PartKind::ToolResult { call_id, content, is_error } => {
-                self.tool_result(out, call_id, content, *is_error, path)
+            PartKind::ToolResult { call_id, content, .. } if call_id.is_empty() && !self.own => {
+                self.losses.approximated(path.clone(), "the result of no known call becomes plain text");
+                self.text(out, &plain(content), &[], path)
             }
+            PartKind::ToolResult { .. } => self.tool_result(out, &part.kind, path),
         };
         if let Some(cache) = &part.cache {
             object.raw("cache_control", cache.text());
         }
-        if self.own {
-            object.ext(&part.ext);
-        } else {
-            self.losses.ext(path, &part.ext);
-        }
+        self.ext(&mut object, part, path);
         object.close();
         true
+    }
+
+    fn ext(&mut self, object: &mut ObjectWriter<'_>, part: &Part, path: &str) {
+        let called = matches!(part.kind, PartKind::ToolCall { .. });
+        let noted = matches!(&part.kind, PartKind::Text { annotations, .. } if !annotations.is_empty());
+        let mut ext = Cow::Borrowed(&part.ext);
+        if noted || (called && !self.own) {
+            // An empty list that citations came to fill; and a call's number in a list that keeps its order.
+            let said = if self.own { "citations" } else { "index" };
+            ext.to_mut().0.retain(|(name, _)| name != said);
+        }
+        if self.own {
+            object.ext(&ext);
+        } else {
+            self.losses.ext(path, &ext);
+        }
     }
 
     fn lost(&mut self, path: &str, why: &'static str) -> bool {
@@ -108,11 +139,21 @@ impl BlockWriter<'_> {
         false
     }
 
+    /// Texts of nothing but space are refused there
+    /// (<https://docs.anthropic.com/en/api/messages>: the text has at least one character).
+    fn is_blank(&mut self, text: &str, path: &str) -> bool {
+        let blank = !self.own && text.trim().is_empty();
+        if blank && !text.is_empty() {
+            self.losses.dropped(path, "a text of nothing but space is refused there");
+        }
+        blank
+    }
+
     fn text<'b>(&mut self, out: &'b mut Vec<u8>, text: &str, notes: &[Raw], path: &str) -> ObjectWriter<'b> {
         let mut object = typed(out, "text");
         object.string("text", text);
         if self.own && !notes.is_empty() {
-            crate::json::write_array(object.key("citations"), notes, |out, note| {
+            write_array(object.key("citations"), notes, |out, note| {
                 out.extend_from_slice(note.text().as_bytes());
             });
         } else if !notes.is_empty() {
@@ -139,63 +180,93 @@ impl BlockWriter<'_> {
         object
     }
 
+    /// A document in base64 names its type, and is a PDF; other files that are text go as text
+    /// (<https://docs.anthropic.com/en/docs/build-with-claude/pdf-support>).
+    fn document<'m>(&self, media: &'m Media) -> Option<Cow<'m, Media>> {
+        let Source::Base64(bytes) = &media.source else { return Some(Cow::Borrowed(media)) };
+        let is_text = |kind: &str| kind.starts_with("text/") || kind == "application/json";
+        match media.media_type.as_deref() {
+            _ if self.own => Some(Cow::Borrowed(media)),
+            Some("application/pdf") => Some(Cow::Borrowed(media)),
+            None => {
+                let media_type = Some("application/pdf".to_owned());
+                Some(Cow::Owned(Media { media_type, ..media.clone() }))
+            }
+            Some(kind) if is_text(kind) => {
+                let text = String::from_utf8(base64::decode(bytes)?).ok()?;
+                let media_type = Some("text/plain".to_owned());
+                Some(Cow::Owned(Media { source: Source::Text(text), media_type, name: media.name.clone() }))
+            }
+            Some(_) => None,
+        }
+    }
+
     fn tool_use<'b>(
         &mut self,
         out: &'b mut Vec<u8>,
         (id, name, arguments): (&str, &str, &str),
         path: &str,
     ) -> ObjectWriter<'b> {
+        let id = self.call_id(id, path, "id");
+        let input = self.input(arguments, path);
         let mut object = typed(out, "tool_use");
-        object.string("id", &self.call_id(id, path));
+        object.string("id", &id);
         object.string("name", name);
-        let input = if self.own { Cow::Borrowed(arguments) } else { self.input(arguments, path) };
         object.raw("input", &input);
         object
     }
 
     /// The arguments as an object. Models err: what is no object is wrapped, so that the call is not lost.
     fn input<'t>(&mut self, arguments: &'t str, path: &str) -> Cow<'t, str> {
-        if arguments.trim().is_empty() {
-            return Cow::Borrowed("{}");
-        }
-        match Raw::parse(arguments) {
-            Some(_) if arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
+        let parsed = Raw::parse(arguments);
+        match parsed {
+            Some(_) if self.own || arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
+            None if arguments.trim().is_empty() => Cow::Borrowed("{}"),
             Some(_) | None => {
-                self.losses.approximated(format!("{path}.arguments"), "the arguments are no JSON object");
+                self.losses
+                    .approximated(format!("{path}.function.arguments"), "the arguments are no JSON object");
                 Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
             }
         }
     }
 
-    fn tool_result<'b>(
-        &mut self,
-        out: &'b mut Vec<u8>,
-        call_id: &str,
-        content: &Content,
-        is_error: Option<bool>,
-        path: &str,
-    ) -> ObjectWriter<'b> {
+    fn tool_result<'b>(&mut self, out: &'b mut Vec<u8>, result: &PartKind, path: &str) -> ObjectWriter<'b> {
         let mut object = typed(out, "tool_result");
-        object.string("tool_use_id", &self.call_id(call_id, path));
+        let PartKind::ToolResult { call_id, content, is_error } = result else { return object };
+        object.string("tool_use_id", &self.call_id(call_id, path, "tool_call_id"));
         if content.form != Form::Absent {
-            self.content(object.key("content"), content, &format!("{path}.content"));
+            let bare = content.form == Form::Bare;
+            let path = |at| if bare { format!("{path}.content") } else { format!("{path}.content[{at}]") };
+            let paths = (0..content.parts.len()).map(path).collect();
+            let parts = placed(paths, &content.parts);
+            self.content(object.key("content"), &Spoken { form: content.form, parts });
         }
         if let Some(is_error) = is_error {
-            object.boolean("is_error", is_error);
+            object.boolean("is_error", *is_error);
         }
         object
     }
 
-    /// Anthropic takes letters, digits, `_` and `-`. The same id is always replaced by the same.
-    fn call_id<'t>(&mut self, id: &'t str, path: &str) -> Cow<'t, str> {
-        let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
-        if self.own || (!id.is_empty() && id.chars().all(allowed)) {
+    fn call_id<'t>(&mut self, id: &'t str, path: &str, member: &str) -> Cow<'t, str> {
+        if self.own {
             return Cow::Borrowed(id);
         }
-        self.losses.approximated(format!("{path}.id"), "the id has letters that are not allowed there");
-        let replaced: String = id.chars().map(|letter| if allowed(letter) { letter } else { '_' }).collect();
-        Cow::Owned(if replaced.is_empty() { "call".to_owned() } else { replaced })
+        let allowed = call_id(id);
+        if matches!(allowed, Cow::Owned(_)) {
+            self.losses.approximated(format!("{path}.{member}"), "the id has letters that are refused there");
+        }
+        allowed
     }
+}
+
+/// A thought; without a signature only where it is shown, since one that is sent back needs it.
+pub(super) fn thinking<'b>(out: &'b mut Vec<u8>, text: &str, signature: Option<&str>) -> ObjectWriter<'b> {
+    let mut object = typed(out, "thinking");
+    object.string("thinking", text);
+    if let Some(signature) = signature {
+        object.string("signature", signature);
+    }
+    object
 }
 
 fn typed<'b>(out: &'b mut Vec<u8>, name: &str) -> ObjectWriter<'b> {
@@ -204,13 +275,21 @@ fn typed<'b>(out: &'b mut Vec<u8>, name: &str) -> ObjectWriter<'b> {
     object
 }
 
-/// A document names its type; text in base64 is not taken, and a PDF is what files usually are.
-fn document(media: &Media) -> Cow<'_, Media> {
-    match (&media.source, &media.media_type) {
-        (Source::Base64(_), None) => {
-            let media_type = Some("application/pdf".to_owned());
-            Cow::Owned(Media { media_type, ..media.clone() })
-        }
-        _ => Cow::Borrowed(media),
+/// `image/jpg` is no type, and refused there, but common.
+fn picture(media: &Media) -> Cow<'_, Media> {
+    if media.media_type.as_deref() == Some("image/jpg") {
+        return Cow::Owned(Media { media_type: Some("image/jpeg".to_owned()), ..media.clone() });
     }
+    Cow::Borrowed(media)
+}
+
+/// The texts of a content.
+fn plain(content: &Content) -> String {
+    let mut plain = String::new();
+    for part in &content.parts {
+        if let PartKind::Text { text, .. } = &part.kind {
+            plain.push_str(text);
+        }
+    }
+    plain
 }

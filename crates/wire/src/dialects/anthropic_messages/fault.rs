@@ -1,6 +1,6 @@
 //! Error answers: <https://docs.anthropic.com/en/api/errors>.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ pub fn decode_fault(status: u16, retry_after: Option<Duration>, body: &[u8]) -> 
 
 /// Reads an error object, also one inside a stream, where there is no status.
 pub(super) fn error_object(value: &Value, status: Option<u16>) -> Fault {
+    // Google's front of Vertex answers with a list of one.
+    let value = value.get(0).unwrap_or(value);
     let error = value.get("error").unwrap_or(value);
     let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
     let message = error.as_str().unwrap_or_else(|| text("message"));
@@ -44,7 +46,7 @@ pub(super) fn write_error(out: &mut Vec<u8>, fault: &Fault, request_id: &str) {
     body.string("type", "error");
     let mut error = ObjectWriter::open(body.key("error"));
     error.string("type", error_type(fault));
-    error.string("message", &fault.message);
+    error.string("message", &message(fault));
     error.string("code", fault.code.as_deref().unwrap_or(fault.kind.name()));
     if let Some(param) = &fault.param {
         error.string("param", param);
@@ -56,12 +58,24 @@ pub(super) fn write_error(out: &mut Vec<u8>, fault: &Fault, request_id: &str) {
     body.close();
 }
 
+/// Clients of this API know a prompt that is too long by these words, and shorten the conversation.
+fn message(fault: &Fault) -> Cow<'_, str> {
+    let known = "prompt is too long";
+    if fault.kind == Kind::ContextTooLong && !fault.message.contains(known) {
+        return Cow::Owned(format!("{known}: {}", fault.message));
+    }
+    Cow::Borrowed(&fault.message)
+}
+
 fn kind(status: Option<u16>, error_type: &str, message: &str) -> Kind {
     if message.contains("prompt is too long") || message.contains("exceed context limit") {
         return Kind::ContextTooLong;
     }
     if message.contains("credit balance is too low") {
         return Kind::QuotaExhausted;
+    }
+    if message.contains("content filtering policy") {
+        return Kind::ContentPolicy;
     }
     match (error_type, status) {
         ("invalid_request_error", Some(413)) | ("request_too_large", _) => Kind::TooLarge,
@@ -98,7 +112,8 @@ fn status(fault: &Fault) -> u16 {
         Kind::NotFound => 404,
         Kind::MethodNotAllowed => 405,
         Kind::TooLarge => 413,
-        Kind::RateLimited | Kind::QuotaExhausted => 429,
+        Kind::RateLimited => 429,
+        Kind::QuotaExhausted => 402,
         Kind::Overloaded => 529,
         Kind::Timeout => 504,
         Kind::Unreachable | Kind::Cut | Kind::Garbage => 502,
@@ -120,7 +135,8 @@ fn error_type(fault: &Fault) -> &'static str {
         Kind::Forbidden => "permission_error",
         Kind::NotFound => "not_found_error",
         Kind::TooLarge => "request_too_large",
-        Kind::RateLimited | Kind::QuotaExhausted => "rate_limit_error",
+        Kind::RateLimited => "rate_limit_error",
+        Kind::QuotaExhausted => "billing_error",
         Kind::Overloaded => "overloaded_error",
         Kind::Timeout => "timeout_error",
         Kind::Unreachable | Kind::Cut | Kind::Garbage | Kind::Internal => "api_error",
@@ -149,6 +165,50 @@ mod tests {
         check(401, "authentication_error", "invalid x-api-key", Kind::Unauthenticated);
         check(413, "request_too_large", "too big", Kind::TooLarge);
         check(500, "api_error", "Internal server error", Kind::Internal);
+        check(
+            400,
+            "invalid_request_error",
+            "input length and `max_tokens` exceed context limit",
+            Kind::ContextTooLong,
+        );
+        check(
+            400,
+            "invalid_request_error",
+            "Output blocked by content filtering policy",
+            Kind::ContentPolicy,
+        );
+        check(402, "billing_error", "Payment is due", Kind::QuotaExhausted);
+        check(403, "permission_error", "not yours", Kind::Forbidden);
+        check(404, "not_found_error", "model: x", Kind::NotFound);
+        check(429, "rate_limit_error", "slow down", Kind::RateLimited);
+        check(504, "timeout_error", "too slow", Kind::Timeout);
         assert_eq!(decode_fault(529, None, b"<html>").kind, Kind::Overloaded);
+        let list =
+            br#"[{"error":{"code":404,"message":"Publisher Model was not found","status":"NOT_FOUND"}}]"#;
+        let fault = decode_fault(404, None, list);
+        assert_eq!((fault.kind, fault.message.as_str()), (Kind::NotFound, "Publisher Model was not found"));
+    }
+
+    #[test]
+    fn faults_are_written_as_the_api_does() {
+        let check = |origin, kind, status, error_type: &str| {
+            let body = encode_fault(&Fault::new(origin, kind, "no"), "req-1");
+            let value: Value = serde_json::from_slice(&body.json).unwrap();
+            assert_eq!(body.status, status, "{kind:?}");
+            assert_eq!(value["type"], "error");
+            assert_eq!(value["error"]["type"], error_type, "{kind:?}");
+            assert_eq!(value["error"]["code"], kind.name());
+            assert_eq!(value["request_id"], "req-1");
+        };
+        check(Origin::Client, Kind::Invalid, 400, "invalid_request_error");
+        check(Origin::Gateway, Kind::Unauthenticated, 401, "authentication_error");
+        check(Origin::Upstream, Kind::Unauthenticated, 502, "api_error");
+        check(Origin::Gateway, Kind::QuotaExhausted, 402, "billing_error");
+        check(Origin::Gateway, Kind::RateLimited, 429, "rate_limit_error");
+        check(Origin::Upstream, Kind::Overloaded, 529, "overloaded_error");
+        check(Origin::Client, Kind::TooLarge, 413, "request_too_large");
+        let body = encode_fault(&Fault::new(Origin::Upstream, Kind::ContextTooLong, "8192 is the most"), "");
+        let value: Value = serde_json::from_slice(&body.json).unwrap();
+        assert_eq!(value["error"]["message"], "prompt is too long: 8192 is the most");
     }
 }

@@ -1,15 +1,23 @@
 //! Anthropic's Messages API (<https://docs.anthropic.com/en/api/messages>).
 
+mod base64;
 mod block_decode;
 mod block_encode;
+mod block_writer;
+mod config_encode;
+mod event;
 mod fault;
+mod kept;
+mod paths;
 mod request_decode;
 mod request_encode;
 mod stream_reader;
 mod stream_writer;
-mod system;
+mod turns;
+mod usage;
 mod watch;
-mod whole;
+mod whole_reader;
+mod whole_writer;
 mod words;
 
 pub use fault::{decode_fault, encode_fault};
@@ -20,7 +28,7 @@ use crate::{Mode, Reader, Wanted, Writer};
 
 pub fn reader(mode: Mode) -> Box<dyn Reader> {
     match mode {
-        Mode::Whole => Box::new(whole::WholeReader::default()),
+        Mode::Whole => Box::new(whole_reader::WholeReader::default()),
         Mode::Stream => Box::new(stream_reader::StreamReader::default()),
     }
 }
@@ -32,7 +40,7 @@ pub fn watcher(mode: Mode) -> Box<dyn Reader> {
 
 pub fn writer(wanted: Wanted) -> Box<dyn Writer> {
     match wanted.mode {
-        Mode::Whole => Box::new(whole::WholeWriter::new(wanted)),
-        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
+        Mode::Whole => Box::new(whole_writer::WholeWriter::new(&wanted)),
+        Mode::Stream => Box::new(stream_writer::StreamWriter::new(&wanted)),
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::value::RawValue;
 
-use super::block_decode::content;
+use super::{block_decode::content, kept};
 use crate::{
     Dialect, Fault,
     ir::{
         Content, Effort, Ext, Form, Message, OutputFormat, Reasoning, Request, Role, Stops, Tool, ToolChoice,
         ToolKind,
     },
-    json::{self, Object, ObjectWriter, Raw},
+    json::{self, Object, Raw},
 };
 
 /// Reads a request.
@@ -45,11 +45,11 @@ pub fn decode_request(body: &[u8]) -> Result<Request, Fault> {
         let texts: Result<Vec<_>, Fault> = list.into_iter().enumerate().map(text).collect();
         request.stop = Some(Stops { texts: texts?.into_iter().map(Into::into).collect(), bare: false });
     }
-    let mut kept = Ext::default();
-    read_metadata(&mut object, &mut request, &mut kept)?;
-    read_thinking(&mut object, &mut request, &mut kept)?;
+    let mut rest = Ext::default();
+    read_metadata(&mut object, &mut request, &mut rest)?;
+    read_thinking(&mut object, &mut request, &mut rest)?;
     request.ext = object.rest();
-    request.ext.0.append(&mut kept.0);
+    request.ext.0.append(&mut rest.0);
     if no_tools {
         request.ext.0.push(("tools".to_owned(), Raw::parse("[]").expect("an empty list is JSON")));
     }
@@ -62,22 +62,32 @@ fn message(raw: &RawValue) -> Result<Message, Fault> {
     let role = match role.as_ref() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        "system" => Role::System,
+        "system" => {
+            // Instructions among the turns, which are not those of the member `system`.
+            let mut message =
+                Message { role: Role::System, content: read_content(&mut object)?, ext: object.rest() };
+            message.ext.0.push(("role".to_owned(), kept::stood()));
+            return Ok(message);
+        }
         other => {
             return Err(Fault::invalid("role", format!("\"{other}\" is no role; use user or assistant")));
         }
     };
-    let content = match object.take("content") {
-        None => Content { parts: Vec::new(), form: Form::Absent },
-        Some(raw) => content(raw).map_err(|fault| fault.under("content"))?,
-    };
-    Ok(Message { role, content, ext: object.rest() })
+    Ok(Message { role, content: read_content(&mut object)?, ext: object.rest() })
+}
+
+fn read_content(object: &mut Object<'_>) -> Result<Content, Fault> {
+    match object.take("content") {
+        None => Ok(Content { parts: Vec::new(), form: Form::Absent }),
+        Some(raw) => content(raw).map_err(|fault| fault.under("content")),
+    }
 }
 
 fn tool(raw: &RawValue) -> Result<Tool, Fault> {
     let mut object = Object::from_raw(raw)?;
-    let kind = object.peek("type").map(json::string).transpose()?;
-    if let Some(kind) = kind.filter(|kind| kind != "custom") {
+    let kind = object.string("type")?;
+    let custom = kind.as_deref() == Some("custom");
+    if let Some(kind) = kind.filter(|_| !custom) {
         let kind = ToolKind::Opaque { name: kind.into_owned(), value: Raw::new(raw) };
         return Ok(Tool { kind, cache: None, ext: Ext::default() });
     }
@@ -89,7 +99,12 @@ fn tool(raw: &RawValue) -> Result<Tool, Fault> {
         strict: object.boolean("strict")?,
     };
     let cache = object.take_some("cache_control").map(Raw::new);
-    Ok(Tool { kind, cache, ext: object.rest() })
+    let mut ext = object.rest();
+    if custom {
+        // The type of one's own tools may be left out.
+        ext.0.push(("type".to_owned(), kept::stood()));
+    }
+    Ok(Tool { kind, cache, ext })
 }
 
 /// `disable_parallel_tool_use` stands in the choice here, and beside it elsewhere.
@@ -116,54 +131,56 @@ fn tool_choice(raw: &RawValue, request: &mut Request) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Keeps what is left of an object under its own name.
-fn keep(name: &str, object: Object<'_>, kept: &mut Ext) {
-    let mut text = Vec::new();
-    let mut writer = ObjectWriter::open(&mut text);
-    writer.ext(&object.rest());
-    writer.close();
-    if let Some(raw) = Raw::parse(&String::from_utf8_lossy(&text)) {
-        kept.0.push((name.to_owned(), raw));
-    }
-}
-
-fn read_metadata(object: &mut Object<'_>, request: &mut Request, kept: &mut Ext) -> Result<(), Fault> {
+fn read_metadata(object: &mut Object<'_>, request: &mut Request, rest: &mut Ext) -> Result<(), Fault> {
     let Some(mut metadata) = object.object("metadata")? else { return Ok(()) };
     request.user = metadata.string("user_id").map_err(|fault| fault.under("metadata"))?.map(Into::into);
     if !metadata.is_empty() || request.user.is_none() {
-        keep("metadata", metadata, kept);
+        rest.0.push(("metadata".to_owned(), kept::rest(metadata)));
     }
     Ok(())
 }
 
 /// `thinking` and `output_config`, where effort and the answer's format stand.
-fn read_thinking(object: &mut Object<'_>, request: &mut Request, kept: &mut Ext) -> Result<(), Fault> {
+fn read_thinking(object: &mut Object<'_>, request: &mut Request, rest: &mut Ext) -> Result<(), Fault> {
     let mut reasoning: Option<Reasoning> = None;
     if let Some(mut thinking) = object.object("thinking")? {
-        let kind = thinking.string("type").map_err(|fault| fault.under("thinking"))?.unwrap_or_default();
+        let kind = thinking.string("type").map_err(|fault| fault.under("thinking"))?;
         let budget_tokens = thinking.unsigned("budget_tokens").map_err(|fault| fault.under("thinking"))?;
         let mut ext = thinking.rest();
-        ext.0.push(("type".to_owned(), Raw::string(&kind)));
-        let enabled = Some(kind != "disabled");
+        ext.0.extend(kind.as_ref().map(|kind| ("type".to_owned(), Raw::string(kind))));
+        let enabled = Some(kind.as_deref() != Some("disabled"));
         reasoning = Some(Reasoning { enabled, effort: None, budget_tokens, ext });
     }
-    if let Some(mut config) = object.object("output_config")? {
-        if let Some(effort) = config.string("effort").map_err(|fault| fault.under("output_config"))? {
-            reasoning.get_or_insert_default().effort = Some(match effort.as_ref() {
-                "low" => Effort::Low,
-                "medium" => Effort::Medium,
-                "high" => Effort::High,
-                other => Effort::Other(other.to_owned()),
-            });
-        }
-        if let Some(raw) = config.take_some("format") {
-            request.output = Some(output_format(raw)?);
-        }
-        if !config.is_empty() || (reasoning.is_none() && request.output.is_none()) {
-            keep("output_config", config, kept);
-        }
-    }
     request.reasoning = reasoning;
+    if let Some(config) = object.object("output_config")? {
+        read_output_config(config, request, rest).map_err(|fault| fault.under("output_config"))?;
+    }
+    // The older name of `output_config.format`
+    // (https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs).
+    if request.output.is_none()
+        && let Some(raw) = object.take_some("output_format")
+    {
+        request.output = Some(output_format(raw).map_err(|fault| fault.under("output_format"))?);
+        rest.0.push(("output_format".to_owned(), kept::stood()));
+    }
+    Ok(())
+}
+
+fn read_output_config(mut config: Object<'_>, request: &mut Request, rest: &mut Ext) -> Result<(), Fault> {
+    let effort = config.string("effort")?;
+    let format = config.take_some("format").map(output_format).transpose();
+    request.output = format.map_err(|fault| fault.under("format"))?;
+    if !config.is_empty() || (effort.is_none() && request.output.is_none()) {
+        rest.0.push(("output_config".to_owned(), kept::rest(config)));
+    }
+    if let Some(effort) = effort {
+        request.reasoning.get_or_insert_default().effort = Some(match effort.as_ref() {
+            "low" => Effort::Low,
+            "medium" => Effort::Medium,
+            "high" => Effort::High,
+            other => Effort::Other(other.to_owned()),
+        });
+    }
     Ok(())
 }
 

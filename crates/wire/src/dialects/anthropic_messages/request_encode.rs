@@ -1,18 +1,16 @@
 //! Requests: meaning to bytes.
 
-use super::{block_decode::with_member, block_encode::BlockWriter, system::turns};
+use std::borrow::Cow;
+
+use super::{block_encode::BlockWriter, config_encode, kept, turns::turns};
 use crate::{
     Dialect, Encoding, Losses,
-    ir::{Effort, Form, OutputFormat, Reasoning, Request, Tool, ToolChoice, ToolKind},
-    json::{ObjectWriter, Raw, write_array, write_string},
+    ir::{Form, Request, Tool, ToolChoice, ToolKind},
+    json::{Object, ObjectWriter, Raw, write_array, write_string},
 };
 
 /// The output limit of a request that has none, for a model whose own is not known.
-const OUTPUT_TOKENS_DEFAULT: u64 = 4_096;
-
-/// The smallest thinking budget that is taken
-/// (<https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>).
-const BUDGET_TOKENS_MIN: u64 = 1_024;
+pub(super) const OUTPUT_TOKENS_DEFAULT: u64 = 4_096;
 
 /// Writes a request.
 pub fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut Losses) -> Vec<u8> {
@@ -27,13 +25,13 @@ pub fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut L
         object.value("max_tokens", &limit);
     }
     write_sampling(&mut object, request, own, losses);
-    write_thinking(&mut object, request, own, limit, losses);
+    config_encode::write(&mut object, request, limit, losses);
     write_metadata(&mut object, request, own);
     if let Some(stream) = request.stream {
         object.boolean("stream", stream);
     }
     if own {
-        let placed = ["metadata", "output_config"];
+        let placed = ["metadata", "output_config", "output_format"];
         for (name, value) in request.ext.0.iter().filter(|(name, _)| !placed.contains(&name.as_str())) {
             object.raw(name, value.text());
         }
@@ -46,45 +44,36 @@ pub fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut L
 
 /// The limit is required here.
 fn limit(request: &Request, encoding: &Encoding<'_>, own: bool) -> Option<u64> {
-    let fallback = encoding.quirks.output_tokens_default.or(encoding.output_tokens_max);
+    let fallback = encoding.output_tokens_max.or(encoding.quirks.output_tokens_default);
     request.output_tokens_max.or_else(|| (!own).then(|| fallback.unwrap_or(OUTPUT_TOKENS_DEFAULT)))
 }
 
 fn write_messages(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {
     let split = turns(request, losses);
     let mut writer = BlockWriter { own, losses };
-    if let Some(system) = &split.system
-        && (own || !system.parts.is_empty())
-    {
-        writer.content(object.key("system"), system, "system");
-    }
-    write_array(object.key("messages"), &split.turns, |out, turn| {
-        let mut message = ObjectWriter::open(out);
-        message.string("role", turn.role);
-        let path = format!("{}.content", turn.path);
-        let whole = turn.parts.len() == turn.message.content.parts.len();
-        match turn.form {
-            Form::Absent if own => {}
-            _ if whole && (own || turn.form == Form::Bare) => {
-                writer.content(message.key("content"), &turn.message.content, &path);
-            }
-            _ => writer.list(message.key("content"), &turn.parts, &path),
+    if let Some(spoken) = &split.system {
+        let mut system = Vec::new();
+        if writer.content(&mut system, spoken) {
+            object.key("system").extend_from_slice(&system);
         }
-        if own {
-            message.ext(&turn.message.ext);
-        } else {
-            writer.losses.ext(&turn.path, &unread(&turn.message.ext));
+    }
+    let mut messages: Vec<Vec<u8>> = Vec::with_capacity(split.turns.len());
+    for turn in &split.turns {
+        let mut out = Vec::with_capacity(256);
+        let mut message = ObjectWriter::open(&mut out);
+        message.string("role", turn.role);
+        let absent = own && turn.spoken.form == Form::Absent;
+        let filled = absent || writer.content(message.key("content"), &turn.spoken);
+        for (name, value) in turn.message.ext.0.iter().filter(|(name, _)| own && name != "role") {
+            message.raw(name, value.text());
         }
         message.close();
-    });
-}
-
-/// Members that say again what stands in parts are no loss.
-fn unread(ext: &crate::ir::Ext) -> crate::ir::Ext {
-    let read = ["reasoning", "reasoning_content", "reasoning_details"];
-    let empty = |raw: &Raw| raw.text() == "[]";
-    let kept = ext.0.iter().filter(|(name, raw)| !read.contains(&name.as_str()) && !empty(raw));
-    crate::ir::Ext(kept.cloned().collect())
+        // A turn of which nothing is left says nothing, and is refused there.
+        if filled {
+            messages.push(out);
+        }
+    }
+    write_array(object.key("messages"), &messages, |out, message| out.extend_from_slice(message));
 }
 
 fn write_tools(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {
@@ -116,7 +105,7 @@ fn write_tool(tool: &Tool, own: bool, path: &str, losses: &mut Losses) -> Option
         object.string("description", description);
     }
     match schema {
-        Some(schema) => object.raw("input_schema", schema.text()),
+        Some(schema) => object.raw("input_schema", input_schema(schema, own).text()),
         None if own => {}
         None => object.raw("input_schema", "{\"type\":\"object\",\"properties\":{}}"),
     }
@@ -127,12 +116,24 @@ fn write_tool(tool: &Tool, own: bool, path: &str, losses: &mut Losses) -> Option
         object.raw("cache_control", cache.text());
     }
     if own {
-        object.ext(&tool.ext);
+        for (name, value) in &tool.ext.0 {
+            let custom = name == "type" && !value.is_null();
+            object.raw(name, if custom { "\"custom\"" } else { value.text() });
+        }
     } else {
         losses.ext(path, &tool.ext);
     }
     object.close();
     Some(out)
+}
+
+/// The schema of a tool's input names its type, `object`, which others leave out for tools without parameters.
+fn input_schema(schema: &Raw, own: bool) -> Cow<'_, Raw> {
+    let typed = Object::from_raw(schema.value()).is_ok_and(|object| object.peek("type").is_some());
+    if own || typed {
+        return Cow::Borrowed(schema);
+    }
+    kept::with_member(schema, "type", "\"object\"").map_or(Cow::Borrowed(schema), Cow::Owned)
 }
 
 fn write_choice(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {
@@ -186,137 +187,20 @@ fn write_sampling(object: &mut ObjectWriter<'_>, request: &Request, own: bool, l
     }
 }
 
-/// Thinking, effort and the answer's format. Efforts of another dialect become Anthropic's own; `none` turns
-/// thinking off, `minimal` is `low`.
-fn write_thinking(
-    object: &mut ObjectWriter<'_>,
-    request: &Request,
-    own: bool,
-    limit: Option<u64>,
-    losses: &mut Losses,
-) {
-    let mut effort = None;
-    if let Some(reasoning) = &request.reasoning {
-        write_thinking_object(object, reasoning, own, limit, losses);
-        effort = match &reasoning.effort {
-            None | Some(Effort::None) => None,
-            Some(Effort::Minimal) => {
-                losses.approximated("reasoning_effort", "the least effort there is low");
-                Some("low")
-            }
-            Some(Effort::Low) => Some("low"),
-            Some(Effort::Medium) => Some("medium"),
-            Some(Effort::High) => Some("high"),
-            Some(Effort::Other(word)) => Some(word.as_str()),
-        };
-    }
-    let rest = request.ext.get("output_config").filter(|_| own);
-    let format = request.output.as_ref().and_then(|output| output_format(output, own, losses));
-    if effort.is_none() && format.is_none() && rest.is_none() {
-        return;
-    }
-    let mut config = ObjectWriter::open(object.key("output_config"));
-    if let Some(effort) = effort {
-        config.string("effort", effort);
-    }
-    if let Some(format) = format {
-        config.raw("format", format.text());
-    }
-    if let Some(Ok(rest)) = rest.map(|rest| crate::json::Object::from_raw(rest.value())) {
-        for (name, value) in rest.iter() {
-            config.raw(name, value.get());
-        }
-    }
-    config.close();
-}
-
-fn write_thinking_object(
-    object: &mut ObjectWriter<'_>,
-    reasoning: &Reasoning,
-    own: bool,
-    limit: Option<u64>,
-    losses: &mut Losses,
-) {
-    if own {
-        if reasoning.enabled.is_none() {
-            return;
-        }
-        let mut thinking = ObjectWriter::open(object.key("thinking"));
-        if let Some(budget) = reasoning.budget_tokens {
-            thinking.value("budget_tokens", &budget);
-        }
-        thinking.ext(&reasoning.ext);
-        thinking.close();
-        return;
-    }
-    if reasoning.effort == Some(Effort::None) {
-        return object.raw("thinking", "{\"type\":\"disabled\"}");
-    }
-    let Some(budget) = reasoning.budget_tokens else { return };
-    // The budget is part of the limit, and must leave room for an answer.
-    let room = limit.unwrap_or(OUTPUT_TOKENS_DEFAULT).saturating_sub(1);
-    if room < BUDGET_TOKENS_MIN {
-        return losses.dropped("reasoning", "the output limit leaves no room for thinking");
-    }
-    let mut thinking = ObjectWriter::open(object.key("thinking"));
-    thinking.string("type", "enabled");
-    thinking.value("budget_tokens", &budget.clamp(BUDGET_TOKENS_MIN, room));
-    thinking.close();
-}
-
-fn output_format(output: &OutputFormat, own: bool, losses: &mut Losses) -> Option<Raw> {
-    match output {
-        OutputFormat::Text => None,
-        OutputFormat::JsonObject => {
-            losses.dropped("response_format", "there is no JSON format without a schema there");
-            None
-        }
-        OutputFormat::Opaque(raw) if own => Some(raw.clone()),
-        OutputFormat::Opaque(_) => {
-            losses.dropped("response_format", "the target has no such format");
-            None
-        }
-        OutputFormat::JsonSchema { name, description, schema, ext, .. } => {
-            if !own {
-                if description.is_some() {
-                    losses.dropped(
-                        "response_format.json_schema.description",
-                        "a format has no description there",
-                    );
-                }
-                if name.is_some() {
-                    losses.approximated("response_format.json_schema.name", "a format has no name there");
-                }
-                losses.ext("response_format.json_schema", ext);
-            }
-            let schema = schema.as_ref().map_or("{\"type\":\"object\"}", Raw::text);
-            let mut text = Vec::with_capacity(schema.len() + 40);
-            let mut object = ObjectWriter::open(&mut text);
-            object.string("type", "json_schema");
-            object.raw("schema", schema);
-            if own {
-                object.ext(ext);
-            }
-            object.close();
-            Raw::parse(&String::from_utf8_lossy(&text))
-        }
-    }
-}
-
 fn write_metadata(object: &mut ObjectWriter<'_>, request: &Request, own: bool) {
     let rest = request.ext.get("metadata").filter(|_| own);
-    match (&request.user, rest) {
-        (None, None) => {}
-        (None, Some(rest)) => object.raw("metadata", rest.text()),
-        (Some(user), rest) => {
-            let user = Raw::string(user);
-            let empty = Raw::parse("{}").expect("an empty object is JSON");
-            let base = rest.unwrap_or(&empty);
-            if let Some(whole) = with_member(base.value(), "user_id", user.text()) {
-                object.raw("metadata", whole.text());
-            }
-        }
+    if let Some(rest) = rest.filter(|rest| rest.is_null()) {
+        return object.raw("metadata", rest.text());
     }
+    if rest.is_none() && request.user.is_none() {
+        return;
+    }
+    let mut metadata = ObjectWriter::open(object.key("metadata"));
+    if let Some(user) = &request.user {
+        metadata.string("user_id", user);
+    }
+    kept::write(&mut metadata, rest);
+    metadata.close();
 }
 
 /// What another dialect asks for and this one has no word for.

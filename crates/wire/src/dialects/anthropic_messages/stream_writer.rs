@@ -1,20 +1,20 @@
-//! Streamed answers: events of the representation to events of the wire.
+//! Streamed answers: events of the representation to events of the wire, in the order that clients rely on
+//! (<https://docs.anthropic.com/en/docs/build-with-claude/streaming>): one block after the other, each closed before
+//! the next opens, and the usage behind all of them.
 
-use super::{fault::write_error, words};
+use super::{block_writer::Blocks, event::event, fault::write_error, paths, usage, words};
 use crate::{
     Dialect, Losses, Wanted, Writer,
-    ir::{Event, Ext, ExtRef, PartDelta, PartStart, Stop, Usage},
-    json::{ObjectWriter, write_string},
+    ir::{Event, Ext, Place, Stop, StopReason, Usage},
+    json::ObjectWriter,
 };
 
 /// Writes events.
 pub(super) struct StreamWriter {
+    source: Dialect,
     own: bool,
-    started: Option<Start>,
-    /// The parts that became blocks, by their number in the source.
-    blocks: Vec<(u32, u32, Sort)>,
-    open: Option<u32>,
-    next_block: u32,
+    start: Start,
+    blocks: Blocks,
     stop: Option<Stop>,
     usage: Usage,
     usage_ext: Ext,
@@ -24,28 +24,21 @@ pub(super) struct StreamWriter {
 }
 
 /// The first event waits for the usage that comes with it, where the source tells it at once.
+#[derive(Default)]
 struct Start {
     id: String,
     model: String,
     written: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sort {
-    Text,
-    Reasoning,
-    Call,
-    Opaque,
-}
-
 impl StreamWriter {
-    pub(super) fn new(wanted: Wanted) -> StreamWriter {
+    pub(super) fn new(wanted: &Wanted) -> StreamWriter {
+        let own = wanted.source == Dialect::AnthropicMessages;
         StreamWriter {
-            own: wanted.source == Dialect::AnthropicMessages,
-            started: None,
-            blocks: Vec::new(),
-            open: None,
-            next_block: 0,
+            source: wanted.source,
+            own,
+            start: Start::default(),
+            blocks: Blocks::new(wanted.source),
             stop: None,
             usage: Usage::default(),
             usage_ext: Ext::default(),
@@ -56,9 +49,10 @@ impl StreamWriter {
     }
 
     fn write_start(&mut self, out: &mut Vec<u8>) {
-        let Some(start) = self.started.as_mut().filter(|start| !start.written) else { return };
-        start.written = true;
-        let (own, ext) = (self.own, &self.ext);
+        if std::mem::replace(&mut self.start.written, true) {
+            return;
+        }
+        let (own, start, ext) = (self.own, &self.start, std::mem::take(&mut self.ext));
         event(out, "message_start", |object| {
             let mut message = ObjectWriter::open(object.key("message"));
             message.string("id", &start.id);
@@ -68,93 +62,13 @@ impl StreamWriter {
             message.raw("content", "[]");
             message.raw("stop_reason", "null");
             message.raw("stop_sequence", "null");
-            words::write_usage(message.key("usage"), &self.usage, own.then_some(&self.usage_ext));
-            if own {
-                message.ext(ext);
+            usage::write(message.key("usage"), &self.usage, own.then_some(&self.usage_ext));
+            let placed = ["stop_reason", "stop_sequence"];
+            for (name, value) in ext.0.iter().filter(|(name, _)| !placed.contains(&name.as_str())) {
+                message.raw(name, value.text());
             }
             message.close();
         });
-        self.ext = Ext::default();
-    }
-
-    fn start(&mut self, out: &mut Vec<u8>, index: u32, part: &PartStart<'_>, ext: &ExtRef<'_>) {
-        self.write_start(out);
-        self.close(out);
-        let block = self.next_block;
-        let sort = match part {
-            PartStart::Text | PartStart::Refusal => Sort::Text,
-            PartStart::Reasoning => Sort::Reasoning,
-            PartStart::RedactedReasoning { .. } => Sort::Opaque,
-            PartStart::ToolCall { .. } => Sort::Call,
-            PartStart::Opaque { .. } if self.own => Sort::Opaque,
-            PartStart::Opaque { name, .. } => {
-                return self
-                    .losses
-                    .dropped(format!("response.content.{name}"), "messages have no such block");
-            }
-        };
-        self.next_block += 1;
-        self.blocks.push((index, block, sort));
-        self.open = Some(block);
-        let own = self.own;
-        event(out, "content_block_start", |object| {
-            object.value("index", &block);
-            if let PartStart::Opaque { value, .. } = part {
-                return object.raw("content_block", value.text());
-            }
-            let mut inner = ObjectWriter::open(object.key("content_block"));
-            opening(&mut inner, part);
-            if own {
-                inner.ext(&ext.to_owned());
-            }
-            inner.close();
-        });
-    }
-
-    fn delta(&mut self, out: &mut Vec<u8>, index: u32, delta: &PartDelta<'_>) {
-        let known = self.blocks.iter().rev().find(|(part, ..)| *part == index);
-        let Some(&(_, block, sort)) = known else { return };
-        let (kind, member, text) = match (delta, sort) {
-            (PartDelta::Text(text), Sort::Text) => ("text_delta", "text", text),
-            (PartDelta::Text(text), Sort::Reasoning) => ("thinking_delta", "thinking", text),
-            (PartDelta::Signature(text), Sort::Reasoning) => ("signature_delta", "signature", text),
-            (PartDelta::Arguments(text), Sort::Call) => ("input_json_delta", "partial_json", text),
-            (PartDelta::Annotation(raw), Sort::Text) if self.own => {
-                return event(out, "content_block_delta", |object| {
-                    object.value("index", &block);
-                    let mut delta = ObjectWriter::open(object.key("delta"));
-                    delta.string("type", "citations_delta");
-                    delta.raw("citation", raw.text());
-                    delta.close();
-                });
-            }
-            (PartDelta::Annotation(_), _) => {
-                return self.losses.dropped("response.annotations", "annotations of another dialect");
-            }
-            // The whole block is known when its input is: it goes out as the input's one delta.
-            (PartDelta::Opaque(whole), Sort::Opaque) => {
-                let input = crate::json::Object::parse(whole.text().as_bytes()).ok();
-                let Some(input) = input.and_then(|mut object| object.take("input")) else { return };
-                return event(out, "content_block_delta", |object| {
-                    object.value("index", &block);
-                    write_delta(object, "input_json_delta", "partial_json", input.get());
-                });
-            }
-            (
-                PartDelta::Text(_) | PartDelta::Signature(_) | PartDelta::Arguments(_) | PartDelta::Opaque(_),
-                _,
-            ) => return,
-        };
-        event(out, "content_block_delta", |object| {
-            object.value("index", &block);
-            write_delta(object, kind, member, text);
-        });
-    }
-
-    fn close(&mut self, out: &mut Vec<u8>) {
-        if let Some(block) = self.open.take() {
-            event(out, "content_block_stop", |object| object.value("index", &block));
-        }
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -162,26 +76,49 @@ impl StreamWriter {
             return;
         }
         self.write_start(out);
-        self.close(out);
-        let (own, stop) = (self.own, &self.stop);
+        self.blocks.finish(out, &mut self.losses);
+        let reason = self.stop_reason();
         event(out, "message_delta", |object| {
             let mut delta = ObjectWriter::open(object.key("delta"));
-            match stop {
-                Some(stop) if own => delta.string("stop_reason", &stop.raw),
-                Some(stop) => delta.string("stop_reason", words::stop_reason(stop)),
-                None => delta.string("stop_reason", "end_turn"),
+            match reason {
+                Some(reason) => delta.string("stop_reason", &reason),
+                None => delta.raw("stop_reason", "null"),
             }
-            match stop.as_ref().and_then(|stop| stop.text.as_ref()) {
+            match self.stop.as_ref().and_then(|stop| stop.text.as_ref()) {
                 Some(text) => delta.string("stop_sequence", text),
                 None => delta.raw("stop_sequence", "null"),
             }
-            if own {
-                delta.ext(&self.ext);
+            let (beside, inside): (Vec<_>, Vec<_>) =
+                self.ext.0.iter().partition(|(name, _)| name == "context_management");
+            let placed = ["stop_reason", "stop_sequence"];
+            for (name, value) in inside.into_iter().filter(|(name, _)| !placed.contains(&name.as_str())) {
+                delta.raw(name, value.text());
             }
             delta.close();
-            words::write_usage(object.key("usage"), &self.usage, own.then_some(&self.usage_ext));
+            for (name, value) in beside {
+                object.raw(name, value.text());
+            }
+            usage::write(object.key("usage"), &self.usage, self.own.then_some(&self.usage_ext));
         });
         event(out, "message_stop", |_| {});
+        if !self.own {
+            usage::losses(&self.usage, &self.usage_ext, &mut self.losses);
+        }
+    }
+
+    fn stop_reason(&mut self) -> Option<String> {
+        let told = self.blocks.told();
+        match &self.stop {
+            Some(stop) if self.own => Some(stop.raw.clone()),
+            None if self.own => None,
+            Some(stop) => {
+                if stop.reason == StopReason::Other {
+                    self.losses.approximated("response.choices[0].finish_reason", "a word that is not known");
+                }
+                Some(words::stop_reason(stop.reason, told).to_owned())
+            }
+            None => Some(words::stop_reason(StopReason::End, told).to_owned()),
+        }
     }
 }
 
@@ -189,39 +126,41 @@ impl Writer for StreamWriter {
     fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Start { id, model, .. } => {
-                let (id, model) = (id.clone().into_owned(), model.clone().into_owned());
-                self.started = Some(Start { id, model, written: false });
+                self.start.id = id.clone().into_owned();
+                self.start.model = model.clone().into_owned();
             }
-            Event::PartStart { choice: 0, index, part, ext } => self.start(out, *index, part, ext),
-            Event::PartDelta { choice: 0, index, delta } => self.delta(out, *index, delta),
-            Event::PartStop { choice: 0, index } => {
-                let open =
-                    self.blocks.iter().rev().find(|(part, ..)| part == index).map(|(_, block, _)| *block);
-                if open.is_some() && open == self.open {
-                    self.close(out);
-                }
+            Event::PartStart { choice: 0, index, part, ext } => {
+                self.write_start(out);
+                self.blocks.start(out, *index, part, ext, &mut self.losses);
             }
-            Event::PartStart { .. } | Event::PartDelta { .. } | Event::PartStop { .. } => {
-                self.losses.dropped("response.choices", "a message has one answer");
+            Event::PartDelta { choice: 0, index, delta } => {
+                self.blocks.delta(out, *index, delta, &mut self.losses);
             }
-            Event::Logprobs { .. } => {
-                self.losses.dropped("response.logprobs", "messages carry no log probabilities");
+            Event::PartStop { choice: 0, index } => self.blocks.stop(out, *index),
+            Event::PartStart { choice, .. }
+            | Event::PartDelta { choice, .. }
+            | Event::PartStop { choice, .. } => {
+                self.losses
+                    .dropped(paths::place(self.source, Place::Choice(*choice)), "a message has one answer");
+            }
+            Event::Logprobs { choice, .. } => {
+                let path = paths::place(self.source, Place::Choice(*choice));
+                self.losses.dropped(format!("{path}.logprobs"), "messages carry no log probabilities");
             }
             Event::ChoiceStop { choice, stop } => {
                 if *choice == 0 {
                     self.stop = Some(stop.clone());
+                    self.blocks.finish(out, &mut self.losses);
                 }
             }
             Event::Usage { usage, ext } => {
                 self.usage.merge(usage);
                 self.usage_ext.merge(ext);
             }
-            Event::Ext { ext, .. } => {
-                if self.own {
-                    self.ext.merge(ext);
-                } else {
-                    self.losses.ext("response", &ext.to_owned());
-                }
+            Event::Ext { ext, .. } if self.own => self.ext.merge(ext),
+            Event::Ext { place, ext } => {
+                let path = paths::place(self.source, *place);
+                self.losses.ext(&path, &words::said(&ext.to_owned()));
             }
             Event::Fault(fault) => {
                 self.ended = true;
@@ -238,47 +177,76 @@ impl Writer for StreamWriter {
     }
 }
 
-/// The members with which a block opens.
-fn opening(object: &mut ObjectWriter<'_>, part: &PartStart<'_>) {
-    match part {
-        PartStart::Text | PartStart::Refusal => {
-            object.string("type", "text");
-            object.string("text", "");
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::{
+        Mode,
+        ir::{ExtRef, PartDelta, PartStart},
+    };
+
+    /// Writes calls whose pieces came in this order, as (part, piece); the first piece of a part opens it.
+    fn check(pieces: &[(u32, &str)], expected: &[&str]) {
+        let wanted =
+            Wanted { mode: Mode::Stream, include_usage: true, source: Dialect::OpenaiChat, now_s: 0 };
+        let mut writer = StreamWriter::new(&wanted);
+        let mut out = Vec::new();
+        let mut known = Vec::new();
+        for (index, piece) in pieces {
+            if !known.contains(index) {
+                known.push(*index);
+                let part = PartStart::ToolCall { id: Cow::Owned(index.to_string()), name: "f".into() };
+                let ext = ExtRef::default();
+                writer.event(&Event::PartStart { choice: 0, index: *index, part, ext }, &mut out);
+            }
+            let delta = PartDelta::Arguments((*piece).into());
+            writer.event(&Event::PartDelta { choice: 0, index: *index, delta }, &mut out);
         }
-        PartStart::Reasoning => {
-            object.string("type", "thinking");
-            object.string("thinking", "");
-            object.string("signature", "");
-        }
-        PartStart::RedactedReasoning { bytes } => {
-            object.string("type", "redacted_thinking");
-            object.string("data", bytes);
-        }
-        PartStart::ToolCall { id, name } => {
-            object.string("type", "tool_use");
-            object.string("id", id);
-            object.string("name", name);
-            object.raw("input", "{}");
-        }
-        PartStart::Opaque { .. } => {}
+        writer.event(&Event::End, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let told: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("data: ")).map(brief).collect();
+        let told: Vec<&str> = told.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+        assert_eq!(told, expected, "{pieces:?}");
     }
-}
 
-fn write_delta(object: &mut ObjectWriter<'_>, kind: &str, member: &str, text: &str) {
-    let mut delta = ObjectWriter::open(object.key("delta"));
-    delta.string("type", kind);
-    write_string(delta.key(member), text);
-    delta.close();
-}
+    fn brief(data: &str) -> String {
+        let value: serde_json::Value = serde_json::from_str(data).unwrap();
+        let index = &value["index"];
+        match value["type"].as_str().unwrap() {
+            "content_block_start" => format!("{index} opens"),
+            "content_block_delta" => format!("{index} {}", value["delta"]["partial_json"].as_str().unwrap()),
+            "content_block_stop" => format!("{index} closes"),
+            "message_delta" => value["delta"]["stop_reason"].as_str().unwrap().to_owned(),
+            _ => String::new(),
+        }
+    }
 
-/// Writes one event, with its name twice as the API does.
-fn event(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    let mut object = ObjectWriter::open(out);
-    object.string("type", name);
-    write(&mut object);
-    object.close();
-    out.extend_from_slice(b"\n\n");
+    #[test]
+    fn calls_are_told_one_after_the_other() {
+        let sequence = [(0, "{\"a\":"), (0, "1}"), (1, "{}")];
+        check(
+            &sequence,
+            &["0 opens", "0 {\"a\":", "0 1}", "0 closes", "1 opens", "1 {}", "1 closes", "tool_use"],
+        );
+        let mixed = [(0, "{\"a\":"), (1, "{\"b\":"), (0, "1}"), (1, "2}")];
+        check(
+            &mixed,
+            &[
+                "0 opens",
+                "0 {\"a\":",
+                "0 1}",
+                "0 closes",
+                "1 opens",
+                "1 {\"b\":",
+                "1 2}",
+                "1 closes",
+                "tool_use",
+            ],
+        );
+        let cut = [(0, "{\"a\":"), (1, "{}")];
+        check(&cut, &["0 opens", "0 {\"a\":", "0 closes", "1 opens", "1 {}", "1 closes", "tool_use"]);
+    }
 }

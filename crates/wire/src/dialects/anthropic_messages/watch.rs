@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{fault::error_object, whole::garbage, words};
+use super::{fault::error_object, usage::Counts, whole_reader::garbage, words};
 use crate::{
     Fault, Frame, Mode, Reader, Sink,
     ir::{Event, ExtRef, PartDelta},
@@ -17,6 +17,7 @@ use crate::{
 /// Watches one answer.
 pub(super) struct Watcher {
     mode: Mode,
+    counts: Counts,
     ended: bool,
 }
 
@@ -57,7 +58,7 @@ struct Delta<'a> {
 
 impl Watcher {
     pub(super) fn new(mode: Mode) -> Watcher {
-        Watcher { mode, ended: false }
+        Watcher { mode, counts: Counts::default(), ended: false }
     }
 
     fn answer(&mut self, data: &[u8], sink: &mut Sink<'_>) -> Result<(), Fault> {
@@ -85,7 +86,7 @@ impl Watcher {
             sink(Event::ChoiceStop { choice: 0, stop: words::stop(&reason, None) });
         }
         if let Some(raw) = answer.usage.or(answer.message.and_then(|message| message.usage)) {
-            let (usage, _) = words::usage(raw).map_err(|fault| fault.under("usage"))?;
+            let (usage, _) = self.counts.read(raw).map_err(|fault| fault.under("usage"))?;
             sink(Event::Usage { usage, ext: ExtRef::default() });
         }
         if self.mode == Mode::Whole || kind == "message_stop" {

@@ -1,19 +1,14 @@
-//! Whole answers, both ways.
+//! Whole answers: bytes to events.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{
-    block_decode::{block, borrowed},
-    block_encode::BlockWriter,
-    fault::{error_object, write_error},
-    words,
-};
+use super::{block_decode::block, fault::error_object, kept::as_event, usage::Counts, words};
 use crate::{
-    Dialect, Fault, Frame, Kind, Losses, Origin, Reader, Sink, Wanted, Writer,
-    ir::{Event, ExtRef, Fold, Part, PartDelta, PartKind, PartStart, Place, Response},
-    json::{Object, ObjectWriter, RawRef, write_string},
+    Fault, Frame, Kind, Origin, Reader, Sink,
+    ir::{Event, PartDelta, PartKind, PartStart, Place},
+    json::{Object, RawRef},
 };
 
 /// Reads one whole answer.
@@ -63,7 +58,7 @@ fn read(body: &[u8], sink: &mut Sink<'_>) -> Result<bool, Fault> {
         sink(Event::ChoiceStop { choice: 0, stop: words::stop(&reason, text) });
     }
     if let Some(raw) = object.take_some("usage") {
-        let (usage, ext) = words::usage(raw).map_err(|fault| fault.under("usage"))?;
+        let (usage, ext) = Counts::default().read(raw).map_err(|fault| fault.under("usage"))?;
         sink(Event::Usage { usage, ext });
     }
     rest(object, sink);
@@ -71,9 +66,9 @@ fn read(body: &[u8], sink: &mut Sink<'_>) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// Members of the message that have no place of their own.
+/// Members of the message that have no place of their own, and the `null` of a stop that is not there.
 pub(super) fn rest(mut object: Object<'_>, sink: &mut Sink<'_>) {
-    for known in ["type", "role", "content", "stop_reason", "stop_sequence", "usage", "id", "model"] {
+    for known in ["type", "role", "content", "id", "model", "usage"] {
         object.take(known);
     }
     let ext = object.rest_ref();
@@ -85,7 +80,7 @@ pub(super) fn rest(mut object: Object<'_>, sink: &mut Sink<'_>) {
 fn read_block(index: u32, raw: &RawValue, sink: &mut Sink<'_>) -> Result<(), Fault> {
     let part = block(raw)?;
     let (start, deltas) = opened(part.kind, raw);
-    sink(Event::PartStart { choice: 0, index, part: start, ext: borrowed(part.ext) });
+    sink(Event::PartStart { choice: 0, index, part: start, ext: as_event(part.ext) });
     for delta in deltas {
         sink(Event::PartDelta { choice: 0, index, delta });
     }
@@ -132,114 +127,4 @@ pub(super) fn opened(kind: PartKind, raw: &RawValue) -> (PartStart<'_>, Vec<Part
 
 fn opaque(name: String, raw: &RawValue) -> PartStart<'_> {
     PartStart::Opaque { name: Cow::Owned(name), value: RawRef::Borrowed(raw) }
-}
-
-/// Collects an answer and writes it at its end.
-pub(super) struct WholeWriter {
-    wanted: Wanted,
-    fold: Fold,
-    losses: Losses,
-}
-
-impl WholeWriter {
-    pub(super) fn new(wanted: Wanted) -> WholeWriter {
-        WholeWriter { wanted, fold: Fold::default(), losses: Losses::default() }
-    }
-}
-
-impl Writer for WholeWriter {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event {
-            Event::End => {
-                let own = self.wanted.source == Dialect::AnthropicMessages;
-                write(out, self.fold.response(), own, &mut self.losses);
-            }
-            Event::Fault(fault) => write_error(out, fault, ""),
-            other => self.fold.event(other),
-        }
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-fn write(out: &mut Vec<u8>, response: &Response, own: bool, losses: &mut Losses) {
-    let mut object = ObjectWriter::open(out);
-    object.string("id", &response.id);
-    object.string("type", "message");
-    object.string("role", "assistant");
-    object.string("model", &response.model);
-    let choice = response.choices.iter().find(|choice| choice.index == 0);
-    if response.choices.len() > 1 {
-        losses.dropped("response.choices", "a message has one answer");
-    }
-    let parts: &[Part] = choice.map_or(&[], |choice| &choice.parts);
-    write_parts(object.key("content"), parts, own, losses);
-    let stop = choice.and_then(|choice| choice.stop.as_ref());
-    match stop {
-        Some(stop) => {
-            let reason = if own { stop.raw.as_str() } else { words::stop_reason(stop) };
-            object.string("stop_reason", reason);
-        }
-        None => object.raw("stop_reason", "null"),
-    }
-    match stop.and_then(|stop| stop.text.as_ref()) {
-        Some(text) => write_string(object.key("stop_sequence"), text),
-        None => object.raw("stop_sequence", "null"),
-    }
-    let usage = response.usage.unwrap_or_default();
-    words::write_usage(object.key("usage"), &usage, own.then_some(&response.usage_ext));
-    if own {
-        object.ext(&response.ext);
-    } else {
-        losses.ext("response", &response.ext);
-        if let Some(choice) = choice {
-            losses.ext("response.message", &choice.message_ext);
-            losses.ext("response.choices", &choice.ext);
-            if choice.logprobs.is_some() {
-                losses.dropped("response.logprobs", "messages carry no log probabilities");
-            }
-        }
-    }
-    object.close();
-}
-
-/// The blocks of an answer. Here a thought without a signature stands: it is shown, not sent back.
-fn write_parts(out: &mut Vec<u8>, parts: &[Part], own: bool, losses: &mut Losses) {
-    out.push(b'[');
-    let before = out.len();
-    for (at, part) in parts.iter().enumerate() {
-        let length = out.len();
-        if length > before {
-            out.push(b',');
-        }
-        let mut writer = BlockWriter { own, losses };
-        let written = match &part.kind {
-            PartKind::Reasoning { text, signature } => {
-                let mut object = ObjectWriter::open(out);
-                object.string("type", "thinking");
-                object.string("thinking", text);
-                object.string("signature", signature.as_deref().unwrap_or_default());
-                if own {
-                    object.ext(&part.ext);
-                }
-                object.close();
-                true
-            }
-            PartKind::Refusal { text } => {
-                writer.block(out, &Part::text(text.as_str()), &format!("content[{at}]"))
-            }
-            _ => writer.block(out, part, &format!("content[{at}]")),
-        };
-        if !written {
-            out.truncate(length);
-        }
-    }
-    out.push(b']');
-}
-
-/// No members.
-pub(super) fn no_ext() -> ExtRef<'static> {
-    ExtRef::default()
 }

@@ -1,0 +1,4 @@
+//! What the law tests and the corpus test share.
+
+pub(crate) mod canonical;
+pub(crate) mod exchange;
