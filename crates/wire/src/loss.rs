@@ -56,8 +56,12 @@ impl Losses {
     /// whose other members were carried is named member by member.
     pub fn ext(&mut self, path: &str, ext: &crate::ir::Ext) {
         let dot = if path.is_empty() { "" } else { "." };
-        let says_nothing = |value: &crate::json::Raw| matches!(value.text(), "null" | "[]" | "{}");
-        for (name, value) in ext.0.iter().filter(|(_, value)| !says_nothing(value)) {
+        let says_nothing = |name: &str, value: &crate::json::Raw| match value.text() {
+            "null" | "[]" => true,
+            "{}" => crate::ir::is_remainder(name),
+            _ => false,
+        };
+        for (name, value) in ext.0.iter().filter(|(name, value)| !says_nothing(name, value)) {
             match crate::json::Object::from_raw(value.value()) {
                 Ok(nested) if crate::ir::is_remainder(name) => {
                     for (member, _) in nested.iter() {

@@ -19,8 +19,13 @@ impl MessageWriter<'_> {
     /// Writes all messages. One message of another dialect may come to several.
     pub(super) fn messages(&mut self, out: &mut Vec<u8>, messages: &[Message]) {
         let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(messages.len());
+        // Where instructions stand apart (Anthropic's `system`), the caller's own count begins behind them.
+        let apart =
+            usize::from(!self.own && messages.first().is_some_and(|first| first.role == Role::System));
         for (at, message) in messages.iter().enumerate() {
-            self.message(&mut pieces, message, &format!("messages[{at}]"));
+            let path =
+                at.checked_sub(apart).map_or_else(|| "system".to_owned(), |at| format!("messages[{at}]"));
+            self.message(&mut pieces, message, &path);
         }
         write_array(out, &pieces, |out, piece| out.extend_from_slice(piece));
     }
@@ -34,7 +39,7 @@ impl MessageWriter<'_> {
             .partition(|(_, part)| matches!(part.kind, PartKind::ToolResult { .. }));
         let mut moved = Vec::new();
         for (at, part) in &results {
-            let path = format!("{path}.content[{at}]");
+            let path = content_path(path, *at);
             pieces.push(self.tool_result(message, part, &path, &mut moved));
         }
         if message.role == Role::Tool {
@@ -140,7 +145,7 @@ impl MessageWriter<'_> {
             (Form::Bare | Form::List, [(at, part)]) if self.is_bare(content.form, part) => {
                 if let PartKind::Text { text, .. } = &part.kind {
                     object.string("content", text);
-                    self.marks(part, &format!("{path}.content[{at}]"));
+                    self.marks(part, &content_path(path, *at));
                 }
             }
             (_, []) if !self.own => object.raw("content", "null"),
@@ -153,7 +158,7 @@ impl MessageWriter<'_> {
                     if length > before {
                         out.push(b',');
                     }
-                    if !self.part(out, part, &format!("{path}.content[{at}]")) {
+                    if !self.part(out, part, &content_path(path, *at)) {
                         out.truncate(length);
                     }
                 }
@@ -258,7 +263,7 @@ impl MessageWriter<'_> {
                 PartKind::ToolCall { id, name, arguments } => {
                     calls.push(tool_call(id, name, arguments, &part.ext, self.own));
                     if !self.own {
-                        self.marks(part, &format!("{path}.content[{at}]"));
+                        self.marks(part, &content_path(path, *at));
                     }
                 }
                 PartKind::Opaque { name, value } if self.own && name == "tool_calls" => {
@@ -266,7 +271,7 @@ impl MessageWriter<'_> {
                 }
                 // In this dialect reasoning is an ext member of the message, in its server's own spelling.
                 PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. } if !self.own => {
-                    let path = format!("{path}.content[{at}]");
+                    let path = content_path(path, *at);
                     self.losses.dropped(path, "chat completions take no earlier reasoning");
                 }
                 PartKind::Reasoning { .. }
@@ -313,6 +318,11 @@ impl MessageWriter<'_> {
         }
         self.losses.ext(path, &part.ext);
     }
+}
+
+/// Where a part stands in the caller's body.
+fn content_path(path: &str, at: usize) -> String {
+    if path == "system" { format!("system[{at}]") } else { format!("{path}.content[{at}]") }
 }
 
 /// One tool call as it stands in a message.

@@ -82,7 +82,6 @@ fn write_tool(tool: &Tool, own: bool, path: &str, losses: &mut Losses) -> Option
     let (name, description, schema, strict) = match &tool.kind {
         ToolKind::Opaque { value, .. } if own => return Some(value.text().as_bytes().to_vec()),
         ToolKind::Opaque { name, .. } => {
-            losses.dropped(path, "a tool that only its own provider runs");
             losses.dropped(format!("{path}.{name}"), "a tool that only its own provider runs");
             return None;
         }

@@ -2,7 +2,7 @@
 
 use super::{
     fault::write_error,
-    whole_writer::{reasoning_detail, redacted_detail},
+    whole_writer::{not_understood, reasoning_detail, redacted_detail},
     words,
 };
 use crate::{
@@ -219,6 +219,9 @@ impl Writer for StreamWriter {
                 let (sum, kept) = self.usage.get_or_insert_default();
                 sum.merge(usage);
                 kept.merge(ext);
+                if !self.own {
+                    self.losses.ext("response.usage", &not_understood(&ext.to_owned()));
+                }
             }
             Event::Ext { place, ext } => {
                 if self.own {

@@ -69,7 +69,7 @@ fn write_response(out: &mut Vec<u8>, response: &Response, own: bool, now_s: i64,
 }
 
 /// Members of a usage object whose meaning is in the classes of the representation already.
-fn not_understood(ext: &Ext) -> Ext {
+pub(super) fn not_understood(ext: &Ext) -> Ext {
     let understood = |name: &str| name.starts_with("cache_creation") || name == "cache_read_input_tokens";
     Ext(ext.0.iter().filter(|(name, _)| !understood(name)).cloned().collect())
 }
