@@ -110,6 +110,13 @@ impl Fault {
         fault
     }
 
+    /// What a decoder found wrong with an answer: that is the provider's fault, not the caller's.
+    #[must_use]
+    pub fn into_garbage(self) -> Fault {
+        let message = format!("the provider's answer is not in its dialect: {self}");
+        Fault::new(Origin::Upstream, Kind::Garbage, message)
+    }
+
     #[must_use]
     pub fn code(mut self, code: &'static str) -> Fault {
         self.code = Some(Cow::Borrowed(code));

@@ -24,6 +24,7 @@ pub mod ir;
 pub mod json;
 mod loss;
 mod quirks;
+mod whole;
 
 pub use dialect::{Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
 pub use envelope::{Edits, Envelope};

@@ -8,7 +8,7 @@ use super::{
     fault::error_object,
     kept::{as_event, with_member},
     usage::Counts,
-    whole_reader::{garbage, opened, rest},
+    whole_reader::{opened, rest},
     words,
 };
 use crate::{
@@ -47,7 +47,7 @@ impl Reader for StreamReader {
             return;
         }
         if let Err(fault) = self.event(&frame.data, sink) {
-            sink(Event::Fault(garbage(&fault)));
+            sink(Event::Fault(fault.into_garbage()));
         }
     }
 

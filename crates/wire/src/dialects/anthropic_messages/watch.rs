@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{fault::error_object, usage::Counts, whole_reader::garbage, words};
+use super::{fault::error_object, usage::Counts, words};
 use crate::{
     Fault, Frame, Mode, Reader, Sink,
     ir::{Event, ExtRef, PartDelta},
@@ -108,7 +108,7 @@ impl Reader for Watcher {
             return;
         }
         if let Err(fault) = self.answer(&frame.data, sink) {
-            sink(Event::Fault(garbage(&fault)));
+            sink(Event::Fault(fault.into_garbage()));
         }
     }
 

@@ -17,11 +17,11 @@ pub use fault::{decode_fault, encode_fault};
 pub use request_decode::decode_request;
 pub use request_encode::encode_request;
 
-use crate::{Mode, Reader, Wanted, Writer};
+use crate::{Mode, Reader, Wanted, Writer, whole::WholeReader};
 
 pub fn reader(mode: Mode) -> Box<dyn Reader> {
     match mode {
-        Mode::Whole => Box::new(whole_reader::WholeReader::default()),
+        Mode::Whole => Box::new(WholeReader::new(whole_reader::read)),
         Mode::Stream => Box::new(stream_reader::StreamReader::default()),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     fault::error_object,
-    whole_reader::{garbage, listed, take_reasoning},
+    whole_reader::{listed, take_reasoning},
     words,
 };
 use crate::{
@@ -55,7 +55,7 @@ impl Reader for StreamReader {
             return;
         }
         if let Err(fault) = self.chunk(&frame.data, sink) {
-            sink(Event::Fault(garbage(&fault)));
+            sink(Event::Fault(fault.into_garbage()));
         }
     }
 

@@ -6,37 +6,13 @@ use serde_json::value::RawValue;
 
 use super::{fault::error_object, message_decode::tool_call, words};
 use crate::{
-    Fault, Frame, Kind, Origin, Reader, Sink,
+    Fault, Sink,
     ir::{Event, ExtRef, PartDelta, PartKind, PartStart, Place},
     json::{self, Object, RawRef},
 };
 
-/// Reads one whole answer.
-#[derive(Default)]
-pub(super) struct WholeReader {
-    complete: bool,
-}
-
-impl Reader for WholeReader {
-    fn frame(&mut self, frame: &Frame<'_>, sink: &mut Sink<'_>) {
-        match read(&frame.data, sink) {
-            Ok(complete) => self.complete = complete,
-            Err(fault) => sink(Event::Fault(garbage(&fault))),
-        }
-    }
-
-    fn complete(&self) -> bool {
-        self.complete
-    }
-}
-
-/// An answer that is not in the dialect is the provider's fault, not the caller's.
-pub(super) fn garbage(fault: &Fault) -> Fault {
-    let message = format!("the provider's answer is not in its dialect: {fault}");
-    Fault::new(Origin::Upstream, Kind::Garbage, message)
-}
-
-fn read(body: &[u8], sink: &mut Sink<'_>) -> Result<bool, Fault> {
+/// Reads one whole answer; false where it is the provider's own error.
+pub(super) fn read(body: &[u8], sink: &mut Sink<'_>) -> Result<bool, Fault> {
     let mut object = Object::parse(body)?;
     if let Some(error) = object.peek("error").filter(|error| error.get() != "null") {
         let value = serde_json::from_str(error.get()).unwrap_or_default();
