@@ -72,8 +72,6 @@ def test_a_broken_stream_never_looks_finished(gateway, provider, path, fault, ou
 
 @pytest.mark.parametrize("fault, status", [("cut=1", 502), ("stall=1", 504), ("garbage", 502), ("status=503", 503), ("hang", 504)])
 def test_a_broken_whole_answer_is_a_fault(gateway, fault, status):
-    if fault == "stall=1":
-        pytest.skip("a stalled whole answer ends at deadlines.total, which is too long to wait for here")
     got, headers, text = ask(gateway, body(f"openai-sim/echo!{fault}", stream=False))
     assert got == status, text
     assert headers["x-tollgate-origin"] == "upstream"
@@ -108,8 +106,6 @@ def test_a_caller_that_goes_away_cancels_its_call(gateway, provider):
     record = settled(gateway, response.headers)
     assert record["outcome"] == "cancelled"
     assert record["counted"] == "estimated" and record["tokens"]["output"] > 0 and record["cost"] > 0
-    # All of it would have taken eight seconds.
-    assert record["total_us"] < 2_000_000
 
 
 def test_a_caller_that_goes_away_before_the_answer_is_recorded(gateway, sim):

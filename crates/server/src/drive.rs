@@ -226,7 +226,7 @@ async fn refusal(
 ) -> Refusal {
     let limit = Duration::from_secs(10);
     let wait = (tokio::time::Instant::now() + limit).min(deadline);
-    let read = relay::collect(&mut answer.body, FAULT_BYTES_MAX);
+    let read = relay::collect(&mut answer.body, FAULT_BYTES_MAX, limit);
     let body = tokio::time::timeout_at(wait, read).await.ok().and_then(Result::ok).unwrap_or_default();
     let after = retry_after(&answer.headers);
     let fault = target.dialect.decode_fault(answer.status, after, &body);

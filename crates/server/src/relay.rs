@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Frame as BodyFrame, SizeHint};
 use policy::{Money, route::Target};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use wire::{
     Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Reader, Wanted, Writer,
     ir::{Event, Place},
@@ -154,11 +154,15 @@ pub(crate) fn refusal(mut call: Call, refusal: Refusal, target: &Target) -> Resp
     response
 }
 
-/// Reads a body to its end, and no further than the limit.
-pub(crate) async fn collect(body: &mut UpstreamBody, bytes_max: usize) -> io::Result<Bytes> {
+/// Reads a body to its end, and no further than the limit; waits for each piece no longer than is allowed.
+pub(crate) async fn collect(
+    body: &mut UpstreamBody,
+    bytes_max: usize,
+    silence_max: Duration,
+) -> io::Result<Bytes> {
     let mut first = Bytes::new();
     let mut joined: Option<BytesMut> = None;
-    while let Some(piece) = std::future::poll_fn(|cx| body.poll_data(cx)).await {
+    while let Some(piece) = timeout(silence_max, std::future::poll_fn(|cx| body.poll_data(cx))).await? {
         let piece = piece?;
         match &mut joined {
             None if first.is_empty() => first = piece,
@@ -179,10 +183,15 @@ async fn whole(
     deadline: Instant,
 ) -> Result<Response<Body>, Fault> {
     let bytes_max = call.open().world.snapshot.server.limits.answer_bytes_max;
-    let read = timeout_at(deadline, collect(&mut answer.body, bytes_max)).await;
+    let silence_max = target.provider.deadlines.between_events;
+    let read = timeout_at(deadline, collect(&mut answer.body, bytes_max, silence_max)).await;
     call.open().meter.first_byte = Some(std::time::Instant::now());
     let body = match read {
         Ok(Ok(body)) => body,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+            let message = format!("nothing came for {silence_max:?} (deadlines.between_events)");
+            return Ok(cut(call, Fault::new(Origin::Upstream, Kind::Timeout, message)));
+        }
         Ok(Err(error)) => {
             let message = format!("{} broke off its answer: {error}", target.provider.facts.id);
             return Ok(cut(call, Fault::new(Origin::Upstream, Kind::Cut, message)));
