@@ -193,6 +193,7 @@ fn build_model(
         output_tokens: None,
         can: Vec::new(),
         price: None,
+        price_json: None,
         deprecated: None,
         quirks: quirks.clone(),
     });
@@ -205,7 +206,9 @@ fn build_model(
         model.can = capabilities(&names, problems);
     }
     if let Some(price) = draft.price {
-        model.price = Some(build_price(price, &mut problems.under("price")));
+        let price = build_price(price, &mut problems.under("price"));
+        model.price_json = serde_json::to_string(&price).ok();
+        model.price = Some(price);
     }
     if let Some(own) = draft.quirks {
         model.quirks = lay_over(&model.quirks, &own, &mut problems.under("quirks"));

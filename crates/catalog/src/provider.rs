@@ -47,6 +47,8 @@ pub struct Model {
     pub can: Vec<Capability>,
     /// `None` is "unpriced".
     pub price: Option<Price>,
+    /// The price in JSON, as records keep it.
+    pub price_json: Option<String>,
     pub deprecated: Option<String>,
     /// The provider's quirks with the model's own laid over them.
     pub quirks: Quirks,

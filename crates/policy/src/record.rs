@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use catalog::Price;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::Money;
@@ -31,35 +31,43 @@ pub struct Note<'a> {
 
 /// One record for every call that reached an upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Record<'a> {
     /// The request's id (UUID version 7), as in `x-tollgate-request-id`.
     pub id: Uuid,
     /// Microseconds since 1970.
     pub started_us: i64,
     pub key_id: Uuid,
-    pub key_name: String,
+    #[serde(borrow)]
+    pub key_name: Cow<'a, str>,
     /// The dialect that the caller spoke.
-    pub dialect: String,
+    #[serde(borrow)]
+    pub dialect: Cow<'a, str>,
     /// The model's name as the caller wrote it.
-    pub model_asked: String,
+    #[serde(borrow)]
+    pub model_asked: Cow<'a, str>,
     /// Who answered, or was tried last.
-    pub provider: String,
-    pub model: String,
+    #[serde(borrow)]
+    pub provider: Cow<'a, str>,
+    #[serde(borrow)]
+    pub model: Cow<'a, str>,
     pub stream: bool,
     pub outcome: Outcome,
     /// The status that the caller got; 0 when it went away before one was sent or nobody knows.
     pub status: u16,
     /// The kind of fault that ended the call.
-    pub fault: Option<String>,
+    #[serde(borrow)]
+    pub fault: Option<Cow<'a, str>>,
     /// The provider's own word for why the answer ended.
-    pub stop: Option<String>,
+    #[serde(borrow)]
+    pub stop: Option<Cow<'a, str>>,
     pub tokens: Tokens,
     /// Where the token counts come from.
     pub counted: Counted,
     /// What the call costs. `None` is "unpriced": the price of this model is not known. Never a guess of 0.
     pub cost: Option<Money>,
     /// The price that was applied, so that a later change of prices rewrites nothing.
-    pub price: Option<Price>,
+    #[serde(borrow)]
+    pub price: Option<AppliedPrice<'a>>,
     /// From the request's arrival to the first byte of the answer's body, in microseconds.
     pub first_byte_us: Option<u64>,
     /// From the request's arrival to the end, in microseconds.
@@ -67,8 +75,13 @@ pub struct Record {
     /// Paths of the fields that the target could not carry.
     pub losses: Vec<String>,
     /// In order; the last is the one that answered.
-    pub attempts: Vec<Tried>,
+    #[serde(borrow)]
+    pub attempts: Vec<Tried<'a>>,
 }
+
+/// A price as it stands in a record: JSON, as [`catalog::Price`] is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedPrice<'a>(pub Cow<'a, str>);
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,16 +124,36 @@ pub enum Counted {
 
 /// One attempt of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
-    pub provider: String,
-    pub model: String,
+pub struct Tried<'a> {
+    #[serde(borrow)]
+    pub provider: Cow<'a, str>,
+    #[serde(borrow)]
+    pub model: Cow<'a, str>,
     /// The upstream's status, where it answered.
     pub status: Option<u16>,
     /// The kind of fault, where it failed.
-    pub fault: Option<String>,
+    #[serde(borrow)]
+    pub fault: Option<Cow<'a, str>>,
     pub total_us: u64,
     /// Whether the request may have reached the upstream.
     pub sent: bool,
+}
+
+impl Note<'_> {
+    pub fn into_owned(self) -> Note<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Note {
+            id: self.id,
+            started_us: self.started_us,
+            key_id: self.key_id,
+            key_name: owned(self.key_name),
+            dialect: owned(self.dialect),
+            model_asked: owned(self.model_asked),
+            provider: owned(self.provider),
+            model: owned(self.model),
+            stream: self.stream,
+        }
+    }
 }
 
 impl Outcome {
@@ -151,18 +184,51 @@ impl From<&wire::ir::Usage> for Tokens {
     }
 }
 
-impl From<Note<'_>> for Record {
+impl Tried<'_> {
+    pub fn into_owned(self) -> Tried<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Tried {
+            provider: owned(self.provider),
+            model: owned(self.model),
+            status: self.status,
+            fault: self.fault.map(owned),
+            total_us: self.total_us,
+            sent: self.sent,
+        }
+    }
+}
+
+/// In JSON the price is an object; elsewhere it is the text of one.
+impl Serialize for AppliedPrice<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for AppliedPrice<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AppliedPrice<'a>, D::Error> {
+        if !deserializer.is_human_readable() {
+            return <&'de str>::deserialize(deserializer).map(|text| AppliedPrice(Cow::Borrowed(text)));
+        }
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(AppliedPrice(Cow::Owned(Box::<str>::from(raw).into_string())))
+    }
+}
+
+impl<'a> From<Note<'a>> for Record<'a> {
     /// The record of a call that was noted and never completed.
-    fn from(note: Note<'_>) -> Record {
-        let provider = note.provider.into_owned();
-        let model = note.model.into_owned();
+    fn from(note: Note<'a>) -> Record<'a> {
         Record {
             id: note.id,
             started_us: note.started_us,
             key_id: note.key_id,
-            key_name: note.key_name.into_owned(),
-            dialect: note.dialect.into_owned(),
-            model_asked: note.model_asked.into_owned(),
+            key_name: note.key_name,
+            dialect: note.dialect,
+            model_asked: note.model_asked,
             stream: note.stream,
             outcome: Outcome::Unknown,
             status: 0,
@@ -176,15 +242,15 @@ impl From<Note<'_>> for Record {
             total_us: 0,
             losses: Vec::new(),
             attempts: vec![Tried {
-                provider: provider.clone(),
-                model: model.clone(),
+                provider: note.provider.clone(),
+                model: note.model.clone(),
                 status: None,
                 fault: None,
                 total_us: 0,
                 sent: true,
             }],
-            provider,
-            model,
+            provider: note.provider,
+            model: note.model,
         }
     }
 }

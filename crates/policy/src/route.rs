@@ -22,7 +22,7 @@ pub struct Plan {
 pub struct Target {
     pub provider: Arc<Provider>,
     /// The model's name at the provider.
-    pub model: String,
+    pub model: Arc<str>,
     pub dialect: Dialect,
 }
 
@@ -31,7 +31,7 @@ pub fn plan(snapshot: &Snapshot, key: &Key, asked: &str, dialect: Dialect) -> Re
     key.may_use(asked)?;
     if let Some(alias) = snapshot.models.get(asked) {
         let target = |target: &crate::snapshot::AliasTarget| {
-            Target::new(Arc::clone(&target.provider), target.model.clone(), dialect)
+            Target::new(Arc::clone(&target.provider), Arc::clone(&target.model), dialect)
         };
         let targets: Vec<Target> = alias.targets.iter().map(target).collect();
         let deadlines = alias.deadlines.or_else(|| targets.first().map(|first| first.provider.deadlines));
@@ -45,13 +45,13 @@ pub fn plan(snapshot: &Snapshot, key: &Key, asked: &str, dialect: Dialect) -> Re
     let Some((provider, model)) = named.filter(|(_, model)| !model.is_empty()) else {
         return Err(unknown(snapshot, asked));
     };
-    let target = Target::new(Arc::clone(provider), model.to_owned(), dialect);
+    let target = Target::new(Arc::clone(provider), model.into(), dialect);
     Ok(Plan { targets: vec![target], deadlines: provider.deadlines, fidelity: snapshot.fidelity })
 }
 
 impl Target {
     /// Asks in the caller's own dialect where the provider speaks it, so that nothing needs translation.
-    fn new(provider: Arc<Provider>, model: String, caller: Dialect) -> Target {
+    fn new(provider: Arc<Provider>, model: Arc<str>, caller: Dialect) -> Target {
         let spoken = &provider.facts.dialects;
         let dialect = match spoken.iter().find(|(dialect, _)| *dialect == caller).or(spoken.first()) {
             Some((dialect, _)) => *dialect,

@@ -103,7 +103,7 @@ pub struct Alias {
 pub struct AliasTarget {
     pub provider: Arc<Provider>,
     /// The model's name at the provider.
-    pub model: String,
+    pub model: Arc<str>,
 }
 
 /// A key that stands in the file: the key itself is hashed when the snapshot is put to use.

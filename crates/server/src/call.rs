@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use policy::{key::Key, record::Tried, route::Target};
+use policy::{key::Key, route::Target};
 use uuid::Uuid;
 use wire::{Dialect, Losses};
 
@@ -44,12 +44,24 @@ pub(crate) struct Open {
     pub(crate) target: Option<Target>,
     /// When the attempt that is being made began, and whether its request may have left.
     pub(crate) attempt_began: Option<Instant>,
-    pub(crate) attempts: Vec<Tried>,
+    pub(crate) attempts: Vec<Attempt>,
     pub(crate) losses: Losses,
     pub(crate) meter: Meter,
     pub(crate) status: u16,
     /// Whether the call stands in the spool, and so must come to a record.
     pub(crate) noted: bool,
+}
+
+/// An attempt that has ended.
+pub(crate) struct Attempt {
+    pub(crate) target: Target,
+    /// The upstream's status, where it answered.
+    pub(crate) status: Option<u16>,
+    /// The kind of fault, where it failed.
+    pub(crate) fault: Option<&'static str>,
+    pub(crate) total_us: u64,
+    /// Whether the request may have reached the upstream.
+    pub(crate) sent: bool,
 }
 
 impl Arrival {

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use http::Response;
 use policy::{
     attempt::{Attempts, Step},
-    record::{Note, Tried},
+    record::Note,
     route::{Plan, Target},
     snapshot::Fidelity,
 };
 use wire::{Dialect, Edits, Encoding, Fault, Kind, Losses, Origin, StreamUsage};
 
 use crate::{
-    call::Call,
+    call::{Attempt, Call},
     headers,
     metrics::Counter,
     pipeline::Inbound,
@@ -176,7 +176,7 @@ fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
         dialect: open.dialect.name().into(),
         model_asked: open.model_asked.as_str().into(),
         provider: target.provider.facts.id.as_str().into(),
-        model: target.model.as_str().into(),
+        model: (&*target.model).into(),
         stream: open.stream,
     };
     let noted = core.spool.borrow_mut().note(&note);
@@ -201,11 +201,10 @@ fn close(
 ) {
     let open = call.open();
     open.attempt_began = None;
-    open.attempts.push(Tried {
-        provider: target.provider.facts.id.clone(),
-        model: target.model.clone(),
+    open.attempts.push(Attempt {
+        target: target.clone(),
         status,
-        fault: fault.map(|fault| fault.kind.name().to_owned()),
+        fault: fault.map(|fault| fault.kind.name()),
         total_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         sent,
     });

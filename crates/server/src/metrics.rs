@@ -140,16 +140,17 @@ impl CoreMetrics {
     }
 
     /// Counts a call that has ended.
-    pub(crate) fn settled(&self, record: &Record) {
+    pub(crate) fn settled(&self, record: &Record<'_>) {
         let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(series) =
-            all.by_provider.get_mut(&record.provider).and_then(|models| models.get_mut(&record.model))
+            all.by_provider.get_mut(&*record.provider).and_then(|models| models.get_mut(&*record.model))
         {
             return series.add(record);
         }
-        let model = if all.count < SERIES_MAX { record.model.clone() } else { "other".to_owned() };
+        let model = if all.count < SERIES_MAX { record.model.to_string() } else { "other".to_owned() };
         all.count += 1;
-        let series = all.by_provider.entry(record.provider.clone()).or_default().entry(model).or_default();
+        let series =
+            all.by_provider.entry(record.provider.to_string()).or_default().entry(model).or_default();
         series.add(record);
     }
 
@@ -159,7 +160,7 @@ impl CoreMetrics {
 }
 
 impl Series {
-    fn add(&mut self, record: &Record) {
+    fn add(&mut self, record: &Record<'_>) {
         self.outcomes[record.outcome as usize] += 1;
         self.input_tokens += record.tokens.input;
         self.cached_tokens += record.tokens.cache_read;

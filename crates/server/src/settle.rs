@@ -1,14 +1,19 @@
 //! The end of a call, once: what it cost, its record, its metrics.
 
-use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
+use std::{borrow::Cow, rc::Rc, sync::atomic::Ordering::Relaxed, time::Instant};
 
 use policy::{
     Money, price,
-    record::{Counted, Outcome, Record, Tokens, Tried},
+    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried},
+    route::Target,
 };
 use wire::Fault;
 
-use crate::{call::Open, core::Core, metrics::Counter};
+use crate::{
+    call::{Attempt, Open},
+    core::Core,
+    metrics::Counter,
+};
 
 /// How a call ended.
 pub(crate) enum Ending {
@@ -27,14 +32,22 @@ pub(crate) struct Receipt {
 }
 
 /// Charges, journals and counts a call.
-pub(crate) fn settle(core: &Rc<Core>, open: Open, ending: Ending) -> Receipt {
+pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt {
     core.metrics.subtract(Counter::CallsOpen, 1);
     core.shared.calls_open.fetch_sub(1, Relaxed);
     if !open.noted {
         core.count(Counter::CallsRefused);
         return Receipt { cost: None };
     }
-    let record = record(open, ending);
+    let (outcome, fault) = match &ending {
+        Ending::Complete => (Outcome::Complete, None),
+        Ending::Failed(fault) => (Outcome::Failed, Some(fault)),
+        Ending::Cut(fault) => (Outcome::Cut, Some(fault)),
+        Ending::Cancelled => (Outcome::Cancelled, None),
+    };
+    let fault = fault.map(|fault| fault.kind.name());
+    close_attempt(&mut open, fault);
+    let record = record(&open, outcome, fault);
     core.metrics.settled(&record);
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // The note is in the spool: the call will come to a record of unknown end.
@@ -42,69 +55,72 @@ pub(crate) fn settle(core: &Rc<Core>, open: Open, ending: Ending) -> Receipt {
         tracing::error!(%error, call = %record.id, "the end of a call could not be written");
     }
     tracing::debug!(
-        call = %record.id, key = record.key_name, provider = record.provider, model = record.model,
+        call = %record.id, key = &*record.key_name, provider = &*record.provider, model = &*record.model,
         outcome = record.outcome.name(), status = record.status, total_us = record.total_us, "call"
     );
     Receipt { cost: record.cost }
 }
 
-fn record(mut open: Open, ending: Ending) -> Record {
-    let (outcome, fault) = match ending {
-        Ending::Complete => (Outcome::Complete, None),
-        Ending::Failed(fault) => (Outcome::Failed, Some(fault)),
-        Ending::Cut(fault) => (Outcome::Cut, Some(fault)),
-        Ending::Cancelled => (Outcome::Cancelled, None),
-    };
-    let fault = fault.map(|fault| fault.kind.name().to_owned());
-    close_attempt(&mut open, fault.as_deref());
-    let (tokens, counted) = count(&open, outcome);
-    let (provider, model) = match &open.target {
-        Some(target) => (target.provider.facts.id.clone(), target.model.clone()),
-        None => (String::new(), String::new()),
-    };
-    let price = open.target.as_ref().and_then(|target| target.facts()?.price.clone());
-    let cost = match &price {
+fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>) -> Record<'a> {
+    let (tokens, counted) = count(open, outcome);
+    let facts = open.target.as_ref().and_then(Target::facts);
+    let price = facts.and_then(|facts| facts.price.as_ref());
+    let cost = match price {
         // Where nothing was used there is nothing to pay, whatever the price.
         _ if counted == Counted::Nothing => Some(Money::ZERO),
         Some(price) => price::cost(price, &tokens),
         None => None,
     };
-    let since = |at: std::time::Instant| {
+    let since = |at: Instant| {
         u64::try_from(at.saturating_duration_since(open.arrival.at).as_micros()).unwrap_or(u64::MAX)
     };
     Record {
         id: open.arrival.id,
         started_us: open.arrival.started_us,
         key_id: open.key.id,
-        key_name: open.key.name.clone(),
-        dialect: open.dialect.name().to_owned(),
+        key_name: borrowed(&open.key.name),
+        dialect: borrowed(open.dialect.name()),
         first_byte_us: open.meter.first_byte.map(since),
-        total_us: since(std::time::Instant::now()),
-        model_asked: open.model_asked,
-        provider,
-        model,
+        total_us: since(Instant::now()),
+        model_asked: borrowed(&open.model_asked),
+        provider: borrowed(open.target.as_ref().map_or("", |target| &target.provider.facts.id)),
+        model: borrowed(open.target.as_ref().map_or("", |target| &target.model)),
         stream: open.stream,
         outcome,
         status: open.status,
-        fault,
-        stop: open.meter.stop,
+        fault: fault.map(borrowed),
+        stop: open.meter.stop.as_deref().map(borrowed),
         tokens,
         counted,
         cost,
-        price,
+        price: facts.and_then(|facts| facts.price_json.as_deref()).map(|json| AppliedPrice(borrowed(json))),
         losses: open.losses.iter().map(ToString::to_string).collect(),
-        attempts: open.attempts,
+        attempts: open.attempts.iter().map(tried).collect(),
     }
 }
 
+fn tried(attempt: &Attempt) -> Tried<'_> {
+    Tried {
+        provider: borrowed(&attempt.target.provider.facts.id),
+        model: borrowed(&attempt.target.model),
+        status: attempt.status,
+        fault: attempt.fault.map(borrowed),
+        total_us: attempt.total_us,
+        sent: attempt.sent,
+    }
+}
+
+fn borrowed(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
 /// An attempt that was under way when the call ended.
-fn close_attempt(open: &mut Open, fault: Option<&str>) {
+fn close_attempt(open: &mut Open, fault: Option<&'static str>) {
     let (Some(began), Some(target)) = (open.attempt_began.take(), &open.target) else { return };
-    open.attempts.push(Tried {
-        provider: target.provider.facts.id.clone(),
-        model: target.model.clone(),
+    open.attempts.push(Attempt {
+        target: target.clone(),
         status: (open.status > 0).then_some(open.status),
-        fault: fault.map(str::to_owned),
+        fault,
         total_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         sent: true,
     });

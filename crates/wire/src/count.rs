@@ -46,8 +46,24 @@ pub fn estimate_request(body: &[u8]) -> u64 {
     hundredths.div_ceil(100)
 }
 
-/// Hundredths of a token for one byte of UTF-8.
+/// Hundredths of a token for each byte of UTF-8.
+static WEIGHTS: [u8; 256] = weights();
+
+const fn weights() -> [u8; 256] {
+    let mut weights = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        weights[byte] = class_weight(byte as u8);
+        byte += 1;
+    }
+    weights
+}
+
 fn weight(byte: u8) -> u64 {
+    u64::from(WEIGHTS[usize::from(byte)])
+}
+
+const fn class_weight(byte: u8) -> u8 {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' => 21,
         b'0'..=b'9' => 38,

@@ -10,6 +10,20 @@ use std::{
 /// Ticks of the processor clock in a second, as `/proc` counts them.
 const TICKS: f64 = 100.0;
 
+/// Processor time in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cpu {
+    pub(crate) user_us: f64,
+    pub(crate) kernel_us: f64,
+}
+
+/// What is read of one process.
+struct Stat {
+    id: u32,
+    parent: u32,
+    cpu: Cpu,
+}
+
 /// A program that runs for as long as this value lives.
 pub(crate) struct Program {
     child: Child,
@@ -32,10 +46,9 @@ impl Program {
         Ok(program)
     }
 
-    /// Microseconds of processor time that it and its children have used.
-    pub(crate) fn cpu_us(&self) -> f64 {
-        let ticks: u64 = self.tree().into_iter().filter_map(|(_, ticks, _)| ticks.checked_add(0)).sum();
-        ticks as f64 / TICKS * 1e6
+    /// Processor time that it and its children have used.
+    pub(crate) fn cpu(&self) -> Cpu {
+        self.tree().into_iter().fold(Cpu::default(), |sum, stat| sum + stat.cpu)
     }
 
     /// Resident memory and its peak over it and its children, in MiB.
@@ -47,19 +60,18 @@ impl Program {
         let texts = self
             .tree()
             .into_iter()
-            .filter_map(|(id, ..)| fs::read_to_string(format!("/proc/{id}/status")).ok());
+            .filter_map(|stat| fs::read_to_string(format!("/proc/{}/status", stat.id)).ok());
         texts.fold((0.0, 0.0), |(now, peak), text| {
             (now + field(&text, "VmRSS:"), peak + field(&text, "VmHWM:"))
         })
     }
 
-    /// Number, ticks and parent of it and its children.
-    fn tree(&self) -> Vec<(u32, u64, u32)> {
+    fn tree(&self) -> Vec<Stat> {
         let own = self.child.id();
         let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
         let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         let all: Vec<_> = numbers.filter_map(stat).collect();
-        all.into_iter().filter(|(id, _, parent)| *id == own || *parent == own).collect()
+        all.into_iter().filter(|stat| stat.id == own || stat.parent == own).collect()
     }
 }
 
@@ -71,10 +83,33 @@ impl Drop for Program {
     }
 }
 
-fn stat(id: u32) -> Option<(u32, u64, u32)> {
+impl Cpu {
+    pub(crate) fn total_us(self) -> f64 {
+        self.user_us + self.kernel_us
+    }
+}
+
+impl std::ops::Add for Cpu {
+    type Output = Cpu;
+
+    fn add(self, other: Cpu) -> Cpu {
+        Cpu { user_us: self.user_us + other.user_us, kernel_us: self.kernel_us + other.kernel_us }
+    }
+}
+
+impl std::ops::Sub for Cpu {
+    type Output = Cpu;
+
+    fn sub(self, other: Cpu) -> Cpu {
+        Cpu { user_us: self.user_us - other.user_us, kernel_us: self.kernel_us - other.kernel_us }
+    }
+}
+
+fn stat(id: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The name before it may hold spaces.
     let fields: Vec<&str> = text.rsplit_once(") ")?.1.split_whitespace().collect();
-    let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
-    Some((id, number(11)? + number(12)?, u32::try_from(number(1)?).ok()?))
+    let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
+    let time_us = |at: usize| number(at).map(|ticks| f64::from(ticks) / TICKS * 1e6);
+    Some(Stat { id, parent: number(1)?, cpu: Cpu { user_us: time_us(11)?, kernel_us: time_us(12)? } })
 }

@@ -10,7 +10,7 @@ use super::{
     gateways::{KEY, free_port, nginx, tollgate},
     load::Call,
     mock::{self, EVENTS, Served},
-    process::Program,
+    process::{Cpu, Program},
 };
 use crate::run;
 
@@ -21,6 +21,7 @@ const CHAT: &str = "/v1/chat/completions";
 struct Row {
     name: &'static str,
     cpu_us: f64,
+    kernel_us: f64,
     per_second: f64,
     paced_us: f64,
     coalesced_us: f64,
@@ -84,13 +85,14 @@ impl Bench {
         let call =
             |kind: &str| Call::new(port, path, KEY, &body(kind, path, name != "direct" && name != "nginx"));
         let mut row = Row { name, ..Row::default() };
-        let (cpu_us, count) = self.storm(program, &call("whole"), 32)?;
-        row.cpu_us = cpu_us / count;
+        let (cpu, count) = self.storm(program, &call("whole"), 32)?;
+        row.cpu_us = cpu.total_us() / count;
+        row.kernel_us = cpu.kernel_us / count;
         row.per_second = count / self.time.as_secs_f64();
-        let (cpu_us, count) = self.storm(program, &call("coalesced"), 16)?;
-        row.coalesced_us = cpu_us / (count * EVENTS as f64);
-        let (cpu_us, count) = self.storm(program, &call("paced"), 64)?;
-        row.paced_us = cpu_us / (count * EVENTS as f64);
+        let (cpu, count) = self.storm(program, &call("coalesced"), 16)?;
+        row.coalesced_us = cpu.total_us() / (count * EVENTS as f64);
+        let (cpu, count) = self.storm(program, &call("paced"), 64)?;
+        row.paced_us = cpu.total_us() / (count * EVENTS as f64);
         let (whole, _) = call("whole").times(2_000)?;
         row.p50_us = at(&whole, 50);
         row.p99_us = at(&whole, 99);
@@ -105,11 +107,11 @@ impl Bench {
         program: Option<&Program>,
         call: &Call,
         connections: usize,
-    ) -> anyhow::Result<(f64, f64)> {
+    ) -> anyhow::Result<(Cpu, f64)> {
         let requests = self.served.requests.load(Relaxed);
-        let before = program.map_or(0.0, Program::cpu_us);
+        let before = program.map_or_else(Cpu::default, Program::cpu);
         call.storm(connections, self.time)?;
-        let used = program.map_or(0.0, Program::cpu_us) - before;
+        let used = program.map_or_else(Cpu::default, Program::cpu) - before;
         let count = self.served.requests.load(Relaxed) - requests;
         Ok((used, (count as f64).max(1.0)))
     }
@@ -143,6 +145,7 @@ fn medians(rounds: &[Vec<Row>]) -> Vec<Row> {
     let row = |(at, row): (usize, Row)| Row {
         name: row.name,
         cpu_us: median(at, |row| row.cpu_us),
+        kernel_us: median(at, |row| row.kernel_us),
         per_second: median(at, |row| row.per_second),
         paced_us: median(at, |row| row.paced_us),
         coalesced_us: median(at, |row| row.coalesced_us),
@@ -158,9 +161,10 @@ fn print(rows: &[Row]) {
     let direct = rows.iter().find(|row| row.name == "direct").cloned().unwrap_or_default();
     let nginx = rows.iter().find(|row| row.name == "nginx").map_or(f64::NAN, |row| row.cpu_us);
     run::say(&format!(
-        "\n{:<22}{:>12}{:>9}{:>11}{:>13}{:>14}{:>10}{:>10}{:>14}",
+        "\n{:<22}{:>12}{:>11}{:>9}{:>11}{:>13}{:>14}{:>10}{:>10}{:>14}",
         "",
         "CPU us/req",
+        "of kernel",
         "x nginx",
         "req/s",
         "us/ev paced",
@@ -171,9 +175,10 @@ fn print(rows: &[Row]) {
     ));
     for row in rows {
         run::say(&format!(
-            "{:<22}{:>12.1}{:>9.2}{:>11.0}{:>13.2}{:>14.2}{:>10.0}{:>10.0}{:>14.0}",
+            "{:<22}{:>12.1}{:>11.1}{:>9.2}{:>11.0}{:>13.2}{:>14.2}{:>10.0}{:>10.0}{:>14.0}",
             row.name,
             row.cpu_us,
+            row.kernel_us,
             row.cpu_us / nginx,
             row.per_second,
             row.paced_us,

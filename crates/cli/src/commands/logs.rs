@@ -47,12 +47,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn call_table(calls: &[Record]) -> String {
-    let row = |call: &Record| {
+fn call_table(calls: &[Record<'_>]) -> String {
+    let row = |call: &Record<'_>| {
         let at = jiff::Timestamp::from_microsecond(call.started_us).unwrap_or_default();
         vec![
             at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-            call.key_name.clone(),
+            call.key_name.to_string(),
             format!("{}/{}", call.provider, call.model),
             call.outcome.name().to_owned(),
             call.status.to_string(),

@@ -242,7 +242,7 @@ impl Compiler<'_> {
                 )),
             }
         }
-        Some(AliasTarget { provider: Arc::clone(provider), model: model.to_owned() })
+        Some(AliasTarget { provider: Arc::clone(provider), model: model.into() })
     }
 
     fn keys(&mut self, entries: Vec<KeyEntry>) -> Vec<FileKey> {

@@ -5,25 +5,31 @@ use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use policy::record::{Note, Record};
 use uuid::Uuid;
 
-use super::StoredEntry;
+use super::{
+    SUFFIX,
+    entry::{self, ENTRY_BYTES_MAX, Entries, Found},
+};
 use crate::{Database, Error};
 
-/// How much of a file is read at once; a longer line is no entry of ours.
-const READ_BYTES: usize = 1 << 20;
+/// How much of a file is read at once: more than any entry takes.
+const READ_BYTES: usize = ENTRY_BYTES_MAX + 4096;
 
 /// Reads the spool's files as they grow and takes their records into the journal.
 pub struct Shipper {
     folder: PathBuf,
     database: Database,
     /// Files of this run, by name.
-    files: BTreeMap<String, Progress>,
+    files: BTreeMap<Arc<str>, Progress>,
     /// Calls that were noted and have no record yet, with the file of the note.
-    open: HashMap<Uuid, String>,
+    open: HashMap<Uuid, Arc<str>>,
+    /// What was read last, kept for its space.
+    buffer: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -40,17 +46,27 @@ pub struct Recovered {
     pub records: usize,
     /// Calls whose end nobody knows.
     pub unknown: usize,
-    /// Lines that are no entries: torn by a crash of the machine.
+    /// Stretches of the files that hold no entries: torn by a crash of the machine.
     pub torn: usize,
 }
 
 /// What one reading of a file brought.
 #[derive(Default)]
-struct Batch {
-    notes: Vec<Note<'static>>,
-    records: Vec<Record>,
+struct Batch<'a> {
+    entries: Entries<'a>,
     torn: usize,
     position: u64,
+    /// There was more in the file than one reading takes.
+    more: bool,
+}
+
+/// Whether a file may still grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Growth {
+    /// What looks like a part of an entry may be completed.
+    Open,
+    /// Nobody writes it any more.
+    Ended,
 }
 
 impl Shipper {
@@ -60,23 +76,24 @@ impl Shipper {
         let mut recovered = Recovered::default();
         let mut noted: Vec<Note<'static>> = Vec::new();
         let mut done: HashSet<Uuid> = HashSet::new();
+        let mut buffer = Vec::new();
         let names = file_names(folder)?;
         for name in &names {
             let mut position = 0;
             // Notes matter from the file's beginning; records that are in the journal already are ignored
             // there.
             loop {
-                let batch = read(&folder.join(name), position)?;
+                let batch = read(&folder.join(&**name), position, Growth::Ended, &mut buffer)?;
                 if batch.position == position {
                     break;
                 }
                 position = batch.position;
                 recovered.torn += batch.torn;
-                done.extend(batch.records.iter().map(|record| record.id));
-                noted.extend(batch.notes);
+                done.extend(batch.entries.records.iter().map(|record| record.id));
+                noted.extend(batch.entries.notes.into_iter().map(Note::into_owned));
                 if position > database.spool_position(name)? {
-                    recovered.records += batch.records.len();
-                    database.take_in(&batch.records, name, position)?;
+                    recovered.records += batch.entries.records.len();
+                    database.take_in(&batch.entries.records, name, position)?;
                 }
             }
         }
@@ -96,8 +113,13 @@ impl Shipper {
         for name in &names {
             remove(folder, name, &mut database)?;
         }
-        let shipper =
-            Shipper { folder: folder.to_owned(), database, files: BTreeMap::new(), open: HashMap::new() };
+        let shipper = Shipper {
+            folder: folder.to_owned(),
+            database,
+            files: BTreeMap::new(),
+            open: HashMap::new(),
+            buffer,
+        };
         Ok((shipper, recovered))
     }
 
@@ -105,17 +127,24 @@ impl Shipper {
     pub fn step(&mut self) -> Result<usize, Error> {
         let mut taken = 0;
         let names = file_names(&self.folder)?;
+        let mut buffer = std::mem::take(&mut self.buffer);
         for name in &names {
             loop {
-                let position = self.files.entry(name.clone()).or_default().position;
-                let batch = read(&self.folder.join(name), position)?;
+                let position = self.files.entry(Arc::clone(name)).or_default().position;
+                let batch = read(&self.folder.join(&**name), position, Growth::Open, &mut buffer)?;
                 if batch.position == position {
                     break;
                 }
-                taken += batch.records.len();
+                let more = batch.more;
+                taken += batch.entries.records.len();
                 self.take(name, batch)?;
+                // What is written meanwhile waits for the next step: many small transactions cost more than one.
+                if !more {
+                    break;
+                }
             }
         }
+        self.buffer = buffer;
         self.remove_finished(&names)?;
         Ok(taken)
     }
@@ -124,7 +153,7 @@ impl Shipper {
     /// since.
     pub fn sync(&self) -> Result<(), Error> {
         for name in self.files.keys() {
-            let path = self.folder.join(name);
+            let path = self.folder.join(&**name);
             File::open(&path).and_then(|file| file.sync_data()).map_err(|error| Error::file(&path, error))?;
         }
         Ok(())
@@ -134,19 +163,19 @@ impl Shipper {
         &mut self.database
     }
 
-    fn take(&mut self, name: &str, batch: Batch) -> Result<(), Error> {
-        self.database.take_in(&batch.records, name, batch.position)?;
+    fn take(&mut self, name: &Arc<str>, batch: Batch<'_>) -> Result<(), Error> {
+        self.database.take_in(&batch.entries.records, name, batch.position)?;
         if batch.torn > 0 {
-            tracing::error!(file = name, lines = batch.torn, "spool lines could not be read");
+            tracing::error!(file = &**name, places = batch.torn, "parts of the spool could not be read");
         }
         if let Some(progress) = self.files.get_mut(name) {
             progress.position = batch.position;
-            progress.open += batch.notes.len();
+            progress.open += batch.entries.notes.len();
         }
-        for note in batch.notes {
-            self.open.insert(note.id, name.to_owned());
+        for note in batch.entries.notes {
+            self.open.insert(note.id, Arc::clone(name));
         }
-        for record in &batch.records {
+        for record in &batch.entries.records {
             let progress = self.open.remove(&record.id).and_then(|file| self.files.get_mut(&file));
             if let Some(progress) = progress {
                 progress.open = progress.open.saturating_sub(1);
@@ -156,13 +185,13 @@ impl Shipper {
     }
 
     /// A file may go when a later one of its core was begun and all its calls have ended.
-    fn remove_finished(&mut self, names: &[String]) -> Result<(), Error> {
+    fn remove_finished(&mut self, names: &[Arc<str>]) -> Result<(), Error> {
         for pair in names.windows(2) {
             let [name, next] = pair else { continue };
             let same_core =
                 name.rsplit_once('-').map(|(core, _)| core) == next.rsplit_once('-').map(|(core, _)| core);
             let finished = self.files.get(name).is_some_and(|progress| progress.open == 0);
-            if same_core && finished && is_read(&self.folder.join(name), self.files.get(name)) {
+            if same_core && finished && is_read(&self.folder.join(&**name), self.files.get(name)) {
                 self.files.remove(name);
                 remove(&self.folder, name, &mut self.database)?;
             }
@@ -182,62 +211,47 @@ fn remove(folder: &Path, name: &str, database: &mut Database) -> Result<(), Erro
     database.forget_spool(name)
 }
 
-fn file_names(folder: &Path) -> Result<Vec<String>, Error> {
+fn file_names(folder: &Path) -> Result<Vec<Arc<str>>, Error> {
     let entries = fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
-    let mut names: Vec<String> = entries
+    let mut names: Vec<Arc<str>> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".jsonl"))
+        .filter(|name| name.ends_with(SUFFIX))
+        .map(Arc::from)
         .collect();
     names.sort();
     Ok(names)
 }
 
-/// Reads whole lines from a position on.
-fn read(path: &Path, position: u64) -> Result<Batch, Error> {
-    let mut bytes = vec![0; READ_BYTES];
-    let mut file = File::open(path).map_err(|error| Error::file(path, error))?;
-    let mut length = 0;
-    file.seek(SeekFrom::Start(position)).map_err(|error| Error::file(path, error))?;
-    while let Some(space) = bytes.get_mut(length..).filter(|space| !space.is_empty()) {
-        match file.read(space) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) => return Err(Error::file(path, error)),
-        }
+/// Reads whole entries from a position on.
+fn read<'a>(path: &Path, position: u64, growth: Growth, buffer: &'a mut Vec<u8>) -> Result<Batch<'a>, Error> {
+    buffer.clear();
+    let failed = |error| Error::file(path, error);
+    let mut file = File::open(path).map_err(failed)?;
+    file.seek(SeekFrom::Start(position)).map_err(failed)?;
+    file.take(READ_BYTES as u64).read_to_end(buffer).map_err(failed)?;
+    let bytes: &'a [u8] = buffer;
+    let more = bytes.len() == READ_BYTES;
+    let mut batch = Batch { position, more, ..Batch::default() };
+    let mut at = 0;
+    let mut in_damage = false;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = match entry::read(rest, &mut batch.entries) {
+            Found::Entry(length) => length,
+            // What follows it may come yet, or be in the next reading.
+            Found::Part if growth == Growth::Open || (at > 0 && (more || !in_damage)) => break,
+            Found::Part | Found::Damage => {
+                batch.torn += usize::from(!in_damage);
+                in_damage = true;
+                at += 1;
+                continue;
+            }
+        };
+        in_damage = false;
+        at += length;
     }
-    bytes.truncate(length);
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let mut batch = Batch { position: position + whole as u64, ..Batch::default() };
-    if whole == 0 && length == READ_BYTES {
-        // No entry is this long: the file is damaged here, and is read on behind it.
-        batch.position = position + length as u64;
-        batch.torn = 1;
-    }
-    bytes.truncate(whole);
-    for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(StoredEntry::Note(note)) => batch.notes.push(owned(note)),
-            Ok(StoredEntry::Done(record)) => batch.records.push(*record),
-            Err(_) => batch.torn += 1,
-        }
-    }
+    batch.position = position + at as u64;
     Ok(batch)
-}
-
-fn owned(note: Note<'_>) -> Note<'static> {
-    let text = |text: std::borrow::Cow<'_, str>| std::borrow::Cow::Owned(text.into_owned());
-    Note {
-        id: note.id,
-        started_us: note.started_us,
-        key_id: note.key_id,
-        key_name: text(note.key_name),
-        dialect: text(note.dialect),
-        model_asked: text(note.model_asked),
-        provider: text(note.provider),
-        model: text(note.model),
-        stream: note.stream,
-    }
 }
 
 #[cfg(test)]
@@ -261,7 +275,7 @@ mod tests {
         }
     }
 
-    fn record(number: u128) -> Record {
+    fn record(number: u128) -> Record<'static> {
         Record { outcome: Outcome::Complete, status: 200, ..Record::from(note(number)) }
     }
 
@@ -292,20 +306,24 @@ mod tests {
     #[test]
     fn every_prefix_recovers() {
         let folder = tempfile::tempdir().unwrap();
-        let whole = {
-            let mut writer = Writer::open(folder.path(), 1, 0).unwrap();
-            writer.note(&note(1)).unwrap();
-            writer.note(&note(2)).unwrap();
-            writer.done(&record(1)).unwrap();
-            writer.note(&note(3)).unwrap();
-            writer.done(&record(3)).unwrap();
+        let path = folder.path().join(super::super::file_name(1, 0, 0));
+        let mut writer = Writer::open(folder.path(), 1, 0).unwrap();
+        let entries: [fn(&mut Writer); 5] = [
+            |writer| writer.note(&note(1)).unwrap(),
+            |writer| writer.note(&note(2)).unwrap(),
+            |writer| writer.done(&record(1)).unwrap(),
+            |writer| writer.note(&note(3)).unwrap(),
+            |writer| writer.done(&record(3)).unwrap(),
+        ];
+        let ends = entries.map(|write| {
+            write(&mut writer);
             writer.flush().unwrap();
-            fs::read(folder.path().join(super::super::file_name(1, 0, 0))).unwrap()
-        };
+            fs::read(&path).unwrap().len()
+        });
+        let whole = fs::read(&path).unwrap();
         for end in 0..=whole.len() {
             let (prefix, _) = whole.split_at(end);
-            let lines = prefix.iter().filter(|&&byte| byte == b'\n').count();
-            let expected = match lines {
+            let expected = match ends.iter().filter(|&&written| written <= end).count() {
                 0 => vec![],
                 1 => vec![Outcome::Unknown],
                 2 => vec![Outcome::Unknown, Outcome::Unknown],
@@ -316,6 +334,26 @@ mod tests {
             let shipped_before = end % 2 == 0;
             assert_eq!(recover_prefix(prefix, shipped_before), expected, "{end} bytes");
         }
+    }
+
+    /// A stretch that a crash of the machine left damaged costs no more than the entries in it.
+    #[test]
+    fn damage_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        let path = data.spool().join(super::super::file_name(1, 0, 0));
+        let mut writer = Writer::open(&data.spool(), 1, 0).unwrap();
+        writer.note(&note(1)).unwrap();
+        let first = fs::read(&path).unwrap().len();
+        writer.note(&note(2)).unwrap();
+        writer.done(&record(1)).unwrap();
+        writer.flush().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[first + 20] ^= 0x40;
+        fs::write(&path, bytes).unwrap();
+        let (_, recovered) = Shipper::recover(&data.spool(), data.database().unwrap()).unwrap();
+        assert_eq!(recovered, Recovered { records: 1, unknown: 0, torn: 1 });
+        assert_eq!(outcomes(&data.database().unwrap()), [Outcome::Complete]);
     }
 
     fn recover_prefix(prefix: &[u8], shipped_before: bool) -> Vec<Outcome> {

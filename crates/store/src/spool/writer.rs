@@ -8,7 +8,7 @@ use std::{
 
 use policy::record::{Note, Record};
 
-use super::{Entry, SEGMENT_BYTES, SPOOL_BYTES_MAX, file_name};
+use super::{SEGMENT_BYTES, SPOOL_BYTES_MAX, entry, file_name};
 use crate::Error;
 
 /// Appends entries. One thread owns it, and nothing it does waits for another.
@@ -50,13 +50,13 @@ impl Writer {
         if self.written > SEGMENT_BYTES {
             self.rotate()?;
         }
-        self.push(&Entry::Note(note));
+        entry::push_note(&mut self.buffer, note);
         self.flush()
     }
 
     /// Takes a record; it goes out with the next note, or when the caller flushes.
-    pub fn done(&mut self, record: &Record) -> Result<(), Error> {
-        self.push(&Entry::Done(record));
+    pub fn done(&mut self, record: &Record<'_>) -> Result<(), Error> {
+        entry::push_done(&mut self.buffer, record);
         if self.buffer.len() > 64 << 10 { self.flush() } else { Ok(()) }
     }
 
@@ -74,11 +74,6 @@ impl Writer {
             }
         }
         Ok(())
-    }
-
-    fn push(&mut self, entry: &Entry<'_>) {
-        serde_json::to_writer(&mut self.buffer, entry).expect("plain data always serialises into memory");
-        self.buffer.push(b'\n');
     }
 
     fn rotate(&mut self) -> Result<(), Error> {

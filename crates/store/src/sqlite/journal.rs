@@ -1,11 +1,13 @@
 //! The journal in the database.
 
+use std::borrow::Cow;
+
 use policy::{
     Money,
-    record::{Counted, Outcome, Record, Tokens},
+    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried},
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params, types::Type};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{Database, Error};
@@ -14,6 +16,9 @@ const COLUMNS: &str = "id, started_us, key_id, key_name, dialect, model_asked, p
                        outcome, status, fault, stop, input_tokens, cache_read_tokens, cache_write_tokens, \
                        cache_write_1h_tokens, output_tokens, reasoning_tokens, counted, cost_picodollars, \
                        price, first_byte_us, total_us, losses, attempts";
+
+/// An id is made at most this long before or after its call is said to have started.
+const ID_SLACK_US: i64 = 1_000_000;
 
 /// Which records to show; the latest come first.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +45,7 @@ pub struct Summary {
 
 impl Database {
     /// Takes in records and remembers how far the spool file was read, both or neither.
-    pub(crate) fn take_in(&mut self, records: &[Record], file: &str, position: u64) -> Result<(), Error> {
+    pub(crate) fn take_in(&mut self, records: &[Record<'_>], file: &str, position: u64) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
         insert(&transaction, records)?;
         let upsert = "INSERT INTO spool (file, position) VALUES (?1, ?2) \
@@ -70,14 +75,16 @@ impl Database {
         Ok(self.connection.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?)
     }
 
-    pub fn calls(&self, filter: &Filter) -> Result<Vec<Record>, Error> {
+    pub fn calls(&self, filter: &Filter) -> Result<Vec<Record<'static>>, Error> {
         let select = format!(
             "SELECT {COLUMNS} FROM calls WHERE (?1 IS NULL OR key_name = ?1) \
-             AND (?2 IS NULL OR started_us < ?2) ORDER BY started_us DESC LIMIT ?3"
+             AND id < ?2 AND started_us < ?3 ORDER BY id DESC LIMIT ?4"
         );
         let mut statement = self.connection.prepare(&select)?;
+        let before_us = filter.before_us.unwrap_or(i64::MAX);
+        let bound = id_at(before_us.saturating_add(ID_SLACK_US));
         let rows =
-            statement.query_map(params![filter.key_name, filter.before_us, filter.limit], record_of)?;
+            statement.query_map(params![filter.key_name, bound, before_us, filter.limit], record_of)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -87,9 +94,9 @@ impl Database {
         let select = "SELECT key_name, provider, model, count(*), sum(input_tokens), sum(output_tokens), \
                       total(cost_picodollars IS NULL), coalesce(sum(cost_picodollars / 1000000), 0), \
                       coalesce(sum(cost_picodollars % 1000000), 0) \
-                      FROM calls WHERE started_us >= ?1 GROUP BY key_name, provider, model ORDER BY 1, 2, 3";
+                      FROM calls WHERE id >= ?1 AND started_us >= ?2 GROUP BY key_name, provider, model ORDER BY 1, 2, 3";
         let mut statement = self.connection.prepare(select)?;
-        let rows = statement.query_map([since_us], |row| {
+        let rows = statement.query_map(params![id_at(since_us - ID_SLACK_US), since_us], |row| {
             let (whole, rest): (i64, i64) = (row.get(7)?, row.get(8)?);
             Ok(Summary {
                 key_name: row.get(0)?,
@@ -107,7 +114,7 @@ impl Database {
 }
 
 /// Adds records; one that is there already stays as it is.
-fn insert(transaction: &Transaction<'_>, records: &[Record]) -> Result<(), Error> {
+fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), Error> {
     let insert = format!(
         "INSERT OR IGNORE INTO calls ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
          ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)"
@@ -137,7 +144,7 @@ fn insert(transaction: &Transaction<'_>, records: &[Record]) -> Result<(), Error
             tokens.reasoning,
             json(&record.counted).trim_matches('"'),
             record.cost.map(Money::picodollars),
-            record.price.as_ref().map(json),
+            record.price.as_ref().map(|price| &price.0),
             record.first_byte_us,
             record.total_us,
             json(&record.losses),
@@ -147,24 +154,24 @@ fn insert(transaction: &Transaction<'_>, records: &[Record]) -> Result<(), Error
     Ok(())
 }
 
-fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
+fn record_of(row: &Row<'_>) -> rusqlite::Result<Record<'static>> {
     let outcome: String = row.get(9)?;
     let counted: String = row.get(19)?;
-    let price: Option<String> = row.get(21)?;
+    let attempts: String = row.get(25)?;
     Ok(Record {
         id: row.get(0)?,
         started_us: row.get(1)?,
         key_id: row.get(2)?,
-        key_name: row.get(3)?,
-        dialect: row.get(4)?,
-        model_asked: row.get(5)?,
-        provider: row.get(6)?,
-        model: row.get(7)?,
+        key_name: text(row, 3)?,
+        dialect: text(row, 4)?,
+        model_asked: text(row, 5)?,
+        provider: text(row, 6)?,
+        model: text(row, 7)?,
         stream: row.get(8)?,
         outcome: Outcome::ALL.into_iter().find(|known| known.name() == outcome).unwrap_or(Outcome::Unknown),
         status: row.get(10)?,
-        fault: row.get(11)?,
-        stop: row.get(12)?,
+        fault: row.get::<_, Option<String>>(11)?.map(Cow::Owned),
+        stop: row.get::<_, Option<String>>(12)?.map(Cow::Owned),
         tokens: Tokens {
             input: row.get(13)?,
             cache_read: row.get(14)?,
@@ -175,19 +182,29 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
         },
         counted: parse::<Counted>(19, &format!("\"{counted}\""))?,
         cost: row.get::<_, Option<i64>>(20)?.map(Money),
-        price: price.map(|text| parse(21, &text)).transpose()?,
+        price: row.get::<_, Option<String>>(21)?.map(|json| AppliedPrice(Cow::Owned(json))),
         first_byte_us: row.get(22)?,
         total_us: row.get(23)?,
         losses: parse(24, &row.get::<_, String>(24)?)?,
-        attempts: parse(25, &row.get::<_, String>(25)?)?,
+        attempts: parse::<Vec<Tried<'_>>>(25, &attempts)?.into_iter().map(Tried::into_owned).collect(),
     })
+}
+
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Cow<'static, str>> {
+    row.get(column).map(Cow::Owned)
+}
+
+/// The least id of a call that arrived at this moment: ids begin with milliseconds (RFC 9562, section 5.7).
+fn id_at(us: i64) -> Uuid {
+    let ms = u128::try_from(us / 1000).unwrap_or_default().min((1 << 48) - 1);
+    Uuid::from_u128(ms << 80)
 }
 
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain data always serialises")
 }
 
-fn parse<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+fn parse<'a, T: Deserialize<'a>>(column: usize, text: &'a str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }

@@ -1,0 +1,85 @@
+//! One entry as it stands in a file: its length, a checksum, its kind, and its fields in postcard's form
+//! (<https://postcard.jamesmunns.com/wire-format>), which has no names in it.
+//!
+//! The kind says the version of the form too: whoever changes [`Note`] or [`Record`] takes new kinds, and goes on
+//! reading the old ones for one release, so that an upgrade after a crash loses nothing.
+
+use policy::record::{Note, Record};
+use serde::Serialize;
+
+/// Length and checksum, each a `u32` with the low byte first, then the kind.
+const HEADER_BYTES: usize = 9;
+/// The most that one entry's fields take; a longer one is damage.
+pub(super) const ENTRY_BYTES_MAX: usize = 1 << 20;
+
+const NOTE: u8 = 1;
+const DONE: u8 = 2;
+
+/// What was read of a file.
+#[derive(Default)]
+pub(super) struct Entries<'a> {
+    pub(super) notes: Vec<Note<'a>>,
+    pub(super) records: Vec<Record<'a>>,
+}
+
+/// What the bytes at one place hold.
+pub(super) enum Found {
+    /// An entry of so many bytes.
+    Entry(usize),
+    /// The beginning of an entry.
+    Part,
+    Damage,
+}
+
+pub(super) fn push_note(buffer: &mut Vec<u8>, note: &Note<'_>) {
+    push(buffer, NOTE, note);
+}
+
+pub(super) fn push_done(buffer: &mut Vec<u8>, record: &Record<'_>) {
+    push(buffer, DONE, record);
+}
+
+fn push(buffer: &mut Vec<u8>, kind: u8, fields: &impl Serialize) {
+    let start = buffer.len();
+    buffer.extend_from_slice(&[0; HEADER_BYTES - 1]);
+    buffer.push(kind);
+    let tail = postcard::to_extend(fields, Tail(buffer)).expect("plain data always serialises into memory");
+    let buffer = tail.0;
+    let Some((header, body)) = buffer.get_mut(start..).and_then(|entry| entry.split_at_mut_checked(8)) else {
+        return;
+    };
+    let length = u32::try_from(body.len() - 1).unwrap_or(u32::MAX);
+    let checksum = crc32fast::hash(body);
+    let (length_at, checksum_at) = header.split_at_mut(4);
+    length_at.copy_from_slice(&length.to_le_bytes());
+    checksum_at.copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Lets postcard write behind what a buffer holds.
+struct Tail<'a>(&'a mut Vec<u8>);
+
+impl Extend<u8> for Tail<'_> {
+    fn extend<T: IntoIterator<Item = u8>>(&mut self, bytes: T) {
+        self.0.extend(bytes);
+    }
+}
+
+/// Reads what stands at the beginning of these bytes.
+pub(super) fn read<'a>(bytes: &'a [u8], entries: &mut Entries<'a>) -> Found {
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return Found::Part };
+    let Some((checksum, rest)) = rest.split_first_chunk::<4>() else { return Found::Part };
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > ENTRY_BYTES_MAX {
+        return Found::Damage;
+    }
+    let Some(body) = rest.get(..length + 1) else { return Found::Part };
+    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+        return Found::Damage;
+    }
+    let entry = match body.split_first() {
+        Some((&NOTE, fields)) => postcard::from_bytes(fields).map(|note| entries.notes.push(note)),
+        Some((&DONE, fields)) => postcard::from_bytes(fields).map(|record| entries.records.push(record)),
+        _ => return Found::Damage,
+    };
+    entry.map_or(Found::Damage, |()| Found::Entry(HEADER_BYTES + length))
+}
