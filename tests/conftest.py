@@ -42,6 +42,11 @@ providers:
   nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
 models:
   both: [ nobody/echo, openai-sim/echo ]
+  after-garbage: [ "openai-sim/echo!garbage", anthropic-sim/echo ]
+  after-cut: [ "openai-sim/echo!cut=0", "anthropic-sim/echo!cut=0", openai-sim/echo ]
+  after-end: [ "anthropic-sim/echo!end=0", openai-sim/echo ]
+  after-error: [ "anthropic-sim/echo!error=0", anthropic-sim/echo ]
+  after-stall: [ "openai-sim/echo!stall=0", openai-sim/echo ]
   strict: {{ targets: anthropic-sim/echo, fidelity: strict }}
 keys:
   - {{ name: app, key: {app} }}
@@ -103,16 +108,17 @@ class Sim:
 class Gateway:
     """A gateway with a configuration, data and log of its own."""
 
-    def __init__(self, folder, sim):
+    def __init__(self, folder, sim, config=CONFIG, environment=None, **values):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {**os.environ, **(environment or {})}
         self.data = folder / "data"
         self.file = folder / "tollgate.yaml"
         self.log = folder / "log.txt"
         self.file.write_text(
-            CONFIG.format(
+            config.format(
                 port=self.port, sim=sim.port, data=self.data, app=APP_KEY, admin=ADMIN_KEY,
-                narrow="tg-" + "n" * 43, expired="tg-" + "e" * 43,
+                narrow="tg-" + "n" * 43, expired="tg-" + "e" * 43, **values,
             )
         )
         self.process = None
@@ -121,9 +127,13 @@ class Gateway:
     def start(self):
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--config", str(self.file)], stdout=log, stderr=log
+            [BINARY, "serve", "--config", str(self.file)], stdout=log, stderr=log, env=self.environment
         )
-        wait_for(lambda: get(f"{self.url}/readyz"), "the gateway")
+        wait_for(self.listens, "the gateway")
+
+    def listens(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

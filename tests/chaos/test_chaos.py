@@ -60,7 +60,8 @@ STREAM_FAULTS = [
 def test_a_broken_stream_never_looks_finished(gateway, provider, path, fault, outcome, kind):
     make = anthropic_body if path == "/v1/messages" else body
     status, headers, text = ask(gateway, make(f"{provider}/echo!{fault}"), path)
-    assert status == 200
+    # What breaks before anything was handed on is an error answer, later an error event.
+    assert status == 200 or (status >= 500 and json.loads(text)["error"]["message"])
     assert "[DONE]" not in text and "message_stop" not in text
     assert '"error"' in text
     record = settled(gateway, headers)
@@ -70,7 +71,29 @@ def test_a_broken_stream_never_looks_finished(gateway, provider, path, fault, ou
     assert len(record["attempts"]) == 1
 
 
-@pytest.mark.parametrize("fault, status", [("cut=1", 502), ("stall=1", 504), ("garbage", 502), ("status=503", 503), ("hang", 504)])
+# Whole answers have no events to end early or to tell of an error.
+EARLY_FAULTS = [
+    *[(fault, tries, stream) for fault, tries in [("garbage", 2), ("cut", 3), ("stall", 2)] for stream in (True, False)],
+    ("end", 2, True),
+    ("error", 2, True),
+]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize("fault, tries, stream", EARLY_FAULTS)
+def test_an_answer_that_breaks_before_it_reaches_the_caller_goes_to_the_next_target(
+    gateway, path, fault, tries, stream
+):
+    make = anthropic_body if path == "/v1/messages" else body
+    status, headers, text = ask(gateway, make(f"after-{fault}", stream=stream), path)
+    assert status == 200 and "hello" in text, text
+    assert headers["x-tollgate-attempts"] == str(tries)
+    record = settled(gateway, headers)
+    assert record["outcome"] == "complete" and record["counted"] == "reported"
+    assert [tried["fault"] is None for tried in record["attempts"]] == [False] * (tries - 1) + [True]
+
+
+@pytest.mark.parametrize("fault, status", [("cut=1", 502), ("stall=1", 504), ("garbage", 502), ("status=503", 503), ("hang", 504), ("slow-head=1s", 504)])
 def test_a_broken_whole_answer_is_a_fault(gateway, fault, status):
     got, headers, text = ask(gateway, body(f"openai-sim/echo!{fault}", stream=False))
     assert got == status, text
@@ -94,7 +117,7 @@ def test_a_model_without_a_price_is_unpriced_and_not_free(gateway):
 
 
 @pytest.mark.parametrize("provider", ["openai-sim", "anthropic-sim"])
-def test_a_caller_that_goes_away_cancels_its_call(gateway, provider):
+def test_a_caller_that_goes_away_cancels_its_call(gateway, sim, provider):
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
     text = body(f"{provider}/echo!pace=20ms,words=400")
     connection.request("POST", "/v1/chat/completions", text, {"authorization": f"Bearer {APP_KEY}"})
@@ -106,6 +129,7 @@ def test_a_caller_that_goes_away_cancels_its_call(gateway, provider):
     record = settled(gateway, response.headers)
     assert record["outcome"] == "cancelled"
     assert record["counted"] == "estimated" and record["tokens"]["output"] > 0 and record["cost"] > 0
+    wait_for(lambda: sim.calls()["calls"][-1]["gone"], "the provider to learn of it")
 
 
 def test_a_caller_that_goes_away_before_the_answer_is_recorded(gateway, sim):

@@ -15,6 +15,7 @@ use wire::{Dialect, Edits, Encoding, Fault, Kind, Losses, Origin, StreamUsage};
 use crate::{
     call::{Attempt, Call},
     headers,
+    meter::Meter,
     metrics::Counter,
     pipeline::Inbound,
     relay::{self, Body},
@@ -39,10 +40,12 @@ pub(crate) async fn drive(
     inbound: &Inbound<'_>,
     plan: &Plan,
 ) -> Result<Response<Body>, Fault> {
-    let deadline = tokio::time::Instant::from_std(call.open().arrival.at + plan.deadlines.total);
+    let deadline = deadline(&mut call, plan);
     let mut attempts = Attempts::new(plan.targets.len());
     let mut step = attempts.first();
     let mut last = Fault::new(Origin::Gateway, Kind::Internal, "the model has no targets").code("no_targets");
+    // Whether an answer had begun when the last target failed.
+    let mut begun = false;
     while let Step::Try(number) = step {
         let Some(target) = plan.targets.get(number) else { break };
         let outbound = match encode(&call.open().dialect.clone(), inbound, target, plan.fidelity) {
@@ -53,12 +56,20 @@ pub(crate) async fn drive(
                 break;
             }
         };
-        match attempt(&mut call, inbound, plan, target, &outbound, deadline).await {
+        match attempt(&mut call, inbound, plan, target, &outbound).await {
             Ok(answer) if answer.status < 400 => {
                 call.open().losses = outbound.losses;
-                return relay::relay(call, answer, target, outbound.usage_added, deadline).await;
+                let status = answer.status;
+                let broken = match relay::relay(call, answer, target, outbound.usage_added, deadline).await {
+                    Ok(response) => return Ok(response),
+                    Err(broken) => *broken,
+                };
+                (call, last, begun) = (broken.call, broken.fault, true);
+                close(&mut call, target, Some(status), &last, true);
+                step = attempts.after(&last);
             }
             Ok(answer) => {
+                begun = false;
                 let refusal = refusal(&mut call, answer, target, deadline).await;
                 last = refusal.fault.clone();
                 step = attempts.after(&last);
@@ -67,6 +78,7 @@ pub(crate) async fn drive(
                 }
             }
             Err(fault) => {
+                begun = false;
                 step = attempts.after(&fault);
                 last = fault;
             }
@@ -76,8 +88,13 @@ pub(crate) async fn drive(
     let id = call.open().arrival.id;
     let response = crate::respond::fault(&last, dialect, id);
     call.open().status = response.status().as_u16();
-    call.settle(Ending::Failed(last));
+    call.settle(if begun { Ending::Cut(last) } else { Ending::Failed(last) });
     Ok(response)
+}
+
+/// When the whole call must have ended.
+fn deadline(call: &mut Call, plan: &Plan) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(call.open().arrival.at + plan.deadlines.total)
 }
 
 /// The request in the target's dialect. In the caller's own it goes on byte for byte, but for the model's name.
@@ -121,14 +138,13 @@ async fn attempt(
     plan: &Plan,
     target: &Target,
     outbound: &Outbound,
-    deadline: tokio::time::Instant,
 ) -> Result<Answer, Fault> {
     note(call, target)?;
     let core = std::rc::Rc::clone(call.core());
     let world = std::rc::Rc::clone(&call.open().world);
-    let began = Instant::now();
     let open = call.open();
-    open.attempt_began = Some(began);
+    open.attempt_began = Some(Instant::now());
+    open.meter = Meter::default();
     open.target = Some(target.clone());
     core.count(Counter::AttemptsMade);
     let Some(endpoint) = world.endpoint(target) else {
@@ -149,13 +165,13 @@ async fn attempt(
         connections_max: target.provider.connections_max,
         connect: plan.deadlines.connect,
         first_byte: plan.deadlines.first_byte,
-        deadline,
+        deadline: deadline(call, plan),
     };
     match core.pool.exchange(&exchange).await {
         Ok(answer) => Ok(answer),
         Err(failure) => {
             let fault = failure_fault(&failure, target, plan);
-            close(call, target, None, Some(&fault), began, failure.sent);
+            close(call, target, None, &fault, failure.sent);
             Err(fault)
         }
     }
@@ -191,20 +207,13 @@ fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
 }
 
 /// Ends an attempt that did not become the answer.
-fn close(
-    call: &mut Call,
-    target: &Target,
-    status: Option<u16>,
-    fault: Option<&Fault>,
-    began: Instant,
-    sent: bool,
-) {
+fn close(call: &mut Call, target: &Target, status: Option<u16>, fault: &Fault, sent: bool) {
     let open = call.open();
-    open.attempt_began = None;
+    let began = open.attempt_began.take().unwrap_or_else(Instant::now);
     open.attempts.push(Attempt {
         target: target.clone(),
         status,
-        fault: fault.map(|fault| fault.kind.name()),
+        fault: Some(fault.kind.name()),
         total_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         sent,
     });
@@ -229,8 +238,7 @@ async fn refusal(
     let body = tokio::time::timeout_at(wait, read).await.ok().and_then(Result::ok).unwrap_or_default();
     let after = retry_after(&answer.headers);
     let fault = target.dialect.decode_fault(answer.status, after, &body);
-    let began = call.open().attempt_began.unwrap_or_else(Instant::now);
-    close(call, target, Some(answer.status), Some(&fault), began, true);
+    close(call, target, Some(answer.status), &fault, true);
     Refusal { answer, body, fault }
 }
 

@@ -16,6 +16,7 @@ mod control;
 mod core;
 mod drive;
 mod front;
+mod gathered;
 mod headers;
 mod listen;
 mod meter;

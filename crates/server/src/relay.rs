@@ -20,6 +20,7 @@ use wire::{
 use crate::{
     call::Call,
     drive::Refusal,
+    gathered::Gathered,
     headers,
     settle::Ending,
     upstream::{Answer, UpstreamBody},
@@ -27,6 +28,8 @@ use crate::{
 
 /// The most that is gathered before it is written, when a provider sends faster than its caller reads.
 const GATHERED_BYTES: usize = 64 << 10;
+
+const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// A response's body.
 pub(crate) enum Body {
@@ -38,6 +41,12 @@ pub(crate) enum Body {
 pub(crate) struct Relay {
     /// Gone once the call is settled.
     call: Option<Call>,
+    /// Something has been handed on to the caller.
+    begun: bool,
+    /// Why the answer broke before anything of it was handed on.
+    broken: Option<Fault>,
+    /// What was read ahead, to know that the answer begins well.
+    first: Option<Bytes>,
     upstream: UpstreamBody,
     framer: Framer,
     reader: Box<dyn Reader>,
@@ -51,6 +60,12 @@ pub(crate) struct Relay {
     silence_max: Duration,
     last_piece: Instant,
     deadline: Instant,
+}
+
+/// An answer that broke before any of it reached the caller, so that another target may be asked.
+pub(crate) struct Broken {
+    pub(crate) call: Call,
+    pub(crate) fault: Fault,
 }
 
 impl Body {
@@ -83,32 +98,34 @@ impl http_body::Body for Body {
     }
 }
 
-/// Relays an answer that has begun well.
+/// Relays an answer whose head is well. Of a stream the first events are waited for: until something reaches the
+/// caller, another target can still be asked.
 pub(crate) async fn relay(
     mut call: Call,
     answer: Answer,
     target: &Target,
     usage_added: bool,
     deadline: Instant,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Response<Body>, Box<Broken>> {
     call.open().status = answer.status;
-    let streamed = is_event_stream(&answer.headers);
-    if !streamed {
+    if !is_event_stream(&answer.headers) {
         return whole(call, answer, target, deadline).await;
     }
     let caller = call.open().dialect;
     let mut response = Response::new(Body::Full(None));
     set_headers(&mut response, &mut call, &answer.headers, target);
     let own = caller == target.dialect;
-    let type_value = HeaderValue::from_static("text/event-stream; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, type_value);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies on the way to the caller must not gather events (nginx reads this header).
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     let silence_max = target.provider.deadlines.between_events;
     let now = Instant::now();
     let writer = (!own).then(|| caller.writer(wanted(&mut call, target, Mode::Stream)));
-    let relay = Relay {
+    let mut relay = Relay {
+        begun: false,
+        broken: None,
+        first: None,
         upstream: answer.body,
         framer: Framer::new(target.dialect.framing(Mode::Stream)),
         reader: if own { caller.watcher(Mode::Stream) } else { target.dialect.reader(Mode::Stream) },
@@ -121,6 +138,13 @@ pub(crate) async fn relay(
         deadline,
         call: Some(call),
     };
+    relay.first = std::future::poll_fn(|cx| relay.poll(cx)).await;
+    if let Some(fault) = relay.broken.take()
+        && let Some(call) = relay.call.take()
+    {
+        return Err(Box::new(Broken { call, fault }));
+    }
+    relay.begun = true;
     *response.body_mut() = Body::Stream(Box::new(relay));
     Ok(response)
 }
@@ -181,7 +205,7 @@ async fn whole(
     mut answer: Answer,
     target: &Target,
     deadline: Instant,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Response<Body>, Box<Broken>> {
     let bytes_max = call.open().world.snapshot.server.limits.answer_bytes_max;
     let silence_max = target.provider.deadlines.between_events;
     let read = timeout_at(deadline, collect(&mut answer.body, bytes_max, silence_max)).await;
@@ -190,20 +214,23 @@ async fn whole(
         Ok(Ok(body)) => body,
         Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
             let message = format!("nothing came for {silence_max:?} (deadlines.between_events)");
-            return Ok(cut(call, Fault::new(Origin::Upstream, Kind::Timeout, message)));
+            return Err(broken(call, Fault::new(Origin::Upstream, Kind::Timeout, message)));
         }
         Ok(Err(error)) => {
             let message = format!("{} broke off its answer: {error}", target.provider.facts.id);
-            return Ok(cut(call, Fault::new(Origin::Upstream, Kind::Cut, message)));
+            return Err(broken(call, Fault::new(Origin::Upstream, Kind::Cut, message)));
         }
         Err(_) => {
             let message = "the answer did not end in time (deadlines.total)";
-            return Ok(cut(call, Fault::new(Origin::Upstream, Kind::Timeout, message)));
+            return Err(broken(call, Fault::new(Origin::Upstream, Kind::Timeout, message)));
         }
     };
     let caller = call.open().dialect;
-    let own = caller == target.dialect;
-    let mut writer = (!own).then(|| caller.writer(wanted(&mut call, target, Mode::Whole)));
+    // A caller that wants a stream gets one, whatever the provider made of it.
+    let (mode, kind) =
+        if call.open().stream { (Mode::Stream, EVENT_STREAM) } else { (Mode::Whole, "application/json") };
+    let own = caller == target.dialect && mode == Mode::Whole;
+    let mut writer = (!own).then(|| caller.writer(wanted(&mut call, target, mode)));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
     let mut reader = if own { caller.watcher(Mode::Whole) } else { target.dialect.reader(Mode::Whole) };
     let meter = &mut call.open().meter;
@@ -214,7 +241,7 @@ async fn whole(
         }
     });
     if let Some(fault) = call.open().meter.fault.take() {
-        return Ok(cut(call, fault));
+        return Err(broken(call, fault));
     }
     if let Some(writer) = &writer {
         writer.losses().iter().cloned().for_each(|loss| call.open().losses.push(loss));
@@ -224,27 +251,26 @@ async fn whole(
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     set_headers(&mut response, &mut call, &answer.headers, target);
     if !own {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let receipt = call.settle(Ending::Complete);
     set_cost(response.headers_mut(), receipt.cost);
     Ok(response)
 }
 
-/// An answer that broke before any of it reached the caller.
-fn cut(mut call: Call, fault: Fault) -> Response<Body> {
-    let response = crate::respond::fault(&fault, call.open().dialect, call.open().arrival.id);
-    call.open().status = response.status().as_u16();
-    call.settle(Ending::Cut(fault));
-    response
+fn broken(call: Call, fault: Fault) -> Box<Broken> {
+    Box::new(Broken { call, fault })
 }
 
 impl Relay {
     /// The next bytes for the caller: everything that is there, as one piece.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         let mut out = Gathered::default();
         loop {
-            if self.call.is_none() {
+            if self.call.is_none() || self.broken.is_some() {
                 return Poll::Ready(out.take());
             }
             match self.upstream.poll_data(cx) {
@@ -361,8 +387,12 @@ impl Relay {
     /// Settles the call, once. A fault that the caller has not been told is written as its dialect's error event:
     /// a broken stream never looks finished.
     fn settle(&mut self, ending: Result<(), Fault>, told: bool, out: &mut Gathered) {
-        let Some(mut call) = self.call.take() else { return };
         self.upstream = UpstreamBody::Ended;
+        if let (Err(fault), false) = (&ending, self.begun) {
+            self.broken = Some(fault.clone());
+            return;
+        }
+        let Some(mut call) = self.call.take() else { return };
         if let Some(writer) = &mut self.writer {
             if ending.is_ok() && !call.open().meter.ended {
                 // The provider left its last line out; the caller's dialect has one.
@@ -390,48 +420,6 @@ impl Relay {
                 call.settle(Ending::Cut(fault));
             }
         }
-    }
-}
-
-/// Bytes for the caller, gathered without a copy while there is one piece.
-#[derive(Default)]
-struct Gathered {
-    piece: Bytes,
-    joined: Vec<u8>,
-}
-
-impl Gathered {
-    fn pass(&mut self, bytes: Bytes) {
-        if self.joined.is_empty() && self.piece.is_empty() {
-            self.piece = bytes;
-        } else if !bytes.is_empty() {
-            self.written().extend_from_slice(&bytes);
-        }
-    }
-
-    fn written(&mut self) -> &mut Vec<u8> {
-        if !self.piece.is_empty() {
-            self.joined.extend_from_slice(&std::mem::take(&mut self.piece));
-        }
-        &mut self.joined
-    }
-
-    fn len(&self) -> usize {
-        self.piece.len() + self.joined.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn take(&mut self) -> Option<Bytes> {
-        if self.is_empty() {
-            return None;
-        }
-        if self.joined.is_empty() {
-            return Some(std::mem::take(&mut self.piece));
-        }
-        Some(Bytes::from(std::mem::take(&mut self.joined)))
     }
 }
 

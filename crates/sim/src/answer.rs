@@ -62,6 +62,21 @@ pub(crate) enum Ended {
     AtStop(String),
 }
 
+/// One call and its answer, as the APIs tell it.
+pub(crate) struct Scene<'a> {
+    pub(crate) body: &'a Value,
+    /// The model's name without its script.
+    pub(crate) model: &'a str,
+    /// The call's number.
+    pub(crate) number: u64,
+    pub(crate) asked: &'a Asked,
+    pub(crate) answer: &'a Answer,
+    pub(crate) script: &'a Script,
+}
+
+/// The length of a word in a huge answer, and so of an event of its stream.
+const HUGE_WORD: usize = 4_000;
+
 /// Answers.
 pub(crate) fn answer(asked: &Asked, script: &Script) -> Answer {
     let thought = asked
@@ -131,7 +146,7 @@ fn calls(asked: &Asked) -> Vec<(String, String)> {
 
 fn text(asked: &Asked, script: &Script) -> String {
     if let Some(bytes) = script.huge {
-        return "lorem ".repeat(bytes.div_ceil(6));
+        return format!("{} ", "lorem".repeat(HUGE_WORD / 5)).repeat(bytes.div_ceil(HUGE_WORD));
     }
     if let Some(count) = script.words {
         return (0..count).map(|number| format!("word{number}")).collect::<Vec<_>>().join(" ");

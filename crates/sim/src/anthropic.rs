@@ -5,10 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{Answer, Asked, Choice, Ended, Said, Tool, words},
+    answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     calls::Calls,
     openai::{Refused, pieces},
-    script::Script,
 };
 
 pub(crate) fn error(status: u16, kind: &str, message: &str) -> Refused {
@@ -203,7 +202,8 @@ fn blocks(number: u64, answer: &Answer) -> Vec<Value> {
 }
 
 /// A whole answer.
-pub(crate) fn whole(model: &str, number: u64, asked: &Asked, answer: &Answer, script: &Script) -> Value {
+pub(crate) fn whole(scene: &Scene<'_>) -> Value {
+    let Scene { model, number, asked, answer, script, .. } = *scene;
     let mut whole = json!({
         "id": format!("msg_sim{number}"), "type": "message", "role": "assistant", "model": model,
         "content": blocks(number, answer), "stop_reason": stop_reason(answer),
@@ -216,13 +216,8 @@ pub(crate) fn whole(model: &str, number: u64, asked: &Asked, answer: &Answer, sc
 }
 
 /// The data of each event of a streamed answer.
-pub(crate) fn stream(
-    model: &str,
-    number: u64,
-    asked: &Asked,
-    answer: &Answer,
-    script: &Script,
-) -> Vec<Value> {
+pub(crate) fn stream(scene: &Scene<'_>) -> Vec<Value> {
+    let Scene { model, number, asked, answer, script, .. } = *scene;
     let mut message = json!({
         "id": format!("msg_sim{number}"), "type": "message", "role": "assistant", "model": model,
         "content": [], "stop_reason": null, "stop_sequence": null,
@@ -270,7 +265,8 @@ pub(crate) fn stream(
         "delta": {"stop_reason": stop_reason(answer), "stop_sequence": stop_sequence(answer)},
     });
     if !script.no_usage {
-        last["usage"] = json!({"output_tokens": answer.tokens() + answer.thought_tokens()});
+        // What was used so far, the prompt included.
+        last["usage"] = usage(asked, answer.tokens() + answer.thought_tokens());
     }
     events.push(last);
     events.push(json!({"type": "message_stop"}));

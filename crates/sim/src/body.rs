@@ -68,6 +68,14 @@ impl Body {
     }
 }
 
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some((calls, number)) = self.finished.take() {
+            calls.gone(number);
+        }
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
@@ -78,6 +86,8 @@ impl http_body::Body for Body {
                 // What was sent must have left before the connection breaks.
                 let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(FLUSH)));
                 ready!(wait.as_mut().poll(cx));
+                // It is this side that goes.
+                self.finished = None;
                 return Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())));
             }
             Ending::Stall(count) if self.sent >= count => return Poll::Pending,

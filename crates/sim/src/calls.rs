@@ -1,7 +1,7 @@
 //! What the simulator saw, for tests that compare it with a journal.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,6 +17,9 @@ pub(crate) struct Calls(Mutex<Seen>);
 struct Seen {
     total: u64,
     finished: u64,
+    gone: u64,
+    by_path: BTreeMap<String, u64>,
+    by_status: BTreeMap<u16, u64>,
     listed: VecDeque<Call>,
     last: Value,
     scripts: HashMap<String, u64>,
@@ -30,6 +33,7 @@ struct Call {
     model: String,
     request_id: String,
     finished: bool,
+    gone: bool,
 }
 
 impl Calls {
@@ -38,6 +42,7 @@ impl Calls {
         let mut seen = self.seen();
         seen.total += 1;
         let number = seen.total;
+        *seen.by_path.entry(path.to_owned()).or_default() += 1;
         seen.last = last;
         if seen.listed.len() >= LISTED_MAX {
             seen.listed.pop_front();
@@ -48,6 +53,7 @@ impl Calls {
             model: model.to_owned(),
             request_id: request_id.to_owned(),
             finished: false,
+            gone: false,
         });
         number
     }
@@ -59,6 +65,19 @@ impl Calls {
         if let Some(call) = seen.listed.iter_mut().rev().find(|call| call.number == number) {
             call.finished = true;
         }
+    }
+
+    /// The caller of a call went away before its answer had gone out.
+    pub(crate) fn gone(&self, number: u64) {
+        let mut seen = self.seen();
+        seen.gone += 1;
+        if let Some(call) = seen.listed.iter_mut().rev().find(|call| call.number == number) {
+            call.gone = true;
+        }
+    }
+
+    pub(crate) fn answered(&self, status: u16) {
+        *self.seen().by_status.entry(status).or_default() += 1;
     }
 
     /// How often a script was played before this time.
@@ -78,9 +97,10 @@ impl Calls {
         let seen = self.seen();
         let listed = seen.listed.iter().map(|call| {
             json!({"seq": call.number, "path": call.path, "model": call.model,
-                   "request_id": call.request_id, "finished": call.finished})
+                   "request_id": call.request_id, "finished": call.finished, "gone": call.gone})
         });
-        json!({"total": seen.total, "finished": seen.finished, "calls": listed.collect::<Vec<_>>()})
+        json!({"total": seen.total, "finished": seen.finished, "gone": seen.gone, "by_path": seen.by_path,
+               "by_status": seen.by_status, "calls": listed.collect::<Vec<_>>()})
     }
 
     pub(crate) fn last(&self) -> Value {

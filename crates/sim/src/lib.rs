@@ -6,7 +6,7 @@
 //!   gateway agrees with itself.
 //! - Answers are functions of the request: the same request gets the same answer.
 //!
-//! What it refuses to know: keys and prices. Any credential is taken but `sk-invalid`.
+//! What it refuses to know: keys and prices. Any credential is good but `sk-invalid`.
 //!
 //! # Faults
 //!
@@ -21,5 +21,6 @@ mod openai;
 mod schema;
 mod script;
 mod serve;
+mod slow;
 
 pub use serve::Sim;

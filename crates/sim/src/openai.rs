@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    answer::{Answer, Asked, Choice, Ended, Said, Tool, words},
-    script::Script,
-};
+use crate::answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words};
 
 /// A status and its error body.
 pub(crate) type Refused = (u16, Value);
@@ -136,8 +133,11 @@ fn read_settings(body: &Value, model: &str, asked: &mut Asked) {
     };
 }
 
-fn finish_reason(answer: &Answer) -> &'static str {
+/// A call that was forced by name ends with `stop`
+/// (<https://platform.openai.com/docs/guides/function-calling>).
+fn finish_reason(asked: &Asked, answer: &Answer) -> &'static str {
     match (&answer.said, &answer.ended) {
+        (Said::Calls(_), _) if matches!(asked.choice, Choice::Named(_)) => "stop",
         (Said::Calls(_), _) => "tool_calls",
         (_, Ended::AtLimit) => "length",
         (_, Ended::Naturally | Ended::AtStop(_)) => "stop",
@@ -158,14 +158,8 @@ fn usage(asked: &Asked, answer: &Answer, choices: usize) -> Value {
 }
 
 /// A whole answer.
-pub(crate) fn whole(
-    body: &Value,
-    model: &str,
-    number: u64,
-    asked: &Asked,
-    answer: &Answer,
-    script: &Script,
-) -> Value {
+pub(crate) fn whole(scene: &Scene<'_>) -> Value {
+    let Scene { body, model, number, asked, answer, script } = *scene;
     let count = choices(body);
     let mut message = json!({"role": "assistant", "content": null, "refusal": null, "annotations": []});
     match &answer.said {
@@ -180,8 +174,12 @@ pub(crate) fn whole(
     if let Some(thought) = answer.thought.as_ref().filter(|_| model.contains("reason")) {
         message["reasoning_content"] = json!(thought);
     }
-    let logprobs = logprobs(body, answer);
-    let choice = |index: usize| json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish_reason(answer)});
+    let spoken = match &answer.said {
+        Said::Text(text) => words(text),
+        Said::Refusal(_) | Said::Calls(_) => Vec::new(),
+    };
+    let logprobs = logprobs(body, &spoken);
+    let choice = |index: usize| json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish_reason(asked, answer)});
     let mut whole = json!({
         "id": format!("chatcmpl-sim{number}"), "object": "chat.completion", "created": 1_790_000_000,
         "model": model, "choices": (0..count).map(choice).collect::<Vec<_>>(),
@@ -194,14 +192,8 @@ pub(crate) fn whole(
 }
 
 /// The data of each event of a streamed answer, the last line included.
-pub(crate) fn stream(
-    body: &Value,
-    model: &str,
-    number: u64,
-    asked: &Asked,
-    answer: &Answer,
-    script: &Script,
-) -> Vec<String> {
+pub(crate) fn stream(scene: &Scene<'_>) -> Vec<String> {
+    let Scene { body, model, number, asked, answer, script } = *scene;
     let asks = body["stream_options"]["include_usage"] == json!(true) && !script.no_usage;
     let chunk = |choices: Value, usage: Option<Value>| {
         let mut chunk = json!({
@@ -215,16 +207,19 @@ pub(crate) fn stream(
     };
     let mut events = Vec::new();
     for index in 0..choices(body) {
-        let delta = |delta: Value| {
-            chunk(json!([{"index": index, "delta": delta, "logprobs": null, "finish_reason": null}]), None)
+        let choice = |delta: Value, logprobs: Value| {
+            let choice = json!({"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": null});
+            chunk(json!([choice]), None)
         };
+        let delta = |delta: Value| choice(delta, Value::Null);
         events.push(delta(json!({"role": "assistant", "content": "", "refusal": null})));
         if let Some(thought) = answer.thought.as_ref().filter(|_| model.contains("reason")) {
             events.extend(words(thought).into_iter().map(|word| delta(json!({"reasoning_content": word}))));
         }
         match &answer.said {
             Said::Text(text) => {
-                events.extend(words(text).into_iter().map(|word| delta(json!({"content": word}))));
+                let event = |word: &str| choice(json!({"content": word}), logprobs(body, &[word]));
+                events.extend(words(text).into_iter().map(event));
             }
             Said::Refusal(text) => {
                 events.extend(words(text).into_iter().map(|word| delta(json!({"refusal": word}))));
@@ -242,8 +237,7 @@ pub(crate) fn stream(
                 }
             }
         }
-        let end =
-            json!([{"index": index, "delta": {}, "logprobs": null, "finish_reason": finish_reason(answer)}]);
+        let end = json!([{"index": index, "delta": {}, "logprobs": null, "finish_reason": finish_reason(asked, answer)}]);
         events.push(chunk(end, None));
     }
     if asks {
@@ -261,14 +255,13 @@ fn call_id(number: u64, at: usize) -> String {
     format!("call_sim{number}x{at}")
 }
 
-fn logprobs(body: &Value, answer: &Answer) -> Value {
-    match &answer.said {
-        Said::Text(text) if body["logprobs"] == json!(true) => {
-            let entry = |word: &str| json!({"token": word, "logprob": -0.25, "bytes": word.as_bytes(), "top_logprobs": []});
-            json!({"content": words(text).into_iter().map(entry).collect::<Vec<_>>(), "refusal": null})
-        }
-        _ => Value::Null,
+fn logprobs(body: &Value, words: &[&str]) -> Value {
+    if body["logprobs"] != json!(true) || words.is_empty() {
+        return Value::Null;
     }
+    let entry =
+        |word: &&str| json!({"token": word, "logprob": -0.25, "bytes": word.as_bytes(), "top_logprobs": []});
+    json!({"content": words.iter().map(entry).collect::<Vec<_>>(), "refusal": null})
 }
 
 /// A text in pieces of a few characters.

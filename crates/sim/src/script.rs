@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest answer that can be asked for.
+const HUGE_BYTES_MAX: usize = 256 << 20;
+
 /// What shall go wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Script {
@@ -9,6 +12,8 @@ pub(crate) struct Script {
     pub(crate) text: String,
     /// Before the head of the answer.
     pub(crate) latency: Duration,
+    /// Between a few bytes of the answer's head and the next.
+    pub(crate) slow_head: Duration,
     /// Between events.
     pub(crate) pace: Duration,
     pub(crate) status: Option<u16>,
@@ -51,6 +56,7 @@ impl Script {
     fn word(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
             "latency" => self.latency = duration(value)?,
+            "slow-head" => self.slow_head = duration(value)?,
             "pace" => self.pace = duration(value)?,
             "status" => self.status = Some(value.parse().ok()?),
             "retry-after" => self.retry_after = Some(value.parse().ok()?),
@@ -61,7 +67,7 @@ impl Script {
             "hang" => self.hang = true,
             "garbage" => self.garbage = true,
             "html" => self.html = Some(value.parse().ok()?),
-            "huge" => self.huge = Some(value.parse().ok()?),
+            "huge" => self.huge = Some(value.parse().ok().filter(|&bytes| bytes <= HUGE_BYTES_MAX)?),
             "no-usage" => self.no_usage = true,
             "times" => self.times = Some(value.parse().ok()?),
             "crlf" => self.crlf = true,

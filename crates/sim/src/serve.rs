@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -14,12 +14,13 @@ use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
-    answer::{Asked, answer},
+    answer::{Scene, answer},
     anthropic,
     body::Body,
     calls::Calls,
     openai::{self, Refused},
     script::Script,
+    slow::{SlowHead, Slowed},
 };
 
 /// A simulator that listens.
@@ -72,15 +73,21 @@ async fn connection(stream: TcpStream, calls: Arc<Calls>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let pace = SlowHead::default();
+    let stream = Slowed::new(stream, pace.clone());
     let service = service_fn(move |request| {
-        let calls = Arc::clone(&calls);
-        async move { Ok::<_, Infallible>(respond(request, calls).await) }
+        let (calls, pace) = (Arc::clone(&calls), pace.clone());
+        async move {
+            let response = respond(request, &calls, &pace).await;
+            calls.answered(response.status().as_u16());
+            Ok::<_, Infallible>(response)
+        }
     });
     // A caller that goes away, or a script that breaks the connection, ends it with an error.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(request: Request<Incoming>, calls: Arc<Calls>) -> Response<Body> {
+async fn respond(request: Request<Incoming>, calls: &Arc<Calls>, pace: &SlowHead) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     match path {
@@ -101,16 +108,17 @@ async fn respond(request: Request<Incoming>, calls: Arc<Calls>) -> Response<Body
     let Ok(collected) = body.collect().await else {
         return json_response(400, &json!({"error": {"message": "the body broke off"}}));
     };
-    complete(api, path, &parts.headers, &collected.to_bytes(), &calls).await
+    complete(api, &parts, &collected.to_bytes(), calls, pace).await
 }
 
 async fn complete(
     api: Api,
-    path: &str,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: &Bytes,
     calls: &Arc<Calls>,
+    pace: &SlowHead,
 ) -> Response<Body> {
+    let (path, headers) = (parts.uri.path(), &parts.headers);
     let body: Value = match serde_json::from_slice(body) {
         Ok(body) => body,
         Err(error) => {
@@ -136,6 +144,7 @@ async fn complete(
         std::future::pending::<()>().await;
     }
     tokio::time::sleep(script.latency).await;
+    pace.set(script.slow_head);
     if let Some(refused) = refused(api, headers, model, &script) {
         return with_retry(refuse(refused), &script);
     }
@@ -163,49 +172,36 @@ async fn complete(
         Ok(asked) => asked,
         Err(refused) => return refuse(refused),
     };
-    let play = Play { api, model, number, body: &body, script: &script };
-    play.answer(&asked, calls)
+    let answer = answer(&asked, &script);
+    let scene = Scene { body: &body, model, number, asked: &asked, answer: &answer, script: &script };
+    let (kind, body) = play(api, &scene);
+    typed(200, kind, body.telling(calls, number))
 }
 
-/// A call that is answered.
-struct Play<'p> {
-    api: Api,
-    model: &'p str,
-    number: u64,
-    body: &'p Value,
-    script: &'p Script,
-}
-
-impl Play<'_> {
-    fn answer(&self, asked: &Asked, calls: &Arc<Calls>) -> Response<Body> {
-        let Play { api, model, number, body, script } = *self;
-        let answer = answer(asked, script);
-        if body["stream"] != json!(true) {
-            let whole = match api {
-                Api::OpenAi => openai::whole(body, model, number, asked, &answer, script),
-                Api::Anthropic => anthropic::whole(model, number, asked, &answer, script),
-            };
-            let text = whole.to_string();
-            // A whole body is sent in pieces so that it can be cut or stalled.
-            let broken = script.cut.is_some() || script.stall.is_some();
-            let size = if broken { 256 } else { text.len().max(1) };
-            let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
-            return typed(200, "application/json", Body::pieces(pieces, script).telling(calls, number));
-        }
-        let frames = match api {
-            Api::OpenAi => {
-                let events = openai::stream(body, model, number, asked, &answer, script);
-                events.into_iter().map(|data| format!("data: {data}\n\n")).collect()
-            }
-            Api::Anthropic => {
-                let events = anthropic::stream(model, number, asked, &answer, script);
-                let name = |event: &Value| event["type"].as_str().unwrap_or_default().to_owned();
-                events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", name(event))).collect()
-            }
+/// Tells the answer whole or as a stream.
+fn play(api: Api, scene: &Scene<'_>) -> (&'static str, Body) {
+    let Scene { script, body, .. } = *scene;
+    if body["stream"] != json!(true) {
+        let whole = match api {
+            Api::OpenAi => openai::whole(scene),
+            Api::Anthropic => anthropic::whole(scene),
         };
-        let pieces = framed(api, frames, script);
-        typed(200, "text/event-stream; charset=utf-8", Body::pieces(pieces, script).telling(calls, number))
+        let text = whole.to_string();
+        // A whole body is sent in pieces so that it can be cut or stalled.
+        let broken = script.cut.is_some() || script.stall.is_some();
+        let size = if broken { 256 } else { text.len().max(1) };
+        let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+        return ("application/json", Body::pieces(pieces, script));
     }
+    let frames = match api {
+        Api::OpenAi => openai::stream(scene).into_iter().map(|data| format!("data: {data}\n\n")).collect(),
+        Api::Anthropic => {
+            let name = |event: &Value| event["type"].as_str().unwrap_or_default().to_owned();
+            let events = anthropic::stream(scene);
+            events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", name(event))).collect()
+        }
+    };
+    ("text/event-stream; charset=utf-8", Body::pieces(framed(api, frames, script), script))
 }
 
 /// The events as the script wants them.
@@ -237,7 +233,7 @@ fn refused(api: Api, headers: &HeaderMap, model: &str, script: &Script) -> Optio
         headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
     let status = match (key, script.status) {
-        (Some("sk-invalid" | ""), _) => 401,
+        (None | Some("sk-invalid" | ""), _) => 401,
         (_, Some(status)) => status,
         (_, None) => return None,
     };

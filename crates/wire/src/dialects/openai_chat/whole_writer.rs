@@ -147,23 +147,22 @@ fn write_message(out: &mut Vec<u8>, choice: &Choice, own: bool, losses: &mut Los
     if !details.is_empty() && choice.message_ext.get("reasoning_details").is_none() {
         write_array(object.key("reasoning_details"), &details, |out, detail| out.extend_from_slice(detail));
     }
-    write_rest(&mut object, choice, refusal, &calls, own, losses);
+    match refusal {
+        Some(refusal) => object.string("refusal", &refusal),
+        None if own => {}
+        None => object.raw("refusal", "null"),
+    }
+    write_rest(&mut object, choice, &calls, own, losses);
     object.close();
 }
 
 fn write_rest(
     object: &mut ObjectWriter<'_>,
     choice: &Choice,
-    refusal: Option<String>,
     calls: &[Vec<u8>],
     own: bool,
     losses: &mut Losses,
 ) {
-    match refusal {
-        Some(refusal) => object.string("refusal", &refusal),
-        None if own => {}
-        None => object.raw("refusal", "null"),
-    }
     if !calls.is_empty() {
         write_array(object.key("tool_calls"), calls, |out, call| out.extend_from_slice(call));
     }
