@@ -31,4 +31,4 @@ pub use envelope::{Edits, Envelope};
 pub use fault::{Fault, Kind, Origin, Retry};
 pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameTooLarge, Framer, Framing, Pass};
 pub use loss::{Loss, LossKind, Losses};
-pub use quirks::{OutputLimit, Quirks, StreamUsage, SystemRole};
+pub use quirks::{OutputLimit, Quirks, ReasoningControl, Sampling, StreamUsage, SystemRole};

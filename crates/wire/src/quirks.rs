@@ -14,6 +14,35 @@ pub struct Quirks {
     pub system_role: SystemRole,
     /// The output limit for a request that has none, where the dialect requires one (Anthropic).
     pub output_tokens_default: Option<u64>,
+    /// Which of temperature, top_p and top_k are taken. Others are left out of requests that are translated.
+    pub sampling: Sampling,
+    /// How a model is told how much to think.
+    pub reasoning: ReasoningControl,
+}
+
+/// Which sampling parameters a model takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    #[default]
+    All,
+    /// All but `top_k`, which OpenAI's own API does not know.
+    NoTopK,
+    /// None, as with Claude from Opus 4.7 on and OpenAI's reasoning models.
+    None,
+}
+
+/// How a model is told how much to think.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningControl {
+    /// By an effort or a budget of tokens.
+    #[default]
+    Any,
+    /// By an effort only; a budget is refused.
+    Effort,
+    /// By a budget of tokens only; an effort is refused.
+    Budget,
 }
 
 /// The name of the output limit in OpenAI chat requests.

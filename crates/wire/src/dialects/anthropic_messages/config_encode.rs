@@ -2,8 +2,8 @@
 
 use super::{kept, request_encode::OUTPUT_TOKENS_DEFAULT};
 use crate::{
-    Dialect, Losses,
-    ir::{Effort, OutputFormat, Reasoning, Request},
+    Dialect, Losses, Quirks, ReasoningControl,
+    ir::{Effort, OutputFormat, Reasoning, Request, ToolChoice},
     json::{ObjectWriter, Raw},
 };
 
@@ -11,23 +11,102 @@ use crate::{
 /// (<https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>).
 const BUDGET_TOKENS_MIN: u64 = 1_024;
 
+/// What a request's wish for reasoning becomes.
+pub(super) enum Thinking<'r> {
+    /// As the caller of this dialect wrote it.
+    Own(&'r Reasoning),
+    /// So many tokens of it.
+    Budget(u64),
+    /// As much as the model finds right, for an effort where there is one.
+    Adaptive,
+    /// Told by an effort alone.
+    Effort,
+    Off,
+}
+
+impl Thinking<'_> {
+    pub(super) fn of<'r>(
+        request: &'r Request,
+        quirks: &Quirks,
+        limit: Option<u64>,
+        losses: &mut Losses,
+    ) -> Thinking<'r> {
+        let Some(reasoning) = &request.reasoning else { return Thinking::Off };
+        if request.dialect == Dialect::AnthropicMessages {
+            return Thinking::Own(reasoning);
+        }
+        losses.ext("reasoning", &reasoning.ext);
+        let effort = reasoning.effort.as_ref().filter(|effort| **effort != Effort::None);
+        match (reasoning.budget_tokens, effort) {
+            (Some(_), _) if quirks.reasoning == ReasoningControl::Effort => {
+                losses.approximated(
+                    "reasoning",
+                    "the model takes no budget, and thinks as much as it finds right",
+                );
+                Thinking::Adaptive
+            }
+            (Some(budget), _) => budgeted(budget, limit, losses),
+            (None, Some(effort)) if quirks.reasoning == ReasoningControl::Budget => {
+                if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+                    losses.dropped("reasoning_effort", "a tool cannot be forced while the model thinks");
+                    return Thinking::Off;
+                }
+                losses.approximated("reasoning_effort", "the model takes a budget of tokens instead");
+                let room = limit.unwrap_or(OUTPUT_TOKENS_DEFAULT);
+                budgeted(room / 10 * effort_tenths(effort), limit, losses)
+            }
+            (None, Some(_)) => Thinking::Effort,
+            (None, None) => Thinking::Off,
+        }
+    }
+
+    /// Whether another dialect's request comes to think here.
+    pub(super) fn is_on(&self) -> bool {
+        matches!(self, Thinking::Budget(_) | Thinking::Adaptive)
+    }
+}
+
+/// The share of the output limit that an effort may think, in tenths
+/// (<https://openrouter.ai/docs/use-cases/reasoning-tokens>).
+fn effort_tenths(effort: &Effort) -> u64 {
+    match effort {
+        Effort::None => 0,
+        Effort::Minimal => 1,
+        Effort::Low => 2,
+        Effort::Medium => 5,
+        Effort::High | Effort::Other(_) => 8,
+    }
+}
+
+/// The budget is part of the limit, and must leave room for an answer.
+fn budgeted(budget: u64, limit: Option<u64>, losses: &mut Losses) -> Thinking<'static> {
+    let room = limit.unwrap_or(OUTPUT_TOKENS_DEFAULT).saturating_sub(1);
+    if room < BUDGET_TOKENS_MIN {
+        losses.dropped("reasoning", "the output limit leaves no room for thinking");
+        return Thinking::Off;
+    }
+    let taken = budget.clamp(BUDGET_TOKENS_MIN, room);
+    if taken != budget {
+        losses.approximated("reasoning", "a budget has a least size there, and is part of the output limit");
+    }
+    Thinking::Budget(taken)
+}
+
 /// Writes `thinking`, `output_config` and its older name `output_format`.
 pub(super) fn write(
     object: &mut ObjectWriter<'_>,
     request: &Request,
-    limit: Option<u64>,
+    thinking: &Thinking<'_>,
     losses: &mut Losses,
 ) {
     let own = request.dialect == Dialect::AnthropicMessages;
-    let mut effort = None;
-    if let Some(reasoning) = &request.reasoning {
-        if own {
-            write_own_thinking(object, reasoning);
-        } else {
-            write_budget(object, reasoning, limit, losses);
-        }
-        effort = reasoning.effort.as_ref().and_then(|effort| effort_word(effort, losses));
-    }
+    write_thinking(object, thinking);
+    let asked = request.reasoning.as_ref().and_then(|reasoning| reasoning.effort.as_ref());
+    let effort = match thinking {
+        Thinking::Own(_) | Thinking::Adaptive | Thinking::Effort => asked,
+        Thinking::Budget(_) | Thinking::Off => None,
+    };
+    let effort = effort.and_then(|effort| effort_word(effort, losses));
     let format = request.output.as_ref().and_then(|output| output_format(output, own, losses));
     let older = request.ext.get("output_format").filter(|_| own);
     if let Some(older) = older {
@@ -53,16 +132,25 @@ pub(super) fn write(
     config.close();
 }
 
-fn write_own_thinking(object: &mut ObjectWriter<'_>, reasoning: &Reasoning) {
-    if reasoning.enabled.is_none() {
-        return;
+fn write_thinking(object: &mut ObjectWriter<'_>, thinking: &Thinking<'_>) {
+    match thinking {
+        Thinking::Own(reasoning) if reasoning.enabled.is_some() => {
+            let mut thinking = ObjectWriter::open(object.key("thinking"));
+            if let Some(budget) = reasoning.budget_tokens {
+                thinking.value("budget_tokens", &budget);
+            }
+            thinking.ext(&reasoning.ext);
+            thinking.close();
+        }
+        Thinking::Budget(budget) => {
+            let mut thinking = ObjectWriter::open(object.key("thinking"));
+            thinking.string("type", "enabled");
+            thinking.value("budget_tokens", budget);
+            thinking.close();
+        }
+        Thinking::Adaptive => object.raw("thinking", "{\"type\":\"adaptive\"}"),
+        Thinking::Own(_) | Thinking::Effort | Thinking::Off => {}
     }
-    let mut thinking = ObjectWriter::open(object.key("thinking"));
-    if let Some(budget) = reasoning.budget_tokens {
-        thinking.value("budget_tokens", &budget);
-    }
-    thinking.ext(&reasoning.ext);
-    thinking.close();
 }
 
 /// An effort of another dialect becomes `output_config.effort`, which works with and without thinking
@@ -81,29 +169,6 @@ fn effort_word<'e>(effort: &'e Effort, losses: &mut Losses) -> Option<&'e str> {
         Effort::High => Some("high"),
         Effort::Other(word) => Some(word),
     }
-}
-
-/// The budget is part of the limit, and must leave room for an answer.
-fn write_budget(
-    object: &mut ObjectWriter<'_>,
-    reasoning: &Reasoning,
-    limit: Option<u64>,
-    losses: &mut Losses,
-) {
-    losses.ext("reasoning", &reasoning.ext);
-    let Some(budget) = reasoning.budget_tokens else { return };
-    let room = limit.unwrap_or(OUTPUT_TOKENS_DEFAULT).saturating_sub(1);
-    if room < BUDGET_TOKENS_MIN {
-        return losses.dropped("reasoning", "the output limit leaves no room for thinking");
-    }
-    let taken = budget.clamp(BUDGET_TOKENS_MIN, room);
-    if taken != budget {
-        losses.approximated("reasoning", "a budget has a least size there, and is part of the output limit");
-    }
-    let mut thinking = ObjectWriter::open(object.key("thinking"));
-    thinking.string("type", "enabled");
-    thinking.value("budget_tokens", &taken);
-    thinking.close();
 }
 
 fn output_format(output: &OutputFormat, own: bool, losses: &mut Losses) -> Option<Raw> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{block_encode::BlockWriter, config_encode, kept, turns::turns};
 use crate::{
-    Dialect, Encoding, Losses,
+    Dialect, Encoding, Losses, Sampling,
     ir::{Form, Request, Tool, ToolChoice, ToolKind},
     json::{Object, ObjectWriter, Raw, write_array, write_string},
 };
@@ -24,8 +24,15 @@ pub fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut L
     if let Some(limit) = limit {
         object.value("max_tokens", &limit);
     }
-    write_sampling(&mut object, request, own, losses);
-    config_encode::write(&mut object, request, limit, losses);
+    let thinking = config_encode::Thinking::of(request, encoding.quirks, limit, losses);
+    let fixed = encoding.quirks.sampling == Sampling::None || thinking.is_on();
+    if own || !fixed {
+        write_sampling(&mut object, request, own, losses);
+    } else {
+        report_sampling(request, losses);
+    }
+    write_stop(&mut object, request, own, losses);
+    config_encode::write(&mut object, request, &thinking, losses);
     write_metadata(&mut object, request, own);
     if let Some(stream) = request.stream {
         object.boolean("stream", stream);
@@ -176,6 +183,22 @@ fn write_sampling(object: &mut ObjectWriter<'_>, request: &Request, own: bool, l
     if let Some(top_k) = request.top_k {
         object.value("top_k", &top_k);
     }
+}
+
+/// Newer models choose for themselves, and thinking binds the older ones to their defaults
+/// (<https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>).
+fn report_sampling(request: &Request, losses: &mut Losses) {
+    let asked = [
+        ("temperature", request.temperature.is_some_and(|temperature| temperature != 1.0)),
+        ("top_p", request.top_p.is_some_and(|top_p| top_p != 1.0)),
+        ("top_k", request.top_k.is_some()),
+    ];
+    for (name, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+        losses.dropped(name, "the model refuses it, or refuses it while it thinks");
+    }
+}
+
+fn write_stop(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {
     let Some(stop) = &request.stop else { return };
     // Texts of nothing but space are refused there.
     let taken: Vec<&String> = stop.texts.iter().filter(|text| own || !text.trim().is_empty()).collect();

@@ -5,7 +5,7 @@ use super::{
     words::{effort_name, write_members},
 };
 use crate::{
-    Encoding, Losses, OutputLimit, StreamUsage, SystemRole,
+    Encoding, Losses, OutputLimit, Sampling, StreamUsage, SystemRole,
     ir::{Effort, Ext, OutputFormat, Reasoning, Request, Tool, ToolChoice, ToolKind},
     json::{ObjectWriter, write_array},
 };
@@ -21,7 +21,8 @@ pub fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut L
     writer.messages(object.key("messages"), &request.messages);
     write_tools(&mut object, request, own, losses);
     write_limit(&mut object, request, encoding, own);
-    write_sampling(&mut object, request);
+    let sampling = if own { Sampling::All } else { encoding.quirks.sampling };
+    write_sampling(&mut object, request, sampling, losses);
     if let Some(output) = &request.output {
         write_output(&mut object, output, own, losses);
     }
@@ -132,7 +133,7 @@ fn write_limit(object: &mut ObjectWriter<'_>, request: &Request, encoding: &Enco
     object.value(name, &limit);
 }
 
-fn write_sampling(object: &mut ObjectWriter<'_>, request: &Request) {
+fn write_sampling(object: &mut ObjectWriter<'_>, request: &Request, sampling: Sampling, losses: &mut Losses) {
     let numbers = [
         ("temperature", request.temperature),
         ("top_p", request.top_p),
@@ -140,11 +141,19 @@ fn write_sampling(object: &mut ObjectWriter<'_>, request: &Request) {
         ("presence_penalty", request.presence_penalty),
     ];
     for (name, value) in numbers {
-        if let Some(value) = value {
+        let Some(value) = value else { continue };
+        if sampling != Sampling::None {
             object.value(name, &value);
+        } else if value != if matches!(name, "temperature" | "top_p") { 1.0 } else { 0.0 } {
+            losses.dropped(name, "the model refuses it");
         }
     }
-    let counts = [("top_k", request.top_k), ("n", request.choices), ("top_logprobs", request.top_logprobs)];
+    match (request.top_k, sampling) {
+        (Some(top_k), Sampling::All) => object.value("top_k", &top_k),
+        (Some(_), _) => losses.dropped("top_k", "the model refuses it"),
+        (None, _) => {}
+    }
+    let counts = [("n", request.choices), ("top_logprobs", request.top_logprobs)];
     for (name, value) in counts {
         if let Some(value) = value {
             object.value(name, &value);
