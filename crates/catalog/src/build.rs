@@ -109,7 +109,7 @@ fn addresses(provider: &mut Provider, draft: &ProviderDraft, problems: &mut Prob
                 provider.dialects = vec![(dialect, url)];
             }
             None if draft.dialect.is_none() => {
-                problems.add("dialect", "is missing; write openai_chat or anthropic_messages");
+                problems.add("dialect", "is missing; write openai_chat, or another of the dialects");
             }
             None => {}
         }
@@ -173,9 +173,9 @@ fn parse_auth(text: &str) -> Option<Auth> {
 }
 
 fn default_auth(dialects: &[(Dialect, String)]) -> Auth {
-    match dialects.first() {
-        Some((Dialect::AnthropicMessages, _)) => Auth::Header("x-api-key".to_owned()),
-        Some((Dialect::OpenaiChat, _)) | None => Auth::Bearer,
+    match dialects.first().and_then(|(dialect, _)| dialect.key_header()) {
+        Some(name) => Auth::Header(name.to_owned()),
+        None => Auth::Bearer,
     }
 }
 

@@ -39,12 +39,16 @@ pub(crate) fn authenticate(
     Err(Fault::new(Origin::Client, Kind::Forbidden, message).code("wrong_key_scope"))
 }
 
-/// The key in the header of either SDK.
+/// The headers in which SDKs send a key: Anthropic's, Google's and Azure's.
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
+
+/// The key in the header of any SDK.
 fn shown_key(headers: &HeaderMap) -> Option<&str> {
     let bearer =
         headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
         });
-    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim))
+    let named = |name: &&str| headers.get(*name).and_then(|value| value.to_str().ok()).map(str::trim);
+    bearer.or_else(|| KEY_HEADERS.iter().find_map(named))
 }

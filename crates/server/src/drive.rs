@@ -107,14 +107,18 @@ fn encode(
     let quirks = target.quirks();
     let envelope = &inbound.envelope;
     let openai = target.dialect == Dialect::OpenaiChat;
-    if *caller == target.dialect {
+    // A seal that was marked for this caller goes back as its provider gave it, which takes a translation.
+    if *caller == target.dialect && !wire::is_marked(&inbound.body) {
         let include_usage = openai && envelope.stream && quirks.stream_usage == StreamUsage::Ask;
         let edits = Edits { model: Some(&target.model), include_usage };
         let usage_added = include_usage && !envelope.include_usage;
         let body = envelope.edit(&inbound.body, &edits);
         return Ok(Outbound { body, losses: Losses::default(), usage_added });
     }
-    let request = caller.decode_request(&inbound.body)?;
+    let mut request = caller.decode_request(&inbound.body)?;
+    if caller.names_model_in_path() {
+        request.stream = Some(envelope.stream);
+    }
     let output_tokens_max = target.facts().and_then(|facts| facts.output_tokens);
     let encoding = Encoding { model: &target.model, quirks, output_tokens_max };
     let mut losses = Losses::default();
@@ -160,6 +164,7 @@ async fn attempt(
     }
     let exchange = Exchange {
         address: &endpoint.address,
+        path: &endpoint.path.filled(&target.model, target.dialect.method(inbound.envelope.stream)),
         head: &head,
         body: &outbound.body,
         connections_max: target.provider.connections_max,

@@ -22,18 +22,15 @@ pub(crate) fn list(
     let key = authenticate(&core.keys(), headers, Scope::Calls, now_us)?;
     let world = core.world();
     let names = names(&world.snapshot, &key);
-    let body = match dialect {
-        Dialect::OpenaiChat => {
-            let model = |(name, owner): &(String, String)| json!({"id": name, "object": "model", "created": 0, "owned_by": owner});
-            json!({"object": "list", "data": names.iter().map(model).collect::<Vec<Value>>()})
-        }
-        Dialect::AnthropicMessages => {
-            let model = |(name, _): &(String, String)| json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"});
-            let first = names.first().map(|(name, _)| name);
-            let last = names.last().map(|(name, _)| name);
-            let data: Vec<Value> = names.iter().map(model).collect();
-            json!({"data": data, "has_more": false, "first_id": first, "last_id": last})
-        }
+    let body = if dialect == Dialect::AnthropicMessages {
+        let model = |(name, _): &(String, String)| json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"});
+        let first = names.first().map(|(name, _)| name);
+        let last = names.last().map(|(name, _)| name);
+        let data: Vec<Value> = names.iter().map(model).collect();
+        json!({"data": data, "has_more": false, "first_id": first, "last_id": last})
+    } else {
+        let model = |(name, owner): &(String, String)| json!({"id": name, "object": "model", "created": 0, "owned_by": owner});
+        json!({"object": "list", "data": names.iter().map(model).collect::<Vec<Value>>()})
     };
     Ok(respond::json(StatusCode::OK, body.to_string()))
 }

@@ -13,7 +13,7 @@ use http_body::{Frame as BodyFrame, SizeHint};
 use policy::{Money, route::Target};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use wire::{
-    Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Reader, Wanted, Writer,
+    Dialect, Fault, Framer, Framing, Kind, Mode, Origin, Pass, Reader, Wanted, Writer,
     ir::{Event, Place},
 };
 
@@ -28,8 +28,6 @@ use crate::{
 
 /// The most that is gathered before it is written, when a provider sends faster than its caller reads.
 const GATHERED_BYTES: usize = 64 << 10;
-
-const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// A response's body.
 pub(crate) enum Body {
@@ -108,14 +106,14 @@ pub(crate) async fn relay(
     deadline: Instant,
 ) -> Result<Response<Body>, Box<Broken>> {
     call.open().status = answer.status;
-    if !is_event_stream(&answer.headers) {
+    if !is_stream(&answer.headers, target.dialect) {
         return whole(call, answer, target, deadline).await;
     }
     let caller = call.open().dialect;
     let mut response = Response::new(Body::Full(None));
     set_headers(&mut response, &mut call, &answer.headers, target);
     let own = caller == target.dialect;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(caller.stream_type()));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies on the way to the caller must not gather events (nginx reads this header).
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -227,8 +225,11 @@ async fn whole(
     };
     let caller = call.open().dialect;
     // A caller that wants a stream gets one, whatever the provider made of it.
-    let (mode, kind) =
-        if call.open().stream { (Mode::Stream, EVENT_STREAM) } else { (Mode::Whole, "application/json") };
+    let (mode, kind) = if call.open().stream {
+        (Mode::Stream, caller.stream_type())
+    } else {
+        (Mode::Whole, "application/json")
+    };
     let own = caller == target.dialect && mode == Mode::Whole;
     let mut writer = (!own).then(|| caller.writer(wanted(&mut call, target, mode)));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
@@ -404,8 +405,10 @@ impl Relay {
             Ok(()) => {
                 // What is known only now comes as a comment, which every reader of events passes over.
                 let receipt = call.settle(Ending::Complete);
-                let cost = receipt.cost.map_or_else(|| "unpriced".to_owned(), |cost| cost.to_string());
-                out.written().extend_from_slice(format!(": x-tollgate-cost-usd {cost}\n\n").as_bytes());
+                if self.dialect.framing(Mode::Stream) == Framing::Sse {
+                    let cost = receipt.cost.map_or_else(|| "unpriced".to_owned(), |cost| cost.to_string());
+                    out.written().extend_from_slice(format!(": x-tollgate-cost-usd {cost}\n\n").as_bytes());
+                }
             }
             Err(fault) => {
                 if !told {
@@ -429,9 +432,11 @@ fn wanted(call: &mut Call, target: &Target, mode: Mode) -> Wanted {
     Wanted { mode, include_usage, source: target.dialect, now_s: open.arrival.started_us / 1_000_000 }
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+/// Whether an answer is a stream of its dialect.
+fn is_stream(headers: &HeaderMap, dialect: Dialect) -> bool {
+    let essence = |kind: &str| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"))
+    kind.is_some_and(|kind| essence(kind) == essence(dialect.stream_type()))
 }
 
 /// The provider's headers that are kept, and what the gateway says of the call.
@@ -448,11 +453,7 @@ fn set_headers(response: &mut Response<Body>, call: &mut Call, upstream: &Header
     let mut id = uuid::Uuid::encode_buffer();
     let id = open.arrival.id.hyphenated().encode_lower(&mut id);
     if let Ok(id) = HeaderValue::from_str(id) {
-        // Where the SDKs look for a request's id.
-        let usual = match open.dialect {
-            Dialect::OpenaiChat => HeaderName::from_static("x-request-id"),
-            Dialect::AnthropicMessages => HeaderName::from_static("request-id"),
-        };
+        let usual = HeaderName::from_static(open.dialect.id_header());
         to.entry(usual).or_insert_with(|| id.clone());
         to.insert(headers::REQUEST_ID, id);
     }

@@ -15,7 +15,7 @@ use policy::{
 use store::KeyHasher;
 use wire::Dialect;
 
-use crate::upstream::Address;
+use crate::upstream::{Address, Path};
 
 /// One configuration in force, with what each request needs made ready.
 pub(crate) struct World {
@@ -27,6 +27,7 @@ pub(crate) struct World {
 /// Where a provider takes requests of one dialect, and the header lines that open it.
 pub(crate) struct Endpoint {
     pub(crate) address: Address,
+    pub(crate) path: Path,
     /// `name: value\r\n` for each, the credential included: never logged.
     pub(crate) head: Vec<u8>,
 }
@@ -80,8 +81,8 @@ pub fn now_us() -> i64 {
 
 fn endpoints(provider: &Provider) -> Vec<(Dialect, Endpoint)> {
     let endpoint = |(dialect, url): &(Dialect, String)| {
-        let address = Address::parse(url)?;
-        Some((*dialect, Endpoint { address, head: endpoint_head(provider) }))
+        let (address, path) = Address::parse(url)?;
+        Some((*dialect, Endpoint { address, path, head: endpoint_head(provider) }))
     };
     provider.facts.dialects.iter().filter_map(endpoint).collect()
 }

@@ -74,34 +74,82 @@ pub struct Wanted {
     pub now_s: i64,
 }
 
+/// What the folder of a dialect provides: adding a dialect is a folder with one of these, and a line in each list
+/// below.
+pub(crate) struct Spoken {
+    pub(crate) name: &'static str,
+    /// The path that takes its requests below a provider's base URL. `{model}` stands for the model's name, where
+    /// the dialect names it in the address, and `{method}` for one of `methods`.
+    pub(crate) path: &'static str,
+    /// What `{method}` is for whole answers and for streams.
+    pub(crate) methods: [&'static str; 2],
+    /// The header in which its own provider takes the credential; none for `authorization: Bearer`.
+    pub(crate) key_header: Option<&'static str>,
+    /// The header of an answer in which its SDKs look for the request's id.
+    pub(crate) id_header: &'static str,
+    /// How its streams are framed, and their content type.
+    pub(crate) framing: Framing,
+    pub(crate) stream_type: &'static str,
+    pub(crate) decode_request: fn(&[u8]) -> Result<ir::Request, Fault>,
+    pub(crate) encode_request: fn(&ir::Request, &Encoding<'_>, &mut Losses) -> Vec<u8>,
+    pub(crate) decode_fault: fn(u16, Option<Duration>, &[u8]) -> Fault,
+    pub(crate) encode_fault: fn(&Fault, &str) -> FaultBody,
+    pub(crate) reader: fn(Mode) -> Box<dyn Reader>,
+    pub(crate) watcher: fn(Mode) -> Box<dyn Reader>,
+    pub(crate) writer: fn(Wanted) -> Box<dyn Writer>,
+}
+
+/// The content type of server-sent events.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+
 impl Dialect {
     pub const ALL: [Dialect; 2] = [Dialect::OpenaiChat, Dialect::AnthropicMessages];
 
-    pub fn name(self) -> &'static str {
+    fn spoken(self) -> &'static Spoken {
         match self {
-            Dialect::OpenaiChat => "openai_chat",
-            Dialect::AnthropicMessages => "anthropic_messages",
+            Dialect::OpenaiChat => &openai_chat::SPOKEN,
+            Dialect::AnthropicMessages => &anthropic_messages::SPOKEN,
         }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.spoken().name
     }
 
     pub fn from_name(name: &str) -> Option<Dialect> {
         Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
-    /// The path that the dialect's own SDKs call below a provider's base URL.
+    /// The path that the dialect's own SDKs call below a provider's base URL; it may hold `{model}` and `{method}`.
     pub fn path(self) -> &'static str {
-        match self {
-            Dialect::OpenaiChat => "/chat/completions",
-            Dialect::AnthropicMessages => "/messages",
-        }
+        self.spoken().path
     }
 
-    /// Reads a request; the fault names the first field that cannot be understood.
+    /// What `{method}` in an address stands for.
+    pub fn method(self, stream: bool) -> &'static str {
+        let [whole, streamed] = self.spoken().methods;
+        if stream { streamed } else { whole }
+    }
+
+    /// Whether requests name their model, and whether to stream, in the address and not in the body.
+    pub fn names_model_in_path(self) -> bool {
+        self.path().contains("{model}")
+    }
+
+    /// The header in which the dialect's own provider takes the credential; none for `authorization: Bearer`.
+    pub fn key_header(self) -> Option<&'static str> {
+        self.spoken().key_header
+    }
+
+    /// The header of an answer in which the dialect's SDKs look for the request's id.
+    pub fn id_header(self) -> &'static str {
+        self.spoken().id_header
+    }
+
+    /// Reads a request; the fault names the first field that cannot be understood. Where the address names the model,
+    /// the request has an empty one.
     pub fn decode_request(self, body: &[u8]) -> Result<ir::Request, Fault> {
-        match self {
-            Dialect::OpenaiChat => openai_chat::decode_request(body),
-            Dialect::AnthropicMessages => anthropic_messages::decode_request(body),
-        }
+        (self.spoken().decode_request)(body)
     }
 
     /// Writes a request for a target that speaks this dialect; what it cannot carry is added to `losses`.
@@ -111,56 +159,43 @@ impl Dialect {
         encoding: &Encoding<'_>,
         losses: &mut Losses,
     ) -> Vec<u8> {
-        match self {
-            Dialect::OpenaiChat => openai_chat::encode_request(request, encoding, losses),
-            Dialect::AnthropicMessages => anthropic_messages::encode_request(request, encoding, losses),
-        }
+        (self.spoken().encode_request)(request, encoding, losses)
     }
 
     /// Reads a provider's error answer.
     pub fn decode_fault(self, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fault {
-        match self {
-            Dialect::OpenaiChat => openai_chat::decode_fault(status, retry_after, body),
-            Dialect::AnthropicMessages => anthropic_messages::decode_fault(status, retry_after, body),
-        }
+        (self.spoken().decode_fault)(status, retry_after, body)
     }
 
     /// Writes a fault as this dialect's providers would, with the request's id in it.
     pub fn encode_fault(self, fault: &Fault, request_id: &str) -> FaultBody {
-        match self {
-            Dialect::OpenaiChat => openai_chat::encode_fault(fault, request_id),
-            Dialect::AnthropicMessages => anthropic_messages::encode_fault(fault, request_id),
-        }
+        (self.spoken().encode_fault)(fault, request_id)
     }
 
     pub fn reader(self, mode: Mode) -> Box<dyn Reader> {
-        match self {
-            Dialect::OpenaiChat => openai_chat::reader(mode),
-            Dialect::AnthropicMessages => anthropic_messages::reader(mode),
-        }
+        (self.spoken().reader)(mode)
     }
 
     /// A reader for answers that go on as they are: it yields usage, stop reasons, faults, the end and texts for
     /// counting, and costs a fraction of a full reading.
     pub fn watcher(self, mode: Mode) -> Box<dyn Reader> {
-        match self {
-            Dialect::OpenaiChat => openai_chat::watcher(mode),
-            Dialect::AnthropicMessages => anthropic_messages::watcher(mode),
-        }
+        (self.spoken().watcher)(mode)
     }
 
     pub fn writer(self, wanted: Wanted) -> Box<dyn Writer> {
-        match self {
-            Dialect::OpenaiChat => openai_chat::writer(wanted),
-            Dialect::AnthropicMessages => anthropic_messages::writer(wanted),
-        }
+        (self.spoken().writer)(wanted)
     }
 
     /// How the dialect frames a body of this mode.
     pub fn framing(self, mode: Mode) -> Framing {
-        match (self, mode) {
-            (_, Mode::Whole) => Framing::Whole,
-            (Dialect::OpenaiChat | Dialect::AnthropicMessages, Mode::Stream) => Framing::Sse,
+        match mode {
+            Mode::Whole => Framing::Whole,
+            Mode::Stream => self.spoken().framing,
         }
+    }
+
+    /// The content type of the dialect's streams.
+    pub fn stream_type(self) -> &'static str {
+        self.spoken().stream_type
     }
 }

@@ -21,7 +21,8 @@ pub struct Envelope {
     pub stream: bool,
     /// Whether the caller asked for usage on the stream.
     pub include_usage: bool,
-    model_at: Range<usize>,
+    /// Where the name stands; nowhere when the address names the model.
+    model_at: Option<Range<usize>>,
     options: Options,
 }
 
@@ -64,10 +65,7 @@ impl Envelope {
         let model =
             members.model.ok_or_else(|| Fault::invalid("model", "is missing; name the model to ask"))?;
         let name = json::string(model).map_err(|fault| fault.under("model"))?;
-        if name.is_empty() || name.len() > MODEL_BYTES_MAX {
-            let message = format!("must have between 1 and {MODEL_BYTES_MAX} bytes");
-            return Err(Fault::invalid("model", message));
-        }
+        check_name(&name)?;
         let (options, include_usage) = match members.stream_options {
             None => (Options::Absent, false),
             Some(raw) => read_options(body, raw).map_err(|fault| fault.under("stream_options"))?,
@@ -76,17 +74,28 @@ impl Envelope {
             model: name.into_owned(),
             stream: boolean(members.stream).map_err(|fault| fault.under("stream"))?,
             include_usage,
-            model_at: place(body, model),
+            model_at: Some(place(body, model)),
             options,
         })
+    }
+
+    /// Reads a body that must be one JSON object, of a request whose address names the model and says whether to
+    /// stream.
+    pub fn addressed(body: &[u8], model: String, stream: bool) -> Result<Envelope, Fault> {
+        check_name(&model)?;
+        serde_json::from_slice::<AnyObject>(body).map_err(|error| {
+            Fault::invalid("", format!("the body is no valid JSON request: {error}")).code("invalid_json")
+        })?;
+        let options = Options::Absent;
+        Ok(Envelope { model, stream, include_usage: true, model_at: None, options })
     }
 
     /// The body with the edits made and every other byte as it was.
     pub fn edit(&self, body: &Bytes, edits: &Edits<'_>) -> Bytes {
         let mut pieces: Vec<(Range<usize>, Cow<'_, str>)> = Vec::with_capacity(2);
-        if let Some(model) = edits.model.filter(|&model| model != self.model) {
+        if let (Some(model), Some(at)) = (edits.model.filter(|&model| model != self.model), &self.model_at) {
             let text = json::Raw::string(model).text().to_owned();
-            pieces.push((self.model_at.clone(), Cow::Owned(text)));
+            pieces.push((at.clone(), Cow::Owned(text)));
         }
         if edits.include_usage && !self.include_usage {
             pieces.push(self.ask_for_usage(body));
@@ -123,6 +132,14 @@ impl Envelope {
     }
 }
 
+fn check_name(name: &str) -> Result<(), Fault> {
+    if name.is_empty() || name.len() > MODEL_BYTES_MAX {
+        let message = format!("must have between 1 and {MODEL_BYTES_MAX} bytes");
+        return Err(Fault::invalid("model", message));
+    }
+    Ok(())
+}
+
 fn read_options(body: &[u8], raw: &RawValue) -> Result<(Options, bool), Fault> {
     let at = place(body, raw);
     if raw.get() == "null" {
@@ -148,6 +165,28 @@ fn boolean(raw: Option<&RawValue>) -> Result<bool, Fault> {
 fn place(body: &[u8], raw: &RawValue) -> Range<usize> {
     let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     start..start + raw.get().len()
+}
+
+/// An object that is looked at only to know that it is one.
+struct AnyObject;
+
+impl<'de> Deserialize<'de> for AnyObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AnyObject, D::Error> {
+        struct AnyVisitor;
+        impl<'de> Visitor<'de> for AnyVisitor {
+            type Value = AnyObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyObject, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(AnyObject)
+            }
+        }
+        deserializer.deserialize_map(AnyVisitor)
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {

@@ -16,7 +16,7 @@
 
 pub mod count;
 mod dialect;
-pub mod dialects;
+mod dialects;
 mod envelope;
 mod fault;
 mod frame;
@@ -24,11 +24,13 @@ pub mod ir;
 pub mod json;
 mod loss;
 mod quirks;
+mod seal;
 mod whole;
 
 pub use dialect::{Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
 pub use envelope::{Edits, Envelope};
 pub use fault::{Fault, Kind, Origin, Retry};
-pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameTooLarge, Framer, Framing, Pass};
+pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameError, Framer, Framing, Pass, write_aws_message};
 pub use loss::{Loss, LossKind, Losses};
 pub use quirks::{OutputLimit, Quirks, ReasoningControl, Sampling, StreamUsage, SystemRole};
+pub use seal::is_marked;

@@ -20,6 +20,7 @@ use support::{
 use tollgate_wire::{
     Dialect, Envelope, Frame, Framer, Framing, Losses, Mode, Pass, Reader,
     ir::{Choice, Event, Part, PartKind, Response},
+    write_aws_message,
 };
 
 /// One case of one dialect.
@@ -45,10 +46,27 @@ impl Case {
     }
 
     fn answers(&self) -> Vec<Body> {
-        let files = [("response.json", Mode::Whole), ("stream.sse", Mode::Stream)];
-        let body = |(file, mode)| Some(Body { mode, bytes: fs::read(self.folder.join(file)).ok()? });
-        files.into_iter().filter_map(body).collect()
+        let read = |file: &str| fs::read(self.folder.join(file)).ok();
+        let whole = read("response.json").map(|bytes| Body { mode: Mode::Whole, bytes });
+        let stream = match self.dialect.framing(Mode::Stream) {
+            Framing::Lines => read("stream.ndjson"),
+            Framing::Array => read("stream.json"),
+            Framing::AwsEvents => read("stream.events").map(|lines| aws_messages(&lines)),
+            Framing::Whole | Framing::Sse => read("stream.sse"),
+        };
+        whole.into_iter().chain(stream.map(|bytes| Body { mode: Mode::Stream, bytes })).collect()
     }
+}
+
+/// Binary messages, written as lines: the event's name, a space, and its payload.
+fn aws_messages(lines: &[u8]) -> Vec<u8> {
+    let mut messages = Vec::new();
+    for line in std::str::from_utf8(lines).expect("fixtures are text").lines() {
+        let (name, payload) = line.split_once(' ').expect("each line names an event");
+        let kind = if name.ends_with("Exception") { "exception" } else { "event" };
+        write_aws_message(&mut messages, kind, name, payload.as_bytes());
+    }
+    messages
 }
 
 #[test]
@@ -407,6 +425,7 @@ fn replace(value: &mut Value, left: &mut usize, by: &Value) {
 
 fn swallow_all(body: &[u8]) {
     let _refused = Envelope::parse(body);
+    let _unread = Envelope::addressed(body, "m".to_owned(), true);
     for dialect in Dialect::ALL {
         swallow(dialect, body);
     }

@@ -1,5 +1,7 @@
 //! Where a target listens, taken apart once for each snapshot.
 
+use std::{borrow::Cow, fmt::Write as _};
+
 use http::Uri;
 
 /// An endpoint's address: one pool of connections for each.
@@ -10,14 +12,23 @@ pub(crate) struct Address {
     pub(crate) port: u16,
     /// `host` or `host:port`, for the `host` header.
     pub(crate) authority: String,
-    /// Path and query.
-    pub(crate) path: String,
 }
+
+/// Path and query of an address; `{model}` and `{method}` in it are filled for each request.
+#[derive(Clone, Debug)]
+pub(crate) struct Path(String);
+
+/// What stands for itself in a path; everything else in a model's name is written in percent.
+const PLAIN: &[u8] = b"-._~!$&'()*+,;=:@/";
 
 impl Address {
     /// Takes a URL apart; the catalogue and the configuration have checked it, so `None` is a bug there.
-    pub(crate) fn parse(url: &str) -> Option<Address> {
-        let uri: Uri = url.parse().ok()?;
+    pub(crate) fn parse(url: &str) -> Option<(Address, Path)> {
+        let (start, rest) = url.split_once("://")?;
+        let at = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (host, path) = rest.split_at_checked(at)?;
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let uri: Uri = format!("{start}://{host}/").parse().ok()?;
         let tls = match uri.scheme_str()? {
             "https" => true,
             "http" => false,
@@ -30,7 +41,60 @@ impl Address {
             Some(port) => format!("{}:{port}", authority.host()),
             None => authority.host().to_owned(),
         };
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Some(Address { tls, host, port, authority: shown, path })
+        Some((Address { tls, host, port, authority: shown }, Path(path)))
+    }
+}
+
+impl Path {
+    /// The path for a model, with the dialect's method for it.
+    pub(crate) fn filled(&self, model: &str, method: &str) -> Cow<'_, str> {
+        if !self.0.contains('{') {
+            return Cow::Borrowed(&self.0);
+        }
+        let mut name = String::with_capacity(model.len());
+        for byte in model.bytes() {
+            if byte.is_ascii_alphanumeric() || PLAIN.contains(&byte) {
+                name.push(char::from(byte));
+            } else {
+                let _ = write!(name, "%{byte:02X}");
+            }
+        }
+        let filled = self.0.replace("{model}", &name);
+        // A method with a query of its own joins the one that is there.
+        match (filled.split_once('?'), method.split_once('?')) {
+            (Some((path, query)), Some((method, more))) => {
+                Cow::Owned(format!("{}?{query}&{more}", path.replace("{method}", method)))
+            }
+            _ => Cow::Owned(filled.replace("{method}", method)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_filled() {
+        let check = |url: &str, model: &str, method: &str, expected: &str| {
+            let (address, path) = Address::parse(url).unwrap();
+            assert_eq!(address.authority, "a.example:8443");
+            assert_eq!(path.filled(model, method), expected);
+        };
+        check("https://a.example:8443/v1/chat", "m", "", "/v1/chat");
+        check("https://a.example:8443", "m", "", "/");
+        let gemini = "https://a.example:8443/v1beta/models/{model}:{method}";
+        check(
+            gemini,
+            "g-1",
+            "streamGenerateContent?alt=sse",
+            "/v1beta/models/g-1:streamGenerateContent?alt=sse",
+        );
+        check(
+            "https://a.example:8443/{model}/{method}?v=1",
+            "a b/ü",
+            "x?alt=sse",
+            "/a%20b/%C3%BC/x?v=1&alt=sse",
+        );
     }
 }

@@ -43,6 +43,7 @@ impl Sender {
     pub(crate) async fn send(
         &mut self,
         address: &Address,
+        path: &str,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, bool> {
@@ -52,7 +53,7 @@ impl Sender {
         let uri = Uri::builder()
             .scheme(if address.tls { "https" } else { "http" })
             .authority(address.authority.as_str())
-            .path_and_query(address.path.as_str());
+            .path_and_query(path);
         let Ok(uri) = uri.build() else { return Err(true) };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;

@@ -7,7 +7,7 @@ mod h1;
 mod h2;
 mod pool;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, Path};
 pub(crate) use body::UpstreamBody;
 pub(crate) use connect::{Connector, TlsTrust};
 pub(crate) use pool::{Answer, Exchange, Failure, FailureKind, Pool};

@@ -41,6 +41,8 @@ pub(crate) struct Lease(Rc<Shelf>);
 /// What is asked of an upstream.
 pub(crate) struct Exchange<'a> {
     pub(crate) address: &'a Address,
+    /// Path and query.
+    pub(crate) path: &'a str,
     /// Header lines, each `name: value\r\n`, credential included.
     pub(crate) head: &'a [u8],
     pub(crate) body: &'a Bytes,
@@ -228,7 +230,7 @@ async fn over_h1(
 
 async fn over_h2(mut sender: h2::Sender, exchange: &Exchange<'_>) -> Result<Answer, Failure> {
     let headers = header_map(exchange.head);
-    let answered = sender.send(exchange.address, headers, exchange.body.clone());
+    let answered = sender.send(exchange.address, exchange.path, headers, exchange.body.clone());
     let response = exchange.in_time(answered).await?.map_err(|unsent| {
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
         Failure { kind: FailureKind::Broken(error), sent: !unsent }
@@ -241,11 +243,11 @@ async fn over_h2(mut sender: h2::Sender, exchange: &Exchange<'_>) -> Result<Answ
 fn h1_head(exchange: &Exchange<'_>) -> BytesMut {
     let address = exchange.address;
     let mut head =
-        BytesMut::with_capacity(exchange.head.len() + address.path.len() + address.authority.len() + 96);
+        BytesMut::with_capacity(exchange.head.len() + exchange.path.len() + address.authority.len() + 96);
     let mut number = itoa::Buffer::new();
     for piece in [
         "POST ",
-        &address.path,
+        exchange.path,
         " HTTP/1.1\r\nhost: ",
         &address.authority,
         "\r\ncontent-length: ",

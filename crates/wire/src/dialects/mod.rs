@@ -1,4 +1,4 @@
 //! One folder for each dialect.
 
-pub mod anthropic_messages;
-pub mod openai_chat;
+pub(crate) mod anthropic_messages;
+pub(crate) mod openai_chat;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tollgate_wire::{
-    Dialect, Encoding, Fault, Framer, Losses, Mode, Pass, Quirks, Sink, Wanted,
+    Dialect, Encoding, Fault, Framer, Kind, Losses, Mode, Origin, Pass, Quirks, Sink, Wanted,
     ir::{Event, Fold, Request, Response},
 };
 
@@ -17,14 +17,20 @@ pub(crate) struct Answer {
 pub(crate) fn read(dialect: Dialect, mode: Mode, pieces: &[&[u8]], sink: &mut Sink<'_>) -> bool {
     let mut reader = dialect.reader(mode);
     let mut framer = Framer::new(dialect.framing(mode));
-    let mut found = |frame: &tollgate_wire::Frame<'_>| {
+    for piece in pieces {
+        let pushed = framer.push(Bytes::copy_from_slice(piece), &mut |frame| {
+            reader.frame(frame, sink);
+            Pass::On
+        });
+        if let Err(error) = pushed {
+            sink(Event::Fault(Fault::new(Origin::Upstream, Kind::Garbage, error.to_string())));
+            return false;
+        }
+    }
+    framer.finish(&mut |frame| {
         reader.frame(frame, sink);
         Pass::On
-    };
-    for piece in pieces {
-        framer.push(Bytes::copy_from_slice(piece), &mut found).expect("no frame of a test is that large");
-    }
-    framer.finish(&mut found);
+    });
     reader.complete()
 }
 
@@ -56,7 +62,9 @@ pub(crate) fn rewrite(from: Dialect, to: Dialect, mode: Mode, body: &[u8]) -> (V
 /// Writes a request for a dialect, as for a model that nothing more is known of.
 pub(crate) fn encode(to: Dialect, request: &Request) -> (Vec<u8>, Losses) {
     let quirks = Quirks::default();
-    let encoding = Encoding { model: &request.model, quirks: &quirks, output_tokens_max: None };
+    // Where the address names the model, the request has none.
+    let model = if request.model.is_empty() { "model-of-the-address" } else { &request.model };
+    let encoding = Encoding { model, quirks: &quirks, output_tokens_max: None };
     let mut losses = Losses::default();
     let body = to.encode_request(request, &encoding, &mut losses);
     (body, losses)

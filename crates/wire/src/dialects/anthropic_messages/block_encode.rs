@@ -8,9 +8,10 @@ use super::{
     words::call_id,
 };
 use crate::{
-    Losses,
+    Dialect, Losses,
     ir::{Content, Form, Media, Part, PartKind, Source},
     json::{ObjectWriter, Raw, write_array, write_string},
+    seal::Seals,
 };
 
 /// What blocks are written with.
@@ -18,6 +19,7 @@ pub(super) struct BlockWriter<'a> {
     /// The blocks come from this dialect: their ext members mean something here.
     pub(super) own: bool,
     pub(super) losses: &'a mut Losses,
+    pub(super) seals: Seals,
 }
 
 impl BlockWriter<'_> {
@@ -80,15 +82,19 @@ impl BlockWriter<'_> {
                 self.text(out, text, &[], path)
             }
             PartKind::Reasoning { text, signature } => {
-                let signature = signature.as_deref().filter(|seal| self.own || !seal.is_empty());
-                if signature.is_none() && !self.own {
-                    return self.lost(path, "reasoning without a signature is refused");
+                let seal = signature.as_deref().filter(|seal| self.own || !seal.is_empty());
+                let taken = seal.and_then(|seal| self.seals.written(seal, Dialect::AnthropicMessages));
+                if taken.is_none() && (seal.is_some() || !self.own) {
+                    return self.lost(path, "reasoning without a signature of its own is refused");
                 }
-                thinking(out, text, signature)
+                thinking(out, text, taken.as_deref())
             }
             PartKind::RedactedReasoning { bytes } => {
+                let Some(bytes) = self.seals.written(bytes, Dialect::AnthropicMessages) else {
+                    return self.lost(path, "another provider's sealed reasoning is refused");
+                };
                 let mut object = typed(out, "redacted_thinking");
-                object.string("data", bytes);
+                object.string("data", &bytes);
                 object
             }
             PartKind::Image(media) => self.media(out, "image", &picture(media)),

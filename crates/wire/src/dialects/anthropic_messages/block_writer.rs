@@ -13,6 +13,7 @@ use crate::{
     Dialect, Losses,
     ir::{Ext, ExtRef, PartDelta, PartStart},
     json::{ObjectWriter, RawRef, write_string},
+    seal,
 };
 
 /// The most parts that wait for a call to be complete, and the most bytes of them; what is beyond does not wait.
@@ -219,7 +220,7 @@ impl Blocks {
             }
             PartStart::RedactedReasoning { bytes } => {
                 object.string("type", "redacted_thinking");
-                object.string("data", bytes);
+                object.string("data", &seal::mark(bytes, self.source, Dialect::AnthropicMessages));
             }
             PartStart::ToolCall { id, name } => {
                 let allowed = if self.own { Cow::Borrowed(id.as_ref()) } else { words::call_id(id) };
@@ -244,7 +245,8 @@ impl Blocks {
             (PartDelta::Text(text), Sort::Text) => open.write(out, "text_delta", "text", text),
             (PartDelta::Text(text), Sort::Reasoning) => open.write(out, "thinking_delta", "thinking", text),
             (PartDelta::Signature(seal), Sort::Reasoning) => {
-                open.write(out, "signature_delta", "signature", seal);
+                let seal = seal::mark(seal, self.source, Dialect::AnthropicMessages);
+                open.write(out, "signature_delta", "signature", &seal);
             }
             (PartDelta::Arguments(text), Sort::Call) => {
                 if !self.own && open.arguments.len() < HELD_BYTES_MAX {

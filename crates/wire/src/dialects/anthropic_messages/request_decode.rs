@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Reads a request.
-pub fn decode_request(body: &[u8]) -> Result<Request, Fault> {
+pub(super) fn decode_request(body: &[u8]) -> Result<Request, Fault> {
     let mut object = Object::parse(body)?;
     let model = object.string("model")?.ok_or_else(|| Fault::invalid("model", "is missing"))?;
     let mut request = Request::new(Dialect::AnthropicMessages, model);

@@ -7,13 +7,14 @@ use crate::{
     Dialect, Encoding, Losses, Sampling,
     ir::{Form, Request, Tool, ToolChoice, ToolKind},
     json::{Object, ObjectWriter, Raw, write_array, write_string},
+    seal::Seals,
 };
 
 /// The output limit of a request that has none, for a model whose own is not known.
 pub(super) const OUTPUT_TOKENS_DEFAULT: u64 = 4_096;
 
 /// Writes a request.
-pub fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut Losses) -> Vec<u8> {
+pub(super) fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut Losses) -> Vec<u8> {
     let own = request.dialect == Dialect::AnthropicMessages;
     let mut out = Vec::with_capacity(1024);
     let mut object = ObjectWriter::open(&mut out);
@@ -57,7 +58,7 @@ fn limit(request: &Request, encoding: &Encoding<'_>, own: bool) -> Option<u64> {
 
 fn write_messages(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {
     let split = turns(request, losses);
-    let mut writer = BlockWriter { own, losses };
+    let mut writer = BlockWriter { own, losses, seals: Seals::SentBack(request.dialect) };
     if let Some(spoken) = &split.system {
         let mut system = Vec::new();
         if writer.content(&mut system, spoken) {

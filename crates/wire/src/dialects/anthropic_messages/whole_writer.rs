@@ -12,6 +12,7 @@ use crate::{
     Dialect, Losses, Wanted, Writer,
     ir::{Choice, Event, Fold, Part, PartKind, Place, Response, StopReason},
     json::{ObjectWriter, write_string},
+    seal::{self, Seals},
 };
 
 /// Collects an answer and writes it at its end.
@@ -109,7 +110,7 @@ fn stop_text(choice: &Choice) -> Option<&str> {
 /// The blocks of an answer. A thought without a signature stands here: it is shown, not sent back.
 fn write_parts(out: &mut Vec<u8>, parts: &[Part], source: Dialect, losses: &mut Losses) {
     let own = source == Dialect::AnthropicMessages;
-    let mut writer = BlockWriter { own, losses };
+    let mut writer = BlockWriter { own, losses, seals: Seals::Told(source) };
     out.push(b'[');
     let before = out.len();
     for placed in placed(paths::of_answer(source, parts), parts) {
@@ -119,7 +120,9 @@ fn write_parts(out: &mut Vec<u8>, parts: &[Part], source: Dialect, losses: &mut 
         }
         let written = match &placed.part.kind {
             PartKind::Reasoning { text, signature } => {
-                let mut object = thinking(out, text, Some(signature.as_deref().unwrap_or_default()));
+                let seal = signature.as_deref().unwrap_or_default();
+                let mut object =
+                    thinking(out, text, Some(&seal::mark(seal, source, Dialect::AnthropicMessages)));
                 if own {
                     object.ext(&placed.part.ext);
                 }

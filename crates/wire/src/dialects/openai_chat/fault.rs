@@ -10,7 +10,7 @@ use crate::{Fault, FaultBody, Kind, Origin, Retry, json::ObjectWriter};
 const MESSAGE_CHARS_MAX: usize = 2_000;
 
 /// Reads a provider's error answer, in the shapes that compatible servers use.
-pub fn decode_fault(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fault {
+pub(super) fn decode_fault(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fault {
     let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let mut fault = error_object(&value, Some(status));
     if fault.message.is_empty() {
@@ -54,7 +54,7 @@ pub(super) fn error_object(value: &Value, status: Option<u16>) -> Fault {
 }
 
 /// Writes a fault as OpenAI does.
-pub fn encode_fault(fault: &Fault, request_id: &str) -> FaultBody {
+pub(super) fn encode_fault(fault: &Fault, request_id: &str) -> FaultBody {
     let mut json = Vec::with_capacity(256);
     let mut body = ObjectWriter::open(&mut json);
     write_error(&mut body, fault, request_id);

@@ -4,9 +4,10 @@ use serde_json::value::RawValue;
 
 use super::request_decode::rest_object;
 use crate::{
-    Fault,
+    Dialect, Fault,
     ir::{Content, Ext, Form, Media, Message, Part, PartKind, Role, Source},
     json::{self, Object, Raw},
+    seal,
 };
 
 pub(super) fn message(raw: &RawValue) -> Result<Message, Fault> {
@@ -89,6 +90,9 @@ pub(super) fn tool_call(raw: &RawValue) -> Result<Part, Fault> {
     Ok(Part { kind: call, cache: None, ext })
 }
 
+/// How OpenRouter's names of sealed forms begin (<https://openrouter.ai/docs/use-cases/reasoning-tokens>).
+const SEAL_FORMATS: [(&str, Dialect); 1] = [("anthropic", Dialect::AnthropicMessages)];
+
 /// Reasoning that a client sends back: OpenRouter's `reasoning_details`, where signatures are, or the plain
 /// text of `reasoning_content` or `reasoning`.
 fn reasoning(object: &Object<'_>) -> Result<Vec<Part>, Fault> {
@@ -102,12 +106,20 @@ fn reasoning(object: &Object<'_>) -> Result<Vec<Part>, Fault> {
     for raw in details.map(json::array).transpose()?.unwrap_or_default() {
         let mut detail = Object::from_raw(raw)?;
         let kind = detail.string("type")?.unwrap_or_default();
+        // OpenRouter says whose seal it is; ours say it themselves.
+        let format = detail.string("format")?.unwrap_or_default();
+        let by =
+            SEAL_FORMATS.iter().find(|(known, _)| format.starts_with(known)).map(|(_, dialect)| *dialect);
+        let sealed = |seal: std::borrow::Cow<'_, str>| match by {
+            Some(by) => seal::mark(&seal, by, Dialect::OpenaiChat).into_owned(),
+            None => seal.into_owned(),
+        };
         if kind == "reasoning.encrypted" {
-            let bytes = detail.string("data")?.unwrap_or_default().into_owned();
+            let bytes = sealed(detail.string("data")?.unwrap_or_default());
             parts.push(Part::new(PartKind::RedactedReasoning { bytes }));
         } else if kind == "reasoning.text" {
             let own = detail.string("text")?.map(std::borrow::Cow::into_owned);
-            let signature = detail.string("signature")?.map(std::borrow::Cow::into_owned);
+            let signature = detail.string("signature")?.map(sealed);
             let text = own.unwrap_or_else(|| text.clone());
             parts.push(Part::new(PartKind::Reasoning { text, signature }));
         }

@@ -13,13 +13,30 @@ mod whole_reader;
 mod whole_writer;
 mod words;
 
-pub use fault::{decode_fault, encode_fault};
-pub use request_decode::decode_request;
-pub use request_encode::encode_request;
+use crate::{
+    Framing, Mode, Reader, Wanted, Writer,
+    dialect::{EVENT_STREAM, Spoken},
+    whole::WholeReader,
+};
 
-use crate::{Mode, Reader, Wanted, Writer, whole::WholeReader};
+pub(crate) const SPOKEN: Spoken = Spoken {
+    name: "openai_chat",
+    path: "/chat/completions",
+    methods: ["", ""],
+    key_header: None,
+    id_header: "x-request-id",
+    framing: Framing::Sse,
+    stream_type: EVENT_STREAM,
+    decode_request: request_decode::decode_request,
+    encode_request: request_encode::encode_request,
+    decode_fault: fault::decode_fault,
+    encode_fault: fault::encode_fault,
+    reader,
+    watcher,
+    writer,
+};
 
-pub fn reader(mode: Mode) -> Box<dyn Reader> {
+fn reader(mode: Mode) -> Box<dyn Reader> {
     match mode {
         Mode::Whole => Box::new(WholeReader::new(whole_reader::read)),
         Mode::Stream => Box::new(stream_reader::StreamReader::default()),
@@ -27,11 +44,11 @@ pub fn reader(mode: Mode) -> Box<dyn Reader> {
 }
 
 /// Reads only what a meter wants to know of an answer that goes on as it is.
-pub fn watcher(mode: Mode) -> Box<dyn Reader> {
+fn watcher(mode: Mode) -> Box<dyn Reader> {
     Box::new(watch::Watcher::new(mode))
 }
 
-pub fn writer(wanted: Wanted) -> Box<dyn Writer> {
+fn writer(wanted: Wanted) -> Box<dyn Writer> {
     match wanted.mode {
         Mode::Whole => Box::new(whole_writer::WholeWriter::new(wanted)),
         Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Writes a request.
-pub fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut Losses) -> Vec<u8> {
+pub(super) fn encode_request(request: &Request, encoding: &Encoding<'_>, losses: &mut Losses) -> Vec<u8> {
     let own = is_own(request.dialect);
     let mut out = Vec::with_capacity(1024);
     let mut object = ObjectWriter::open(&mut out);

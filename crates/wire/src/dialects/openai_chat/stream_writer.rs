@@ -9,6 +9,7 @@ use crate::{
     Dialect, Losses, Wanted, Writer,
     ir::{Event, Ext, PartDelta, PartStart, Place, Usage},
     json::{ObjectWriter, write_string},
+    seal,
 };
 
 /// Writes chunks.
@@ -116,7 +117,7 @@ impl StreamWriter {
             PartStart::Refusal => Sort::Refusal,
             PartStart::Reasoning => Sort::Reasoning(member.unwrap_or("reasoning_content").to_owned()),
             PartStart::RedactedReasoning { bytes } => {
-                let detail = redacted_detail(bytes);
+                let detail = redacted_detail(&seal::mark(bytes, self.wanted.source, Dialect::OpenaiChat));
                 self.detail(out, choice, &detail);
                 Sort::Left
             }
@@ -157,7 +158,8 @@ impl StreamWriter {
                 self.chunk(out, choice, None, &delta);
             }
             (PartDelta::Signature(signature), Sort::Reasoning(_)) => {
-                let detail = reasoning_detail("", signature);
+                let seal = seal::mark(signature, self.wanted.source, Dialect::OpenaiChat);
+                let detail = reasoning_detail("", &seal);
                 self.detail(out, choice, &detail);
             }
             (PartDelta::Annotation(_), _) => {

@@ -1,10 +1,15 @@
 //! Whole answers: events to bytes.
 
-use super::{fault::write_error, message_encode::tool_call, words};
+use super::{
+    fault::write_error,
+    message_encode::{is_own, tool_call},
+    words,
+};
 use crate::{
     Dialect, Losses, Wanted, Writer,
     ir::{Choice, Event, Ext, Fold, PartKind, Response},
     json::{ObjectWriter, Raw, write_array},
+    seal,
 };
 
 /// Collects an answer and writes it at its end.
@@ -24,8 +29,13 @@ impl Writer for WholeWriter {
     fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::End => {
-                let own = self.wanted.source == Dialect::OpenaiChat;
-                write_response(out, self.fold.response(), own, self.wanted.now_s, &mut self.losses);
+                write_response(
+                    out,
+                    self.fold.response(),
+                    self.wanted.source,
+                    self.wanted.now_s,
+                    &mut self.losses,
+                );
             }
             Event::Fault(fault) => {
                 let mut body = ObjectWriter::open(out);
@@ -41,7 +51,8 @@ impl Writer for WholeWriter {
     }
 }
 
-fn write_response(out: &mut Vec<u8>, response: &Response, own: bool, now_s: i64, losses: &mut Losses) {
+fn write_response(out: &mut Vec<u8>, response: &Response, source: Dialect, now_s: i64, losses: &mut Losses) {
+    let own = is_own(source);
     let mut object = ObjectWriter::open(out);
     object.string("id", &response.id);
     if !own {
@@ -54,7 +65,7 @@ fn write_response(out: &mut Vec<u8>, response: &Response, own: bool, now_s: i64,
     }
     object.string("model", &response.model);
     write_array(object.key("choices"), &response.choices, |out, choice| {
-        write_choice(out, choice, own, losses);
+        write_choice(out, choice, source, losses);
     });
     if let Some(usage) = &response.usage {
         words::write_usage(object.key("usage"), usage, own.then_some(&response.usage_ext));
@@ -74,10 +85,11 @@ pub(super) fn not_understood(ext: &Ext) -> Ext {
     Ext(ext.0.iter().filter(|(name, _)| !understood(name)).cloned().collect())
 }
 
-fn write_choice(out: &mut Vec<u8>, choice: &Choice, own: bool, losses: &mut Losses) {
+fn write_choice(out: &mut Vec<u8>, choice: &Choice, source: Dialect, losses: &mut Losses) {
+    let own = is_own(source);
     let mut object = ObjectWriter::open(out);
     object.value("index", &choice.index);
-    write_message(object.key("message"), choice, own, losses);
+    write_message(object.key("message"), choice, source, losses);
     match &choice.logprobs {
         Some(logprobs) => object.raw("logprobs", logprobs.text()),
         None if own => {}
@@ -97,7 +109,8 @@ fn write_choice(out: &mut Vec<u8>, choice: &Choice, own: bool, losses: &mut Loss
     object.close();
 }
 
-fn write_message(out: &mut Vec<u8>, choice: &Choice, own: bool, losses: &mut Losses) {
+fn write_message(out: &mut Vec<u8>, choice: &Choice, source: Dialect, losses: &mut Losses) {
+    let own = is_own(source);
     let mut texts = Vec::new();
     let mut refusal: Option<String> = None;
     let mut reasoning: Vec<(&str, &str)> = Vec::new();
@@ -116,10 +129,12 @@ fn write_message(out: &mut Vec<u8>, choice: &Choice, own: bool, losses: &mut Los
                 let member = part.ext.get("member").map_or("\"reasoning_content\"", Raw::text);
                 reasoning.push((member, text));
                 if let Some(signature) = signature {
-                    details.push(reasoning_detail(text, signature));
+                    details.push(reasoning_detail(text, &seal::mark(signature, source, Dialect::OpenaiChat)));
                 }
             }
-            PartKind::RedactedReasoning { bytes } => details.push(redacted_detail(bytes)),
+            PartKind::RedactedReasoning { bytes } => {
+                details.push(redacted_detail(&seal::mark(bytes, source, Dialect::OpenaiChat)));
+            }
             PartKind::ToolCall { id, name, arguments } => {
                 calls.push(tool_call(id, name, arguments, &part.ext, own));
             }

@@ -1,13 +1,10 @@
-//! Bodies to frames: server-sent events, or one whole body.
-//!
-//! Server-sent events follow <https://html.spec.whatwg.org/multipage/server-sent-events.html>: lines end in
-//! CR, LF or CRLF, comments begin with a colon, `data` lines of one event are joined by a line feed, and
-//! bytes may be split anywhere.
+//! Cutting bytes into frames, wherever they were split.
 
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr2;
+
+use super::{array, aws, sse};
 
 /// The most bytes of one frame of a stream; one that grows past it is garbage.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
@@ -19,6 +16,13 @@ pub enum Framing {
     Whole,
     /// `text/event-stream`.
     Sse,
+    /// A JSON value on each line (NDJSON).
+    Lines,
+    /// The elements of one JSON array, as they come.
+    Array,
+    /// Amazon's `application/vnd.amazon.eventstream`: binary messages with headers and checksums
+    /// (<https://smithy.io/2.0/aws/amazon-eventstream.html>).
+    AwsEvents,
 }
 
 /// One frame.
@@ -43,28 +47,89 @@ pub type Found<'f> = dyn FnMut(&Frame<'_>) -> Pass + 'f;
 /// Cuts bytes into frames, wherever they were split.
 #[derive(Debug)]
 pub struct Framer {
-    framing: Framing,
+    cutter: Cutter,
     /// Bytes of a frame that is not complete yet.
     rest: BytesMut,
-    /// Where in `rest` the line begins whose end is looked for, and how far it was looked for.
-    line: usize,
-    searched: usize,
 }
 
-/// A frame came to more than [`FRAME_BYTES_MAX`].
+/// Finds where frames end. Each kind remembers how far it has looked.
+#[derive(Debug)]
+enum Cutter {
+    Whole,
+    Sse(sse::Cutter),
+    Lines { searched: usize },
+    Array(array::Cutter),
+    AwsEvents,
+}
+
+/// Why a stream cannot be cut into frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an event of the stream is larger than {FRAME_BYTES_MAX} bytes")]
-pub struct FrameTooLarge;
+pub enum FrameError {
+    #[error("an event of the stream is larger than {FRAME_BYTES_MAX} bytes")]
+    TooLarge,
+    #[error("an event of the stream does not match its checksum")]
+    Checksum,
+    #[error("an event of the stream is no message of its format")]
+    Malformed,
+}
+
+impl Cutter {
+    fn new(framing: Framing) -> Cutter {
+        match framing {
+            Framing::Whole => Cutter::Whole,
+            Framing::Sse => Cutter::Sse(sse::Cutter::default()),
+            Framing::Lines => Cutter::Lines { searched: 0 },
+            Framing::Array => Cutter::Array(array::Cutter::default()),
+            Framing::AwsEvents => Cutter::AwsEvents,
+        }
+    }
+
+    /// The end of the frame that begins at `start`.
+    fn end(&mut self, bytes: &[u8], start: usize) -> Result<Option<usize>, FrameError> {
+        Ok(match self {
+            Cutter::Whole => None,
+            Cutter::Sse(cutter) => cutter.end(bytes),
+            Cutter::Lines { searched } => {
+                let ahead = bytes.get(*searched..).unwrap_or_default();
+                let end = memchr::memchr(b'\n', ahead).map(|at| *searched + at + 1);
+                *searched = end.unwrap_or(bytes.len());
+                end
+            }
+            Cutter::Array(cutter) => cutter.end(bytes),
+            Cutter::AwsEvents => aws::end(bytes, start)?,
+        })
+    }
+
+    /// So many bytes have gone.
+    fn shift(&mut self, count: usize) {
+        match self {
+            Cutter::Whole | Cutter::AwsEvents => {}
+            Cutter::Sse(cutter) => cutter.shift(count),
+            Cutter::Lines { searched } => *searched -= count,
+            Cutter::Array(cutter) => cutter.shift(count),
+        }
+    }
+
+    fn parse<'a>(&self, raw: &'a [u8]) -> Result<Frame<'a>, FrameError> {
+        Ok(match self {
+            Cutter::Whole => Frame { event: None, data: Cow::Borrowed(raw) },
+            Cutter::Sse(_) => sse::parse(raw),
+            Cutter::Lines { .. } => Frame { event: None, data: Cow::Borrowed(raw.trim_ascii()) },
+            Cutter::Array(_) => array::parse(raw),
+            Cutter::AwsEvents => aws::parse(raw)?,
+        })
+    }
+}
 
 impl Framer {
     pub fn new(framing: Framing) -> Framer {
-        Framer { framing, rest: BytesMut::new(), line: 0, searched: 0 }
+        Framer { cutter: Cutter::new(framing), rest: BytesMut::new() }
     }
 
     /// Takes more bytes and shows each complete frame. Returns the bytes of those frames that are to be
     /// passed on; when all are, and none was split, they are the bytes that came, not copied.
-    pub fn push(&mut self, bytes: Bytes, found: &mut Found<'_>) -> Result<Bytes, FrameTooLarge> {
-        if self.framing == Framing::Whole {
+    pub fn push(&mut self, bytes: Bytes, found: &mut Found<'_>) -> Result<Bytes, FrameError> {
+        if matches!(self.cutter, Cutter::Whole) {
             self.rest.extend_from_slice(&bytes);
             return Ok(Bytes::new());
         }
@@ -76,19 +141,18 @@ impl Framer {
         };
         let mut passed = Passed::default();
         let mut start = 0;
-        while let Some(end) = self.frame_end(&joined) {
+        while let Some(end) = self.cutter.end(&joined, start)? {
             let raw = joined.get(start..end).unwrap_or_default();
-            let pass = found(&parse(raw));
+            let pass = found(&self.cutter.parse(raw)?);
             passed.add(&joined, start, end, pass);
             start = end;
         }
         let rest = joined.get(start..).unwrap_or_default();
         if rest.len() > FRAME_BYTES_MAX {
-            return Err(FrameTooLarge);
+            return Err(FrameError::TooLarge);
         }
         self.rest.extend_from_slice(rest);
-        self.line -= start;
-        self.searched -= start;
+        self.cutter.shift(start);
         Ok(passed.finish(&joined))
     }
 
@@ -98,40 +162,11 @@ impl Framer {
         if rest.is_empty() {
             return rest;
         }
-        let frame = match self.framing {
-            Framing::Whole => Frame { event: None, data: Cow::Borrowed(&rest) },
-            Framing::Sse => parse(&rest),
-        };
+        // A message that was cut off says nothing.
+        let Ok(frame) = self.cutter.parse(&rest) else { return rest };
         match found(&frame) {
             Pass::On => rest.clone(),
             Pass::Hold => Bytes::new(),
-        }
-    }
-
-    /// The end of the frame that is being read, behind its blank line.
-    fn frame_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        loop {
-            let ahead = bytes.get(self.searched..)?;
-            let Some(at) = memchr2(b'\n', b'\r', ahead) else {
-                self.searched = bytes.len();
-                return None;
-            };
-            let end = self.searched + at;
-            let behind = match (bytes.get(end), bytes.get(end + 1)) {
-                (Some(b'\r'), Some(b'\n')) => end + 2,
-                // The line feed that belongs to it may be still to come.
-                (Some(b'\r'), None) => {
-                    self.searched = end;
-                    return None;
-                }
-                _ => end + 1,
-            };
-            let blank = end == self.line;
-            self.line = behind;
-            self.searched = behind;
-            if blank {
-                return Some(behind);
-            }
         }
     }
 }
@@ -169,37 +204,6 @@ impl Passed {
             }
         }
     }
-}
-
-/// Takes the lines of one event apart.
-fn parse(raw: &[u8]) -> Frame<'_> {
-    let mut event = None;
-    let mut data: Option<Cow<'_, [u8]>> = None;
-    let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-    // An empty piece between CR and LF is a line without a colon, which says nothing.
-    for line in raw.split(|&byte| byte == b'\n' || byte == b'\r') {
-        let (name, value) = match memchr::memchr(b':', line) {
-            Some(colon) => (line.get(..colon).unwrap_or_default(), line.get(colon + 1..).unwrap_or_default()),
-            None => (line, &b""[..]),
-        };
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        match name {
-            b"event" => event = std::str::from_utf8(value).ok(),
-            b"data" => {
-                data = Some(match data {
-                    None => Cow::Borrowed(value),
-                    Some(before) => {
-                        let mut joined = before.into_owned();
-                        joined.push(b'\n');
-                        joined.extend_from_slice(value);
-                        Cow::Owned(joined)
-                    }
-                });
-            }
-            _ => {}
-        }
-    }
-    Frame { event, data: data.unwrap_or_default() }
 }
 
 #[cfg(test)]
@@ -257,6 +261,6 @@ mod tests {
         let piece = Bytes::from(vec![b'x'; FRAME_BYTES_MAX / 2]);
         assert!(framer.push(piece.clone(), &mut |_| Pass::On).is_ok());
         assert!(framer.push(piece, &mut |_| Pass::On).is_ok());
-        assert_eq!(framer.push(Bytes::from_static(b"x"), &mut |_| Pass::On), Err(FrameTooLarge));
+        assert_eq!(framer.push(Bytes::from_static(b"x"), &mut |_| Pass::On), Err(FrameError::TooLarge));
     }
 }
