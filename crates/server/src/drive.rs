@@ -10,7 +10,7 @@ use policy::{
     route::{Plan, Target},
     snapshot::Fidelity,
 };
-use wire::{Dialect, Edits, Encoding, Fault, Kind, Losses, Origin, StreamUsage};
+use wire::{Dialect, Edits, Encoding, Fault, Kind, LossKind, Losses, Origin, StreamUsage};
 
 use crate::{
     call::{Attempt, Call},
@@ -123,11 +123,12 @@ fn encode(
     let encoding = Encoding { model: &target.model, quirks, output_tokens_max };
     let mut losses = Losses::default();
     let body = target.dialect.encode_request(&request, &encoding, &mut losses);
-    if fidelity == Fidelity::Strict
-        && let Some(loss) = losses.iter().next()
-    {
+    let vital = losses.iter().find(|loss| loss.kind == LossKind::Vital);
+    let refused = vital.or_else(|| losses.iter().next().filter(|_| fidelity == Fidelity::Strict));
+    if let Some(loss) = refused {
         let (provider, why) = (&target.provider.facts.id, loss.why);
-        let message = format!("{} cannot be carried to {provider}: {why} (fidelity: strict)", loss.path);
+        let strict = if vital.is_some() { "" } else { " (fidelity: strict)" };
+        let message = format!("{} cannot be carried to {provider}: {why}{strict}", loss.path);
         let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("unsupported_field");
         fault.param = Some(loss.path.clone());
         return Err(fault);

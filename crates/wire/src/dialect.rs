@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Fault, Frame, Framing, Losses, Quirks,
-    dialects::{anthropic_messages, openai_chat},
+    Fault, Frame, Framing, Loss, Losses, Quirks,
+    dialects::{anthropic_messages, openai_chat, openai_responses},
     ir,
 };
 
@@ -12,6 +12,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dialect {
     OpenaiChat,
+    OpenaiResponses,
     AnthropicMessages,
 }
 
@@ -103,11 +104,12 @@ pub(crate) struct Spoken {
 pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 impl Dialect {
-    pub const ALL: [Dialect; 2] = [Dialect::OpenaiChat, Dialect::AnthropicMessages];
+    pub const ALL: [Dialect; 3] = [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::AnthropicMessages];
 
     fn spoken(self) -> &'static Spoken {
         match self {
             Dialect::OpenaiChat => &openai_chat::SPOKEN,
+            Dialect::OpenaiResponses => &openai_responses::SPOKEN,
             Dialect::AnthropicMessages => &anthropic_messages::SPOKEN,
         }
     }
@@ -159,7 +161,16 @@ impl Dialect {
         encoding: &Encoding<'_>,
         losses: &mut Losses,
     ) -> Vec<u8> {
-        (self.spoken().encode_request)(request, encoding, losses)
+        if request.dialect != Dialect::OpenaiResponses || self == request.dialect {
+            return (self.spoken().encode_request)(request, encoding, losses);
+        }
+        let joined = openai_responses::joined(request, losses);
+        let mut crossed = Losses::default();
+        let body = (self.spoken().encode_request)(&joined, encoding, &mut crossed);
+        for loss in crossed.iter() {
+            losses.push(Loss { path: openai_responses::own_path(request, &loss.path), ..loss.clone() });
+        }
+        body
     }
 
     /// Reads a provider's error answer.

@@ -248,7 +248,7 @@ impl<'b> ObjectWriter<'b> {
     }
 
     pub fn ext(&mut self, ext: &crate::ir::Ext) {
-        for (name, value) in &ext.0 {
+        for (name, value) in ext.0.iter().filter(|(name, _)| !crate::ir::is_hint(name)) {
             self.raw(name, value.text());
         }
     }

@@ -9,6 +9,8 @@ pub enum LossKind {
     Dropped,
     /// The target has something near it: its meaning changed a little.
     Approximated,
+    /// Without it the request means something else: it is refused, however lenient its caller is.
+    Vital,
 }
 
 /// One field that the target dialect could not carry as it was.
@@ -24,7 +26,7 @@ pub struct Loss {
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            LossKind::Dropped => f.write_str(&self.path),
+            LossKind::Dropped | LossKind::Vital => f.write_str(&self.path),
             LossKind::Approximated => write!(f, "~{}", self.path),
         }
     }
@@ -47,6 +49,10 @@ impl Losses {
         self.push(Loss { path: path.into(), kind: LossKind::Dropped, why });
     }
 
+    pub fn vital(&mut self, path: impl Into<String>, why: &'static str) {
+        self.push(Loss { path: path.into(), kind: LossKind::Vital, why });
+    }
+
     pub fn approximated(&mut self, path: impl Into<String>, why: &'static str) {
         self.push(Loss { path: path.into(), kind: LossKind::Approximated, why });
     }
@@ -61,7 +67,9 @@ impl Losses {
             "{}" => crate::ir::is_remainder(name),
             _ => false,
         };
-        for (name, value) in ext.0.iter().filter(|(name, value)| !says_nothing(name, value)) {
+        let told =
+            |name: &str, value: &crate::json::Raw| !says_nothing(name, value) && !crate::ir::is_hint(name);
+        for (name, value) in ext.0.iter().filter(|(name, value)| told(name, value)) {
             match crate::json::Object::from_raw(value.value()) {
                 Ok(nested) if crate::ir::is_remainder(name) => {
                     for (member, _) in nested.iter() {
@@ -69,6 +77,33 @@ impl Losses {
                     }
                 }
                 Ok(_) | Err(_) => self.dropped(format!("{path}{dot}{name}"), UNKNOWN),
+            }
+        }
+    }
+
+    /// Members of another dialect's answer that say something: not the name of its kind or its place in a list, and
+    /// nothing empty.
+    pub fn answer_ext(&mut self, path: &str, ext: &crate::ir::Ext) {
+        let named = ["object", "index", "member"];
+        let says = |name: &str, text: &str| !named.contains(&name) && !matches!(text, "[]" | "\"\"" | "{}");
+        let said = ext.0.iter().filter(|(name, raw)| says(name, raw.text())).cloned().collect();
+        self.ext(path, &crate::ir::Ext(said));
+    }
+
+    /// Members of another dialect's usage that have no class of their own and say something: a sum or a zero does not.
+    pub fn usage_ext(&mut self, ext: &crate::ir::Ext) {
+        for (name, value) in ext.0.iter().filter(|(name, _)| name != "total_tokens") {
+            let Ok(details) = crate::json::Object::from_raw(value.value()) else {
+                let one = crate::ir::Ext(vec![(name.clone(), value.clone())]);
+                self.ext("response.usage", &one);
+                continue;
+            };
+            if !crate::ir::is_remainder(name) {
+                self.dropped(format!("response.usage.{name}"), UNKNOWN);
+                continue;
+            }
+            for (member, _) in details.iter().filter(|(_, value)| !matches!(value.get(), "0" | "null")) {
+                self.dropped(format!("response.usage.{name}.{member}"), UNKNOWN);
             }
         }
     }

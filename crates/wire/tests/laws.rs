@@ -269,6 +269,17 @@ fn well_formed(dialect: Dialect, stream: &[u8], name: &str) {
                 state = next.unwrap_or(state);
             }
         }
+        Dialect::OpenaiResponses => {
+            let events: Vec<Value> =
+                data.iter().map(|data| serde_json::from_str(data).expect("every event is JSON")).collect();
+            let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+            let last = kinds.last().copied().unwrap_or_default();
+            let ends = ["response.completed", "response.incomplete", "response.failed", "error"];
+            assert!(ends.contains(&last), "{name}: ends with {last}");
+            let of = |kind: &str| kinds.iter().filter(|known| **known == kind).count();
+            let (added, done) = (of("response.output_item.added"), of("response.output_item.done"));
+            assert!(added == done || last == "error", "{name}: {added} items begin and {done} end");
+        }
         Dialect::OpenaiChat => {
             let last = data.last().copied().unwrap_or_default();
             assert!(last == "[DONE]" || last.contains("\"error\""), "{name}: ends with {last}");

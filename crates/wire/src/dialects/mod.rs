@@ -2,3 +2,4 @@
 
 pub(crate) mod anthropic_messages;
 pub(crate) mod openai_chat;
+pub(crate) mod openai_responses;

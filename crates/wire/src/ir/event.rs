@@ -60,6 +60,8 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Response,
+    /// Beside the answer itself: what repeats the request, or what is kept of the exchange.
+    Echo,
     Choice(u32),
     Message(u32),
 }

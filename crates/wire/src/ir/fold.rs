@@ -54,6 +54,7 @@ impl Fold {
             }
             Event::Ext { place, ext } => match *place {
                 Place::Response => self.response.ext.merge(ext),
+                Place::Echo => self.response.echo.merge(ext),
                 Place::Choice(choice) => {
                     if let Some(choice) = self.choice(choice) {
                         choice.ext.merge(ext);

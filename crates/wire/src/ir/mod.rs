@@ -14,8 +14,8 @@ mod response;
 mod usage;
 
 pub use event::{Event, PartDelta, PartStart, Place};
-pub(crate) use ext::is_remainder;
 pub use ext::{Ext, ExtRef};
+pub(crate) use ext::{is_hint, is_remainder};
 pub use fold::Fold;
 pub use message::{Content, Form, Media, Message, Part, PartKind, Role, Source};
 pub use request::{Effort, OutputFormat, Reasoning, Request, Stops, Tool, ToolChoice, ToolKind};

@@ -16,6 +16,8 @@ pub struct Response {
     /// Members of the usage object that have no class of their own, in the source dialect's form.
     pub usage_ext: Ext,
     pub ext: Ext,
+    /// Members that repeat the request or are kept of the exchange: they mean something only in their own dialect.
+    pub echo: Ext,
 }
 
 /// One of the answers (there is one, unless several were asked for).

@@ -139,14 +139,7 @@ impl Blocks {
         self.held_bytes = self.held.iter().flat_map(|held| &held.deltas).map(size).sum();
     }
 
-    fn open(
-        &mut self,
-        out: &mut Vec<u8>,
-        part: u32,
-        start: &PartStart<'_>,
-        mut ext: Ext,
-        losses: &mut Losses,
-    ) {
+    fn open(&mut self, out: &mut Vec<u8>, part: u32, start: &PartStart<'_>, ext: Ext, losses: &mut Losses) {
         self.close(out);
         let sort = match start {
             PartStart::Text => Sort::Text,
@@ -186,8 +179,7 @@ impl Blocks {
             Sort::Text | Sort::Reasoning | Sort::Redacted | Sort::Opaque => paths::part(self.source, part),
         };
         if !self.own {
-            ext.0.retain(|(name, _)| name != "index" && name != "member");
-            losses.ext(&path, &words::said(&ext));
+            losses.answer_ext(&path, &ext);
         }
         event(out, "content_block_start", |object| {
             object.value("index", &number);

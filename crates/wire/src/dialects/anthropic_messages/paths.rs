@@ -8,46 +8,38 @@ use crate::{
 /// The path of each part of a request's message.
 pub(super) fn of_message(dialect: Dialect, message: &Message, at: usize) -> Vec<String> {
     let base = format!("messages[{at}]");
-    match dialect {
-        Dialect::OpenaiChat => {
-            let reasoning = ["reasoning_details", "reasoning_content", "reasoning"];
-            let reasoning = reasoning.into_iter().find(|name| message.ext.get(name).is_some());
-            let bare = message.content.form == Form::Bare;
-            of_chat_parts(&base, reasoning.unwrap_or("reasoning_content"), &message.content.parts, bare)
-        }
-        Dialect::AnthropicMessages => {
-            (0..message.content.parts.len()).map(|part| format!("{base}.content[{part}]")).collect()
-        }
+    if dialect != Dialect::OpenaiChat {
+        return (0..message.content.parts.len()).map(|part| format!("{base}.content[{part}]")).collect();
     }
+    let reasoning = ["reasoning_details", "reasoning_content", "reasoning"];
+    let reasoning = reasoning.into_iter().find(|name| message.ext.get(name).is_some());
+    let bare = message.content.form == Form::Bare;
+    of_chat_parts(&base, reasoning.unwrap_or("reasoning_content"), &message.content.parts, bare)
 }
 
 /// The path of each part of an answer. What an answer loses is told to the caller beside what its request lost:
 /// `response` tells them apart.
 pub(super) fn of_answer(dialect: Dialect, parts: &[Part]) -> Vec<String> {
-    match dialect {
-        Dialect::OpenaiChat => {
-            of_chat_parts(&place(dialect, Place::Message(0)), "reasoning_content", parts, true)
-        }
-        Dialect::AnthropicMessages => {
-            (0..parts.len()).map(|part| format!("response.content[{part}]")).collect()
-        }
+    if dialect == Dialect::OpenaiChat {
+        return of_chat_parts(&place(dialect, Place::Message(0)), "reasoning_content", parts, true);
     }
+    (0..parts.len()).map(|part| format!("response.content[{part}]")).collect()
 }
 
 /// The path of one part of a streamed answer, of which the others are not known.
 pub(super) fn part(dialect: Dialect, index: u32) -> String {
-    match dialect {
-        Dialect::OpenaiChat => place(dialect, Place::Message(0)),
-        Dialect::AnthropicMessages => format!("response.content[{index}]"),
+    if dialect == Dialect::OpenaiChat {
+        return place(dialect, Place::Message(0));
     }
+    format!("response.content[{index}]")
 }
 
 /// The path of a call of a streamed answer, which is its `nth`.
 pub(super) fn call(dialect: Dialect, index: u32, nth: usize) -> String {
-    match dialect {
-        Dialect::OpenaiChat => format!("{}.tool_calls[{nth}]", part(dialect, index)),
-        Dialect::AnthropicMessages => part(dialect, index),
+    if dialect == Dialect::OpenaiChat {
+        return format!("{}.tool_calls[{nth}]", part(dialect, index));
     }
+    part(dialect, index)
 }
 
 /// The path of an object of an answer.
@@ -55,7 +47,7 @@ pub(super) fn place(dialect: Dialect, place: Place) -> String {
     match (dialect, place) {
         (Dialect::OpenaiChat, Place::Choice(number)) => format!("response.choices[{number}]"),
         (Dialect::OpenaiChat, Place::Message(number)) => format!("response.choices[{number}].message"),
-        (Dialect::OpenaiChat, Place::Response) | (Dialect::AnthropicMessages, _) => "response".to_owned(),
+        _ => "response".to_owned(),
     }
 }
 

@@ -158,9 +158,10 @@ impl Writer for StreamWriter {
                 self.usage_ext.merge(ext);
             }
             Event::Ext { ext, .. } if self.own => self.ext.merge(ext),
+            Event::Ext { place: Place::Echo, .. } => {}
             Event::Ext { place, ext } => {
                 let path = paths::place(self.source, *place);
-                self.losses.ext(&path, &words::said(&ext.to_owned()));
+                self.losses.answer_ext(&path, &ext.to_owned());
             }
             Event::Fault(fault) => {
                 self.ended = true;

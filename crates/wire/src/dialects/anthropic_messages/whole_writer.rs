@@ -151,7 +151,7 @@ fn write_parts(out: &mut Vec<u8>, parts: &[Part], source: Dialect, losses: &mut 
 
 /// What an answer of another dialect says and a message has no place for.
 fn report(response: &Response, source: Dialect, losses: &mut Losses) {
-    losses.ext("response", &words::said(&response.ext));
+    losses.answer_ext("response", &response.ext);
     for choice in &response.choices {
         let path = paths::place(source, Place::Choice(choice.index));
         if choice.index > 0 {
@@ -159,7 +159,7 @@ fn report(response: &Response, source: Dialect, losses: &mut Losses) {
             continue;
         }
         losses.ext(&path, &choice.ext);
-        losses.ext(&paths::place(source, Place::Message(choice.index)), &words::said(&choice.message_ext));
+        losses.answer_ext(&paths::place(source, Place::Message(choice.index)), &choice.message_ext);
         if choice.logprobs.is_some() {
             losses.dropped(format!("{path}.logprobs"), "messages carry no log probabilities");
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::ir::{Ext, Stop, StopReason};
+use crate::ir::{Stop, StopReason};
 
 pub(super) fn stop(raw: &str, text: Option<String>) -> Stop {
     let reason = match raw {
@@ -53,10 +53,4 @@ pub(super) fn call_id(id: &str) -> Cow<'_, str> {
     let hash =
         id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     Cow::Owned(format!("call_{kept}_{hash:08x}"))
-}
-
-/// Members of another dialect's answer that say something: not the name of its kind, and nothing empty.
-pub(super) fn said(ext: &Ext) -> Ext {
-    let says = |name: &str, text: &str| name != "object" && !matches!(text, "[]" | "\"\"" | "{}");
-    Ext(ext.0.iter().filter(|(name, raw)| says(name, raw.text())).cloned().collect())
 }

@@ -10,7 +10,7 @@ use crate::{Fault, FaultBody, Kind, Origin, Retry, json::ObjectWriter};
 const MESSAGE_CHARS_MAX: usize = 2_000;
 
 /// Reads a provider's error answer, in the shapes that compatible servers use.
-pub(super) fn decode_fault(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fault {
+pub(in crate::dialects) fn decode_fault(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fault {
     let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let mut fault = error_object(&value, Some(status));
     if fault.message.is_empty() {
@@ -24,7 +24,7 @@ pub(super) fn decode_fault(status: u16, retry_after: Option<Duration>, body: &[u
 }
 
 /// Reads an error object, also one inside a stream, where there is no status.
-pub(super) fn error_object(value: &Value, status: Option<u16>) -> Fault {
+pub(in crate::dialects) fn error_object(value: &Value, status: Option<u16>) -> Fault {
     let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
     let text = |name: &str| error.get(name).and_then(Value::as_str);
     let code = error.get("code").and_then(|code| match code {
@@ -54,7 +54,7 @@ pub(super) fn error_object(value: &Value, status: Option<u16>) -> Fault {
 }
 
 /// Writes a fault as OpenAI does.
-pub(super) fn encode_fault(fault: &Fault, request_id: &str) -> FaultBody {
+pub(in crate::dialects) fn encode_fault(fault: &Fault, request_id: &str) -> FaultBody {
     let mut json = Vec::with_capacity(256);
     let mut body = ObjectWriter::open(&mut json);
     write_error(&mut body, fault, request_id);
@@ -62,21 +62,29 @@ pub(super) fn encode_fault(fault: &Fault, request_id: &str) -> FaultBody {
     FaultBody { status: status(fault), json }
 }
 
-pub(super) fn write_error(body: &mut ObjectWriter<'_>, fault: &Fault, request_id: &str) {
+pub(in crate::dialects) fn write_error(body: &mut ObjectWriter<'_>, fault: &Fault, request_id: &str) {
     let mut error = ObjectWriter::open(body.key("error"));
-    let message = if request_id.is_empty() {
-        fault.message.clone()
-    } else {
-        format!("{} (request {request_id})", fault.message)
-    };
-    error.string("message", &message);
+    error.string("message", &error_message(fault, request_id));
     error.string("type", error_type(fault.kind));
     match &fault.param {
         Some(param) => error.string("param", param),
         None => error.raw("param", "null"),
     }
-    error.string("code", fault.code.as_deref().unwrap_or(fault.kind.name()));
+    error.string("code", error_code(fault));
     error.close();
+}
+
+/// The message, with the request's id where there is one.
+pub(in crate::dialects) fn error_message(fault: &Fault, request_id: &str) -> String {
+    if request_id.is_empty() {
+        fault.message.clone()
+    } else {
+        format!("{} (request {request_id})", fault.message)
+    }
+}
+
+pub(in crate::dialects) fn error_code(fault: &Fault) -> &str {
+    fault.code.as_deref().unwrap_or(fault.kind.name())
 }
 
 fn kind(status: u16, error_type: &str, code: Option<&str>, message: &str) -> Kind {

@@ -12,6 +12,8 @@ pub(super) struct MessageWriter<'a> {
     /// The dialect the messages come from: its ext members mean something only here.
     pub(super) own: bool,
     pub(super) developer: bool,
+    /// The dialect the messages come from keeps instructions apart from its messages.
+    pub(super) apart: bool,
     pub(super) losses: &'a mut Losses,
 }
 
@@ -21,7 +23,7 @@ impl MessageWriter<'_> {
         let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(messages.len());
         // Where instructions stand apart (Anthropic's `system`), the caller's own count begins behind them.
         let apart =
-            usize::from(!self.own && messages.first().is_some_and(|first| first.role == Role::System));
+            usize::from(self.apart && messages.first().is_some_and(|first| first.role == Role::System));
         for (at, message) in messages.iter().enumerate() {
             let path =
                 at.checked_sub(apart).map_or_else(|| "system".to_owned(), |at| format!("messages[{at}]"));

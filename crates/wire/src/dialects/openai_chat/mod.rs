@@ -1,7 +1,7 @@
 //! OpenAI's chat completions, and the many servers that speak it
 //! (<https://platform.openai.com/docs/api-reference/chat>).
 
-mod fault;
+pub(super) mod fault;
 mod message_decode;
 mod message_encode;
 mod request_decode;
@@ -12,6 +12,10 @@ mod watch;
 mod whole_reader;
 mod whole_writer;
 mod words;
+
+pub(super) use request_decode::rest_object;
+pub(super) use whole_writer::not_understood;
+pub(super) use words::{effort, effort_name};
 
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,

@@ -99,7 +99,7 @@ fn stream_options(object: &mut Object<'_>, request: &mut Request) -> Result<Opti
 }
 
 /// What is left of an object, as an object.
-pub(super) fn rest_object(object: Object<'_>) -> Raw {
+pub(in crate::dialects) fn rest_object(object: Object<'_>) -> Raw {
     let mut text = Vec::new();
     let mut writer = json::ObjectWriter::open(&mut text);
     writer.ext(&object.rest());

@@ -5,7 +5,7 @@ use super::{
     words::{effort_name, write_members},
 };
 use crate::{
-    Encoding, Losses, OutputLimit, Sampling, StreamUsage, SystemRole,
+    Dialect, Encoding, Losses, OutputLimit, Sampling, StreamUsage, SystemRole,
     ir::{Effort, Ext, OutputFormat, Reasoning, Request, Tool, ToolChoice, ToolKind},
     json::{ObjectWriter, write_array},
 };
@@ -17,7 +17,8 @@ pub(super) fn encode_request(request: &Request, encoding: &Encoding<'_>, losses:
     let mut object = ObjectWriter::open(&mut out);
     object.string("model", encoding.model);
     let developer = encoding.quirks.system_role == SystemRole::Developer;
-    let mut writer = MessageWriter { own, developer, losses };
+    let mut writer =
+        MessageWriter { own, developer, apart: request.dialect == Dialect::AnthropicMessages, losses };
     writer.messages(object.key("messages"), &request.messages);
     write_tools(&mut object, request, own, losses);
     write_limit(&mut object, request, encoding, own);

@@ -222,9 +222,10 @@ impl Writer for StreamWriter {
                 sum.merge(usage);
                 kept.merge(ext);
                 if !self.own {
-                    self.losses.ext("response.usage", &not_understood(&ext.to_owned()));
+                    self.losses.usage_ext(&not_understood(&ext.to_owned()));
                 }
             }
+            Event::Ext { place: Place::Echo, .. } => {}
             Event::Ext { place, ext } => {
                 if self.own {
                     self.ext(out, *place, &ext.to_owned());
@@ -271,7 +272,7 @@ impl StreamWriter {
                 out.extend_from_slice(inner);
                 out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
             }
-            Place::Response => {
+            Place::Response | Place::Echo => {
                 out.extend_from_slice(b"data: ");
                 out.extend_from_slice(&self.head);
                 out.extend_from_slice(b",\"choices\":[],");

@@ -74,13 +74,13 @@ fn write_response(out: &mut Vec<u8>, response: &Response, source: Dialect, now_s
         object.ext(&response.ext);
     } else {
         losses.ext("response", &response.ext);
-        losses.ext("response.usage", &not_understood(&response.usage_ext));
+        losses.usage_ext(&not_understood(&response.usage_ext));
     }
     object.close();
 }
 
 /// Members of a usage object whose meaning is in the classes of the representation already.
-pub(super) fn not_understood(ext: &Ext) -> Ext {
+pub(in crate::dialects) fn not_understood(ext: &Ext) -> Ext {
     let understood = |name: &str| name.starts_with("cache_creation") || name == "cache_read_input_tokens";
     Ext(ext.0.iter().filter(|(name, _)| !understood(name)).cloned().collect())
 }

@@ -28,7 +28,7 @@ pub(super) fn finish_reason(stop: &Stop) -> &'static str {
     }
 }
 
-pub(super) fn effort(text: &str) -> Effort {
+pub(in crate::dialects) fn effort(text: &str) -> Effort {
     match text {
         "none" => Effort::None,
         "minimal" => Effort::Minimal,
@@ -39,7 +39,7 @@ pub(super) fn effort(text: &str) -> Effort {
     }
 }
 
-pub(super) fn effort_name(effort: &Effort) -> &str {
+pub(in crate::dialects) fn effort_name(effort: &Effort) -> &str {
     match effort {
         Effort::None => "none",
         Effort::Minimal => "minimal",

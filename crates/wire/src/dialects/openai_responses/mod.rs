@@ -1,0 +1,53 @@
+//! OpenAI's Responses API (<https://platform.openai.com/docs/api-reference/responses>).
+
+mod answer;
+mod item_decode;
+mod item_encode;
+mod joined;
+mod request_decode;
+mod request_encode;
+mod stream_reader;
+mod stream_writer;
+mod whole_reader;
+mod whole_writer;
+mod words;
+
+pub(crate) use joined::{joined, own_path};
+
+use super::openai_chat;
+use crate::{
+    Framing, Mode, Reader, Wanted, Writer,
+    dialect::{EVENT_STREAM, Spoken},
+    whole::WholeReader,
+};
+
+pub(crate) const SPOKEN: Spoken = Spoken {
+    name: "openai_responses",
+    path: "/responses",
+    methods: ["", ""],
+    key_header: None,
+    id_header: "x-request-id",
+    framing: Framing::Sse,
+    stream_type: EVENT_STREAM,
+    decode_request: request_decode::decode_request,
+    encode_request: request_encode::encode_request,
+    decode_fault: openai_chat::fault::decode_fault,
+    encode_fault: openai_chat::fault::encode_fault,
+    reader,
+    watcher: reader,
+    writer,
+};
+
+fn reader(mode: Mode) -> Box<dyn Reader> {
+    match mode {
+        Mode::Whole => Box::new(WholeReader::new(whole_reader::read)),
+        Mode::Stream => Box::new(stream_reader::StreamReader::default()),
+    }
+}
+
+fn writer(wanted: Wanted) -> Box<dyn Writer> {
+    match wanted.mode {
+        Mode::Whole => Box::new(whole_writer::WholeWriter::new(wanted)),
+        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
+    }
+}
