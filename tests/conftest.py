@@ -37,7 +37,15 @@ providers:
     api_key: sk-test-upstream
     models:
       echo: {{ output_tokens: 4096, price: {{ input: 3, cached: 0.3, cache_write: 3.75, output: 15 }} }}
+      thinker: {{ output_tokens: 4096, quirks: {{ reasoning: effort }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 3, output: 15 }} }}
+  responses-sim:
+    dialect: openai_responses
+    base_url: http://127.0.0.1:{sim}/v1
+    api_key: sk-test-upstream
+    models:
+      echo: {{ price: {{ input: 2, cached: 0.2, output: 8 }} }}
+      "echo!pace=20ms,words=400": {{ price: {{ input: 2, output: 8 }} }}
   bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
   nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
 models:
@@ -54,6 +62,13 @@ keys:
   - {{ name: expired, key: {expired}, expires: 2020-01-01 }}
   - {{ name: boss, key: {admin}, admin: true }}
 """
+
+
+# One target for each dialect that the simulator speaks.
+TARGETS = ["openai-sim/echo", "anthropic-sim/echo", "responses-sim/echo"]
+
+# Those whose API has no stop sequences.
+NO_STOPS = ["responses-sim/echo"]
 
 
 def free_port():

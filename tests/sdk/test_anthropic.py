@@ -5,9 +5,8 @@ import json
 
 import anthropic
 import pytest
-from conftest import APP_KEY
+from conftest import APP_KEY, NO_STOPS, TARGETS
 
-TARGETS = ["anthropic-sim/echo", "openai-sim/echo"]
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
 
@@ -153,8 +152,13 @@ def test_cached_tokens_are_told_and_charged(client, gateway):
 def test_limit_stop_and_refusal(client, model):
     answer = client.messages.create(model=model, max_tokens=2, messages=user("a b c"))
     assert answer.stop_reason == "max_tokens"
-    answer = client.messages.create(model=model, max_tokens=50, messages=user("alpha STOP beta"), stop_sequences=["STOP"])
-    assert answer.content[0].text == "You said: alpha "
+    raw = client.messages.with_raw_response.create(
+        model=model, max_tokens=50, messages=user("alpha STOP beta"), stop_sequences=["STOP"]
+    )
+    if model in NO_STOPS:
+        assert "stop_sequences" in raw.headers["x-tollgate-loss"].split(", ")
+    else:
+        assert raw.parse().content[0].text == "You said: alpha "
     answer = client.messages.create(model=model, max_tokens=50, messages=user("please refuse"))
     assert "can not help" in answer.content[0].text
 

@@ -5,9 +5,8 @@ import json
 
 import openai
 import pytest
-from conftest import APP_KEY
+from conftest import APP_KEY, NO_STOPS, TARGETS
 
-TARGETS = ["openai-sim/echo", "anthropic-sim/echo"]
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
 
@@ -50,7 +49,8 @@ def test_plain(client, gateway, model):
     record = gateway.record(raw.headers["x-tollgate-request-id"])
     assert record["outcome"] == "complete" and record["counted"] == "reported"
     assert record["tokens"]["output"] == answer.usage.completion_tokens
-    price = {"openai-sim": (1_000_000, 2_000_000), "anthropic-sim": (3_000_000, 15_000_000)}[record["provider"]]
+    price = {"openai-sim": (1_000_000, 2_000_000), "anthropic-sim": (3_000_000, 15_000_000),
+             "responses-sim": (2_000_000, 8_000_000)}[record["provider"]]
     assert record["cost"] == record["tokens"]["input"] * price[0] + record["tokens"]["output"] * price[1]
     assert float(raw.headers["x-tollgate-cost-usd"]) == pytest.approx(record["cost"] / 1e12)
 
@@ -150,8 +150,12 @@ def test_refusal_limit_and_stop(client):
     for model in TARGETS:
         answer = client.chat.completions.create(model=model, messages=user("a b c"), max_completion_tokens=2)
         assert answer.choices[0].finish_reason == "length"
-        answer = client.chat.completions.create(model=model, messages=user("alpha STOP beta"), stop=["STOP"])
-        assert answer.choices[0].message.content == "You said: alpha "
+        raw = client.chat.completions.with_raw_response.create(model=model, messages=user("alpha STOP beta"), stop=["STOP"])
+        answer = raw.parse()
+        if model in NO_STOPS:
+            assert "stop" in raw.headers["x-tollgate-loss"].split(", ")
+        else:
+            assert answer.choices[0].message.content == "You said: alpha "
         assert answer.choices[0].finish_reason == "stop"
         answer = client.chat.completions.create(model=model, messages=user("please refuse"))
         assert "can not help" in (answer.choices[0].message.refusal or answer.choices[0].message.content)
@@ -237,3 +241,20 @@ def test_the_next_target_is_tried(client):
     raw = client.chat.completions.with_raw_response.create(model="both", messages=user("x"))
     assert raw.headers["x-tollgate-target"] == "openai-sim/echo"
     assert raw.headers["x-tollgate-attempts"] == "2"
+
+
+def test_azures_client(gateway):
+    """It names the deployment in the path and the key in a header of its own."""
+    azure = openai.AzureOpenAI(
+        azure_endpoint=gateway.url, api_key=APP_KEY, api_version="2025-03-01-preview", max_retries=0
+    )
+    answer = azure.chat.completions.create(model="both", messages=user("hello"))
+    assert answer.choices[0].message.content.startswith("You said: hello")
+    answer = azure.responses.create(model="anthropic-sim/echo", input="hello")
+    assert answer.output_text.startswith("You said: hello")
+
+
+def test_one_model(client):
+    assert client.models.retrieve("openai-sim/echo").id == "openai-sim/echo"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("openai-sim/nothing")

@@ -13,7 +13,8 @@ pub struct ProviderDraft {
     pub name: Option<String>,
     /// Where its API begins, without a trailing slash, as `https://api.example.com/v1`.
     pub base_url: Option<String>,
-    /// The dialect that is spoken below `base_url`: `openai_chat` or `anthropic_messages`.
+    /// The dialect that is spoken below `base_url`: `openai_chat`, `openai_responses` or
+    /// `anthropic_messages`.
     pub dialect: Option<String>,
     /// Further dialects, each with the whole URL that takes its requests.
     pub dialects: Option<BTreeMap<String, String>>,

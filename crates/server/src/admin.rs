@@ -53,17 +53,17 @@ pub(crate) struct Admin {
 /// Hands a request over and waits for the answer.
 pub(crate) async fn forward(
     core: &Rc<Core>,
-    parts: request::Parts,
+    parts: &request::Parts,
     body: Incoming,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let (reply, answered) = oneshot::channel();
     let request = AdminRequest {
-        method: parts.method,
+        method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts.headers,
+        headers: parts.headers.clone(),
         body,
         reply,
     };

@@ -1,53 +1,15 @@
-//! The front: which operation a path asks for, and the body under its cap.
+//! The front: a request's body under its cap.
 
 use bytes::{Bytes, BytesMut};
-use http::Method;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use policy::snapshot::Limits;
 use tokio::time::timeout;
-use wire::{Dialect, Fault, Kind, Origin};
+use wire::{Fault, Kind, Origin};
 
 /// How long a body that is too large is read on.
 const DISCARD_TIME: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    /// A completion, in a dialect.
-    Complete(Dialect),
-    /// The models that a key may use.
-    Models,
-    Health,
-    Ready,
-    /// The admin side: metrics, keys, calls.
-    Admin,
-}
-
-/// Finds the operation, or the fault and the dialect in which to tell it.
-pub(crate) fn operation(method: &Method, path: &str) -> Result<Operation, Fault> {
-    let (operation, allowed) = match path {
-        "/v1/chat/completions" => (Operation::Complete(Dialect::OpenaiChat), Method::POST),
-        "/v1/messages" => (Operation::Complete(Dialect::AnthropicMessages), Method::POST),
-        "/v1/models" => (Operation::Models, Method::GET),
-        "/healthz" => (Operation::Health, Method::GET),
-        "/readyz" => (Operation::Ready, Method::GET),
-        "/metrics" => (Operation::Admin, Method::GET),
-        _ if path.starts_with("/admin/") => return Ok(Operation::Admin),
-        _ => {
-            let shown: String = path.chars().take(100).collect();
-            let message =
-                format!("there is nothing at {shown}; see /v1/chat/completions, /v1/messages and /v1/models");
-            return Err(Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found"));
-        }
-    };
-    if *method == allowed || (allowed == Method::GET && *method == Method::HEAD) {
-        return Ok(operation);
-    }
-    let message = format!("{path} takes {allowed}, not {method}");
-    Err(Fault::new(Origin::Client, Kind::MethodNotAllowed, message).code("method_not_allowed"))
-}
 
 /// Reads a request's body, no more and no longer than is allowed.
 pub(crate) async fn body(body: Incoming, limits: &Limits) -> Result<Bytes, Fault> {

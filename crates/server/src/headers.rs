@@ -13,10 +13,11 @@ pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-tollgate-origin
 /// Headers of a caller that go on to the provider: those that change what the provider does, and the trace.
 /// Everything else stays here, credentials above all.
 /// A dialect beside a name: only targets of that dialect get it.
-const FORWARDED: [(&str, Option<Dialect>); 5] = [
+const FORWARDED: [(&str, Option<Dialect>); 6] = [
     ("anthropic-beta", Some(Dialect::AnthropicMessages)),
     ("anthropic-version", Some(Dialect::AnthropicMessages)),
     ("openai-beta", Some(Dialect::OpenaiChat)),
+    ("openai-beta", Some(Dialect::OpenaiResponses)),
     ("traceparent", None),
     ("tracestate", None),
 ];

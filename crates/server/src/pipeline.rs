@@ -6,17 +6,17 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use policy::{key::Scope, route};
-use wire::{Dialect, Envelope, Fault, Kind, Origin};
+use wire::{Asked, Envelope, Fault, Kind, Origin};
 
 use crate::{
     admin,
     authenticate::authenticate,
     call::{Arrival, Call, Open},
     core::Core,
-    drive,
-    front::{self, Operation},
+    drive, front,
     metrics::Counter,
     models,
+    operation::{self, Operation},
     relay::Body,
     respond,
 };
@@ -26,25 +26,21 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
     let arrival = Arrival::now();
     let id = arrival.id;
     let (parts, body) = request.into_parts();
-    // Until the path is known the dialect is told by what an SDK sends along.
-    let guessed = if parts.headers.contains_key("anthropic-version") || parts.uri.path() == "/v1/messages" {
-        Dialect::AnthropicMessages
-    } else {
-        Dialect::OpenaiChat
-    };
-    let answered = match front::operation(&parts.method, parts.uri.path()) {
-        Ok(Operation::Complete(dialect)) => complete(&core, arrival, &parts, body, dialect).await,
-        Ok(Operation::Models) => models::list(&core, &parts.headers, guessed, arrival.started_us),
+    let path = parts.uri.path();
+    let answered = match operation::operation(&parts.method, path) {
+        Ok(Operation::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,
+        Ok(Operation::Models) => models::list(&core, &parts.headers, arrival.started_us),
+        Ok(Operation::Model(name)) => models::one(&core, &parts.headers, name, arrival.started_us),
         Ok(Operation::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Operation::Ready) => Ok(ready(&core)),
-        Ok(Operation::Admin) => admin::forward(&core, parts, body).await,
+        Ok(Operation::Admin) => admin::forward(&core, &parts, body).await,
         Err(fault) => Err(fault),
     };
     answered.unwrap_or_else(|fault| {
         if fault.kind == Kind::Unauthenticated && fault.origin == Origin::Client {
             core.count(Counter::Unauthenticated);
         }
-        respond::fault(&fault, guessed, id)
+        respond::fault(&fault, operation::dialect(path, &parts.headers), id)
     })
 }
 
@@ -54,14 +50,15 @@ async fn complete(
     arrival: Arrival,
     parts: &request::Parts,
     body: Incoming,
-    dialect: Dialect,
+    asked: Asked<'_>,
 ) -> Result<Response<Body>, Fault> {
     // One configuration for the whole life of the request.
     let world = core.world();
     // Before the body is read: a caller without a key costs no memory.
     let key = authenticate(&core.keys(), &parts.headers, Scope::Calls, arrival.started_us)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
-    let envelope = Envelope::parse(&body)?;
+    let (body, envelope) = envelope(body, asked)?;
+    let dialect = asked.dialect;
     let plan = route::plan(&world.snapshot, &key, &envelope.model, dialect)?;
     admit(core, world.snapshot.server.limits.calls_max)?;
     let call = Call::new(
@@ -86,6 +83,22 @@ async fn complete(
     );
     let inbound = Inbound { body, envelope, parts };
     drive::drive(call, &inbound, &plan).await
+}
+
+/// What routing needs of a request, from its path and its body; and the body as its dialect has it.
+fn envelope(body: Bytes, asked: Asked<'_>) -> Result<(Bytes, Envelope), Fault> {
+    let Some(model) = asked.model else {
+        let envelope = Envelope::parse(&body)?;
+        return Ok((body, envelope));
+    };
+    let model = operation::model_name(model)?;
+    match asked.stream {
+        Some(stream) => {
+            let envelope = Envelope::addressed(&body, model.into_owned(), stream)?;
+            Ok((body, envelope))
+        }
+        None => Envelope::deployed(&body, &model),
+    }
 }
 
 /// What a caller sent, as far as driving its call needs it.

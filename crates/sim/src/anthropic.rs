@@ -6,16 +6,28 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
+    api::{Api, EVENT_STREAM, Refused, typed_events},
     calls::Calls,
-    openai::{Refused, pieces},
+    openai::pieces,
 };
 
-pub(crate) fn error(status: u16, kind: &str, message: &str) -> Refused {
+pub(crate) const API: Api = Api { read, whole, stream, stream_type: EVENT_STREAM, broken, invalid, scripted };
+
+fn broken() -> Vec<u8> {
+    let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
+    typed_events(&[error]).concat()
+}
+
+fn invalid(message: &str) -> Refused {
+    error(400, "invalid_request_error", message)
+}
+
+fn error(status: u16, kind: &str, message: &str) -> Refused {
     (status, json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_sim"}))
 }
 
 /// The error of a scripted status.
-pub(crate) fn scripted(status: u16, model: &str) -> Refused {
+fn scripted(status: u16, model: &str) -> Refused {
     let (kind, message) = match status {
         400 => ("invalid_request_error", "simulated"),
         401 => ("authentication_error", "invalid x-api-key"),
@@ -30,8 +42,7 @@ pub(crate) fn scripted(status: u16, model: &str) -> Refused {
 }
 
 /// Reads a request, as strictly as the provider does.
-pub(crate) fn read(body: &Value, calls: &Calls) -> Result<Asked, Refused> {
-    let invalid = |message: &str| error(400, "invalid_request_error", message);
+fn read(body: &Value, _: &str, calls: &Calls) -> Result<Asked, Refused> {
     let Some(messages) = body["messages"].as_array() else { return Err(invalid("messages: Field required")) };
     let Some(limit) = body["max_tokens"].as_u64() else { return Err(invalid("max_tokens: Field required")) };
     if body["temperature"].as_f64().is_some_and(|temperature| temperature > 1.0) {
@@ -202,7 +213,7 @@ fn blocks(number: u64, answer: &Answer) -> Vec<Value> {
 }
 
 /// A whole answer.
-pub(crate) fn whole(scene: &Scene<'_>) -> Value {
+fn whole(scene: &Scene<'_>) -> Value {
     let Scene { model, number, asked, answer, script, .. } = *scene;
     let mut whole = json!({
         "id": format!("msg_sim{number}"), "type": "message", "role": "assistant", "model": model,
@@ -215,8 +226,8 @@ pub(crate) fn whole(scene: &Scene<'_>) -> Value {
     whole
 }
 
-/// The data of each event of a streamed answer.
-pub(crate) fn stream(scene: &Scene<'_>) -> Vec<Value> {
+/// The events of a streamed answer.
+fn stream(scene: &Scene<'_>) -> Vec<Vec<u8>> {
     let Scene { model, number, asked, answer, script, .. } = *scene;
     let mut message = json!({
         "id": format!("msg_sim{number}"), "type": "message", "role": "assistant", "model": model,
@@ -270,5 +281,5 @@ pub(crate) fn stream(scene: &Scene<'_>) -> Vec<Value> {
     }
     events.push(last);
     events.push(json!({"type": "message_stop"}));
-    events
+    typed_events(&events)
 }

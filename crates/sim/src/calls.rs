@@ -93,6 +93,12 @@ impl Calls {
         self.seen().cached.insert(prompt, tokens).is_some()
     }
 
+    /// Whether a response with this id was made.
+    pub(crate) fn is_stored(&self, id: &str) -> bool {
+        let number = id.strip_prefix("resp_sim").and_then(|number| number.parse::<u64>().ok());
+        number.is_some_and(|number| number <= self.seen().total)
+    }
+
     pub(crate) fn report(&self) -> Value {
         let seen = self.seen();
         let listed = seen.listed.iter().map(|call| {

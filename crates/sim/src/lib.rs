@@ -1,5 +1,5 @@
-//! Providers on cue: a server that speaks OpenAI's chat completions and Anthropic's Messages in the providers'
-//! own wire form, well or badly.
+//! Providers on cue: a server that speaks OpenAI's chat completions and Responses and Anthropic's Messages in the
+//! providers' own wire form, well or badly.
 //!
 //! Invariants
 //! - It shares no code with the gateway's own readers and writers: otherwise tests would only show that the
@@ -15,9 +15,11 @@
 
 mod answer;
 mod anthropic;
+mod api;
 mod body;
 mod calls;
 mod openai;
+mod responses;
 mod schema;
 mod script;
 mod serve;

@@ -2,10 +2,25 @@
 
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words};
+use crate::{
+    answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
+    api::{Api, EVENT_STREAM, Refused, data_events},
+    calls::Calls,
+};
 
-/// A status and its error body.
-pub(crate) type Refused = (u16, Value);
+pub(crate) const API: Api = Api { read, whole, stream, stream_type: EVENT_STREAM, broken, invalid, scripted };
+
+fn broken() -> Vec<u8> {
+    let error = json!({"error": {
+        "message": "The server had an error processing your request.", "type": "server_error",
+        "param": null, "code": null,
+    }});
+    format!("data: {error}\n\n").into_bytes()
+}
+
+pub(crate) fn invalid(message: &str) -> Refused {
+    error(400, message, None, None)
+}
 
 pub(crate) fn error(status: u16, message: &str, code: Option<&str>, param: Option<&str>) -> Refused {
     let kind = match status {
@@ -30,7 +45,7 @@ pub(crate) fn scripted(status: u16, model: &str) -> Refused {
 }
 
 /// Reads a request, as strictly as the provider does.
-pub(crate) fn read(body: &Value, model: &str) -> Result<Asked, Refused> {
+fn read(body: &Value, model: &str, _: &Calls) -> Result<Asked, Refused> {
     let invalid = |message: &str, param: &str| error(400, message, None, Some(param));
     let messages = body.get("messages").and_then(Value::as_array);
     let messages = messages.ok_or_else(|| invalid("Missing required parameter: 'messages'.", "messages"))?;
@@ -99,7 +114,7 @@ fn read_content(content: Option<&Value>, role: &str, asked: &mut Asked) {
 }
 
 /// What an attachment is: the start of a data address, or the address.
-fn shown(address: Option<&str>) -> String {
+pub(crate) fn shown(address: Option<&str>) -> String {
     let address = address.unwrap_or("nothing");
     address.strip_prefix("data:").and_then(|rest| rest.split(';').next()).unwrap_or(address).to_owned()
 }
@@ -158,7 +173,7 @@ fn usage(asked: &Asked, answer: &Answer, choices: usize) -> Value {
 }
 
 /// A whole answer.
-pub(crate) fn whole(scene: &Scene<'_>) -> Value {
+fn whole(scene: &Scene<'_>) -> Value {
     let Scene { body, model, number, asked, answer, script } = *scene;
     let count = choices(body);
     let mut message = json!({"role": "assistant", "content": null, "refusal": null, "annotations": []});
@@ -191,8 +206,8 @@ pub(crate) fn whole(scene: &Scene<'_>) -> Value {
     whole
 }
 
-/// The data of each event of a streamed answer, the last line included.
-pub(crate) fn stream(scene: &Scene<'_>) -> Vec<String> {
+/// The events of a streamed answer, the last line included.
+fn stream(scene: &Scene<'_>) -> Vec<Vec<u8>> {
     let Scene { body, model, number, asked, answer, script } = *scene;
     let asks = body["stream_options"]["include_usage"] == json!(true) && !script.no_usage;
     let chunk = |choices: Value, usage: Option<Value>| {
@@ -244,7 +259,7 @@ pub(crate) fn stream(scene: &Scene<'_>) -> Vec<String> {
         events.push(chunk(json!([]), Some(usage(asked, answer, choices(body)))));
     }
     events.push("[DONE]".to_owned());
-    events
+    data_events(events)
 }
 
 fn choices(body: &Value) -> usize {

@@ -15,10 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     answer::{Scene, answer},
-    anthropic,
+    api::{self, Address, Api, Refused},
     body::Body,
     calls::Calls,
-    openai::{self, Refused},
     script::Script,
     slow::{SlowHead, Slowed},
 };
@@ -27,13 +26,6 @@ use crate::{
 pub struct Sim {
     listener: TcpListener,
     address: SocketAddr,
-}
-
-/// One of the APIs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Api {
-    OpenAi,
-    Anthropic,
 }
 
 impl Sim {
@@ -100,41 +92,41 @@ async fn respond(request: Request<Incoming>, calls: &Arc<Calls>, pace: &SlowHead
         "/v1/models" => return json_response(200, &models(&parts.headers)),
         _ => {}
     }
-    let api = match path {
-        "/v1/chat/completions" => Api::OpenAi,
-        "/v1/messages" => Api::Anthropic,
-        _ => return json_response(404, &json!({"error": {"message": format!("nothing at {path}")}})),
+    let Some(address) = api::find(path) else {
+        return json_response(404, &json!({"error": {"message": format!("nothing at {path}")}}));
     };
     let Ok(collected) = body.collect().await else {
         return json_response(400, &json!({"error": {"message": "the body broke off"}}));
     };
-    complete(api, &parts, &collected.to_bytes(), calls, pace).await
+    complete(&address, &parts, &collected.to_bytes(), calls, pace).await
 }
 
 async fn complete(
-    api: Api,
+    address: &Address,
     parts: &Parts,
     body: &Bytes,
     calls: &Arc<Calls>,
     pace: &SlowHead,
 ) -> Response<Body> {
-    let (path, headers) = (parts.uri.path(), &parts.headers);
+    let (path, headers, api) = (parts.uri.path(), &parts.headers, address.api);
     let body: Value = match serde_json::from_slice(body) {
         Ok(body) => body,
         Err(error) => {
-            return refuse(invalid(
-                api,
-                &format!("We could not parse the JSON body of your request: {error}"),
-            ));
+            return refuse((api.invalid)(&format!(
+                "We could not parse the JSON body of your request: {error}"
+            )));
         }
     };
-    let asked_model = body["model"].as_str().unwrap_or_default();
+    let asked_model = match &address.model {
+        Some(model) => model.as_str(),
+        None => body["model"].as_str().unwrap_or_default(),
+    };
     let (model, suffix) = asked_model.split_once('!').unwrap_or((asked_model, ""));
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let scripted = if text("x-sim-fault").is_empty() { suffix } else { text("x-sim-fault") };
     let mut script = match Script::parse(scripted) {
         Ok(script) => script,
-        Err(message) => return refuse(invalid(api, &message)),
+        Err(message) => return refuse((api.invalid)(&message)),
     };
     let number = calls.begin(path, asked_model, text("traceparent"), last(headers, &body));
     if script.times.is_some_and(|times| calls.played(&script.text) >= times) {
@@ -155,92 +147,68 @@ async fn complete(
             Body::whole(format!("<html><body>{status} simulated</body></html>")),
         );
     }
-    let streamed = body["stream"] == json!(true);
+    let streamed = address.stream.unwrap_or(body["stream"] == json!(true));
     if script.garbage {
-        let kind = if streamed { "text/event-stream" } else { "application/json" };
+        let kind = if streamed { api.stream_type } else { "application/json" };
         return typed(200, kind, Body::whole("data: {\"this is\": not json\n\n"));
     }
-    let asked = match api {
-        Api::OpenAi => openai::read(&body, model),
-        Api::Anthropic => anthropic::read(&body, calls),
-    };
-    let asked = match asked {
-        Ok(asked) if model.is_empty() => {
-            drop(asked);
-            return refuse(invalid(api, "you must provide a model parameter"));
-        }
+    if model.is_empty() {
+        return refuse((api.invalid)("you must provide a model parameter"));
+    }
+    let asked = match (api.read)(&body, model, calls) {
         Ok(asked) => asked,
         Err(refused) => return refuse(refused),
     };
     let answer = answer(&asked, &script);
     let scene = Scene { body: &body, model, number, asked: &asked, answer: &answer, script: &script };
-    let (kind, body) = play(api, &scene);
+    let (kind, body) = if streamed { stream(api, &scene) } else { whole(api, &scene) };
     typed(200, kind, body.telling(calls, number))
 }
 
-/// Tells the answer whole or as a stream.
-fn play(api: Api, scene: &Scene<'_>) -> (&'static str, Body) {
-    let Scene { script, body, .. } = *scene;
-    if body["stream"] != json!(true) {
-        let whole = match api {
-            Api::OpenAi => openai::whole(scene),
-            Api::Anthropic => anthropic::whole(scene),
-        };
-        let text = whole.to_string();
-        // A whole body is sent in pieces so that it can be cut or stalled.
-        let broken = script.cut.is_some() || script.stall.is_some();
-        let size = if broken { 256 } else { text.len().max(1) };
-        let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
-        return ("application/json", Body::pieces(pieces, script));
-    }
-    let frames = match api {
-        Api::OpenAi => openai::stream(scene).into_iter().map(|data| format!("data: {data}\n\n")).collect(),
-        Api::Anthropic => {
-            let name = |event: &Value| event["type"].as_str().unwrap_or_default().to_owned();
-            let events = anthropic::stream(scene);
-            events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", name(event))).collect()
-        }
-    };
-    ("text/event-stream; charset=utf-8", Body::pieces(framed(api, frames, script), script))
+/// A whole answer. It is sent in pieces where it shall be cut or stalled.
+fn whole(api: &Api, scene: &Scene<'_>) -> (&'static str, Body) {
+    let script = scene.script;
+    let text = (api.whole)(scene).to_string();
+    let broken = script.cut.is_some() || script.stall.is_some();
+    let size = if broken { 256 } else { text.len().max(1) };
+    let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+    ("application/json", Body::pieces(pieces, script))
 }
 
-/// The events as the script wants them.
-fn framed(api: Api, mut frames: Vec<String>, script: &Script) -> Vec<Bytes> {
+/// A streamed answer, with the events as the script wants them.
+fn stream(api: &Api, scene: &Scene<'_>) -> (&'static str, Body) {
+    let script = scene.script;
+    let mut frames = (api.stream)(scene);
     if let Some(count) = script.end {
         frames.truncate(count);
     }
     if let Some(count) = script.error {
         frames.truncate(count);
-        frames.push(match api {
-            Api::OpenAi => "data: {\"error\":{\"message\":\"The server had an error processing your request.\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n".to_owned(),
-            Api::Anthropic => "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n".to_owned(),
-        });
+        frames.push((api.broken)());
     }
-    let ending = |frame: String| if script.crlf { frame.replace('\n', "\r\n") } else { frame };
-    frames.into_iter().map(|frame| Bytes::from(ending(frame))).collect()
+    let ending = |frame: Vec<u8>| if script.crlf { crlf(&frame) } else { frame };
+    let frames = frames.into_iter().map(|frame| Bytes::from(ending(frame))).collect();
+    (api.stream_type, Body::pieces(frames, script))
 }
 
-fn invalid(api: Api, message: &str) -> Refused {
-    match api {
-        Api::OpenAi => openai::error(400, message, None, None),
-        Api::Anthropic => anthropic::error(400, "invalid_request_error", message),
-    }
+fn crlf(frame: &[u8]) -> Vec<u8> {
+    let ends =
+        frame.iter().flat_map(|byte| if *byte == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(byte) });
+    ends.copied().collect()
 }
 
 /// Missing and bad credentials, and scripted statuses.
-fn refused(api: Api, headers: &HeaderMap, model: &str, script: &Script) -> Option<Refused> {
+fn refused(api: &Api, headers: &HeaderMap, model: &str, script: &Script) -> Option<Refused> {
     let bearer =
         headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
+    let named = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let key = bearer.or_else(|| named("x-api-key")).or_else(|| named("x-goog-api-key"));
     let status = match (key, script.status) {
         (None | Some("sk-invalid" | ""), _) => 401,
         (_, Some(status)) => status,
         (_, None) => return None,
     };
-    Some(match api {
-        Api::OpenAi => openai::scripted(status, model),
-        Api::Anthropic => anthropic::scripted(status, model),
-    })
+    Some((api.scripted)(status, model))
 }
 
 /// What reached the provider, for tests.

@@ -84,6 +84,8 @@ pub(crate) struct Spoken {
     pub(crate) path: &'static str,
     /// What `{method}` is for whole answers and for streams.
     pub(crate) methods: [&'static str; 2],
+    /// Where a gateway takes its requests.
+    pub(crate) routes: &'static [Route],
     /// The header in which its own provider takes the credential; none for `authorization: Bearer`.
     pub(crate) key_header: Option<&'static str>,
     /// The header of an answer in which its SDKs look for the request's id.
@@ -93,11 +95,46 @@ pub(crate) struct Spoken {
     pub(crate) stream_type: &'static str,
     pub(crate) decode_request: fn(&[u8]) -> Result<ir::Request, Fault>,
     pub(crate) encode_request: fn(&ir::Request, &Encoding<'_>, &mut Losses) -> Vec<u8>,
+    /// Tells a place in the representation of one of its requests as it stood in the body.
+    pub(crate) own_path: fn(&ir::Request, &str) -> String,
     pub(crate) decode_fault: fn(u16, Option<Duration>, &[u8]) -> Fault,
     pub(crate) encode_fault: fn(&Fault, &str) -> FaultBody,
     pub(crate) reader: fn(Mode) -> Box<dyn Reader>,
     pub(crate) watcher: fn(Mode) -> Box<dyn Reader>,
     pub(crate) writer: fn(Wanted) -> Box<dyn Writer>,
+}
+
+/// A path on which a gateway takes a dialect's requests, as its SDKs call it.
+pub(crate) struct Route {
+    /// `{model}` stands for the model's name, in percent encoding; it may hold slashes.
+    pub(crate) path: &'static str,
+    /// Whether the answer is a stream, where the path says so and not the body.
+    pub(crate) stream: Option<bool>,
+}
+
+impl Route {
+    /// A path that says nothing: the body names the model and whether to stream.
+    pub(crate) const fn plain(path: &'static str) -> Route {
+        Route { path, stream: None }
+    }
+
+    /// The model's name, where the path has one; `None` where the path is another.
+    fn matches<'p>(&self, path: &'p str) -> Option<Option<&'p str>> {
+        let Some((before, after)) = self.path.split_once("{model}") else {
+            return (self.path == path).then_some(None);
+        };
+        let model = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!model.is_empty()).then_some(Some(model))
+    }
+}
+
+/// What the path of a request says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    pub dialect: Dialect,
+    /// The model's name as it stands in the path, in percent encoding.
+    pub model: Option<&'a str>,
+    pub stream: Option<bool>,
 }
 
 /// The content type of server-sent events.
@@ -120,6 +157,16 @@ impl Dialect {
 
     pub fn from_name(name: &str) -> Option<Dialect> {
         Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)
+    }
+
+    /// The dialect whose SDKs call this path to have a model answer, with what the path says.
+    pub fn at(path: &str) -> Option<Asked<'_>> {
+        Dialect::ALL.into_iter().find_map(|dialect| {
+            dialect.spoken().routes.iter().find_map(|route| {
+                let model = route.matches(path)?;
+                Some(Asked { dialect, model, stream: route.stream })
+            })
+        })
     }
 
     /// The path that the dialect's own SDKs call below a provider's base URL; it may hold `{model}` and `{method}`.
@@ -161,14 +208,19 @@ impl Dialect {
         encoding: &Encoding<'_>,
         losses: &mut Losses,
     ) -> Vec<u8> {
-        if request.dialect != Dialect::OpenaiResponses || self == request.dialect {
-            return (self.spoken().encode_request)(request, encoding, losses);
+        let encode = self.spoken().encode_request;
+        if self == request.dialect {
+            return encode(request, encoding, losses);
         }
-        let joined = openai_responses::joined(request, losses);
         let mut crossed = Losses::default();
-        let body = (self.spoken().encode_request)(&joined, encoding, &mut crossed);
+        let body = if request.dialect == Dialect::OpenaiResponses {
+            encode(&openai_responses::joined(request, losses), encoding, &mut crossed)
+        } else {
+            encode(request, encoding, &mut crossed)
+        };
         for loss in crossed.iter() {
-            losses.push(Loss { path: openai_responses::own_path(request, &loss.path), ..loss.clone() });
+            let path = (request.dialect.spoken().own_path)(request, &loss.path);
+            losses.push(Loss { path, ..loss.clone() });
         }
         body
     }

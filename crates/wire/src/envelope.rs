@@ -53,6 +53,8 @@ struct Members<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
+    /// Whether there is any member at all.
+    any: bool,
 }
 
 impl Envelope {
@@ -90,6 +92,26 @@ impl Envelope {
         Ok(Envelope { model, stream, include_usage: true, model_at: None, options })
     }
 
+    /// Reads a body that must be one JSON object, of a request whose address names the model where its dialect has
+    /// the body name it: the body is made to name the one of the address.
+    pub fn deployed(body: &Bytes, model: &str) -> Result<(Bytes, Envelope), Fault> {
+        let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+            Fault::invalid("", format!("the body is no valid JSON request: {error}")).code("invalid_json")
+        })?;
+        let name = json::Raw::string(model);
+        let (at, text) = match members.model {
+            Some(named) => (place(body, named), name.text().to_owned()),
+            None => {
+                let open = opening(body);
+                let comma = if members.any { "," } else { "" };
+                (open..open, format!("\"model\":{}{comma}", name.text()))
+            }
+        };
+        let body = splice(body, &[(at, Cow::Owned(text))]);
+        let envelope = Envelope::parse(&body)?;
+        Ok((body, envelope))
+    }
+
     /// The body with the edits made and every other byte as it was.
     pub fn edit(&self, body: &Bytes, edits: &Edits<'_>) -> Bytes {
         let mut pieces: Vec<(Range<usize>, Cow<'_, str>)> = Vec::with_capacity(2);
@@ -104,23 +126,14 @@ impl Envelope {
             return body.clone();
         }
         pieces.sort_by_key(|(range, _)| range.start);
-        let added: usize = pieces.iter().map(|(_, text)| text.len()).sum();
-        let mut edited = BytesMut::with_capacity(body.len() + added);
-        let mut from = 0;
-        for (range, text) in &pieces {
-            edited.extend_from_slice(body.get(from..range.start).unwrap_or_default());
-            edited.extend_from_slice(text.as_bytes());
-            from = range.end;
-        }
-        edited.extend_from_slice(body.get(from..).unwrap_or_default());
-        edited.freeze()
+        splice(body, &pieces)
     }
 
     fn ask_for_usage(&self, body: &[u8]) -> (Range<usize>, Cow<'static, str>) {
         let (range, text) = match &self.options {
             Options::Absent => {
                 // There is a model, so there is a member behind this one.
-                let open = body.iter().position(|&byte| byte == b'{').map_or(0, |at| at + 1);
+                let open = opening(body);
                 (open..open, "\"stream_options\":{\"include_usage\":true},")
             }
             Options::Null(range) => (range.clone(), "{\"include_usage\":true}"),
@@ -130,6 +143,25 @@ impl Envelope {
         };
         (range, Cow::Borrowed(text))
     }
+}
+
+/// The place behind the brace that opens the body.
+fn opening(body: &[u8]) -> usize {
+    body.iter().position(|&byte| byte == b'{').map_or(0, |at| at + 1)
+}
+
+/// The body with some ranges, in order, replaced.
+fn splice(body: &[u8], pieces: &[(Range<usize>, Cow<'_, str>)]) -> Bytes {
+    let added: usize = pieces.iter().map(|(_, text)| text.len()).sum();
+    let mut edited = BytesMut::with_capacity(body.len() + added);
+    let mut from = 0;
+    for (range, text) in pieces {
+        edited.extend_from_slice(body.get(from..range.start).unwrap_or_default());
+        edited.extend_from_slice(text.as_bytes());
+        from = range.end;
+    }
+    edited.extend_from_slice(body.get(from..).unwrap_or_default());
+    edited.freeze()
 }
 
 fn check_name(name: &str) -> Result<(), Fault> {
@@ -200,8 +232,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Members { model: None, stream: None, stream_options: None };
+                let mut members = Members { model: None, stream: None, stream_options: None, any: false };
                 while let Some(name) = map.next_key::<json::Text<'de>>()? {
+                    members.any = true;
                     let member = match name.0.as_ref() {
                         "model" => &mut members.model,
                         "stream" => &mut members.stream,
@@ -261,6 +294,18 @@ mod tests {
             r#"{"model":"b\"","stream_options":{"include_usage":true}}"#,
         );
         assert_eq!(edited(r#"{"model":"a"}"#, "a", false), r#"{"model":"a"}"#);
+    }
+
+    #[test]
+    fn the_address_may_name_the_model() {
+        let check = |body: &str, expected: &str| {
+            let (body, envelope) = Envelope::deployed(&Bytes::copy_from_slice(body.as_bytes()), "b").unwrap();
+            assert_eq!(body, expected);
+            assert_eq!(envelope, Envelope::parse(&body).unwrap());
+        };
+        check("{}", r#"{"model":"b"}"#);
+        check(r#"{"n":1}"#, r#"{"model":"b","n":1}"#);
+        check(r#"{"n":1,"model":"c"}"#, r#"{"n":1,"model":"b"}"#);
     }
 
     #[test]

@@ -23,11 +23,12 @@ mod frame;
 pub mod ir;
 pub mod json;
 mod loss;
+mod paths;
 mod quirks;
 mod seal;
 mod whole;
 
-pub use dialect::{Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
+pub use dialect::{Asked, Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
 pub use envelope::{Edits, Envelope};
 pub use fault::{Fault, Kind, Origin, Retry};
 pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameError, Framer, Framing, Pass, write_aws_message};

@@ -1,8 +1,9 @@
 //! Where a target listens, taken apart once for each snapshot.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 use http::Uri;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// An endpoint's address: one pool of connections for each.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,8 +19,26 @@ pub(crate) struct Address {
 #[derive(Clone, Debug)]
 pub(crate) struct Path(String);
 
-/// What stands for itself in a path; everything else in a model's name is written in percent.
-const PLAIN: &[u8] = b"-._~!$&'()*+,;=:@/";
+/// What does not stand for itself in a path: everything but RFC 3986's `pchar` and the slash.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'/');
 
 impl Address {
     /// Takes a URL apart; the catalogue and the configuration have checked it, so `None` is a bug there.
@@ -51,15 +70,7 @@ impl Path {
         if !self.0.contains('{') {
             return Cow::Borrowed(&self.0);
         }
-        let mut name = String::with_capacity(model.len());
-        for byte in model.bytes() {
-            if byte.is_ascii_alphanumeric() || PLAIN.contains(&byte) {
-                name.push(char::from(byte));
-            } else {
-                let _ = write!(name, "%{byte:02X}");
-            }
-        }
-        let filled = self.0.replace("{model}", &name);
+        let filled = self.0.replace("{model}", &Cow::from(utf8_percent_encode(model, ESCAPED)));
         // A method with a query of its own joins the one that is there.
         match (filled.split_once('?'), method.split_once('?')) {
             (Some((path, query)), Some((method, more))) => {

@@ -229,8 +229,7 @@ impl BlockWriter<'_> {
             Some(_) if self.own || arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
             None if arguments.trim().is_empty() => Cow::Borrowed("{}"),
             Some(_) | None => {
-                self.losses
-                    .approximated(format!("{path}.function.arguments"), "the arguments are no JSON object");
+                self.losses.approximated(format!("{path}.arguments"), "the arguments are no JSON object");
                 Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
             }
         }
@@ -239,7 +238,7 @@ impl BlockWriter<'_> {
     fn tool_result<'b>(&mut self, out: &'b mut Vec<u8>, result: &PartKind, path: &str) -> ObjectWriter<'b> {
         let mut object = typed(out, "tool_result");
         let PartKind::ToolResult { call_id, content, is_error } = result else { return object };
-        object.string("tool_use_id", &self.call_id(call_id, path, "tool_call_id"));
+        object.string("tool_use_id", &self.call_id(call_id, path, "call_id"));
         if content.form != Form::Absent {
             let bare = content.form == Form::Bare;
             let path = |at| if bare { format!("{path}.content") } else { format!("{path}.content[{at}]") };

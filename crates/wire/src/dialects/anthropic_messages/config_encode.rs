@@ -48,13 +48,16 @@ impl Thinking<'_> {
             (Some(budget), _) => budgeted(budget, limit, losses),
             (None, Some(effort)) if quirks.reasoning == ReasoningControl::Budget => {
                 if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
-                    losses.dropped("reasoning_effort", "a tool cannot be forced while the model thinks");
+                    losses.dropped("reasoning.effort", "a tool cannot be forced while the model thinks");
                     return Thinking::Off;
                 }
-                losses.approximated("reasoning_effort", "the model takes a budget of tokens instead");
+                losses.approximated("reasoning.effort", "the model takes a budget of tokens instead");
                 let room = limit.unwrap_or(OUTPUT_TOKENS_DEFAULT);
                 budgeted(room / 10 * effort_tenths(effort), limit, losses)
             }
+            // Those that take no budget think when they are asked to, as much as the effort says
+            // (<https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>).
+            (None, Some(_)) if quirks.reasoning == ReasoningControl::Effort => Thinking::Adaptive,
             (None, Some(_)) => Thinking::Effort,
             (None, None) => Thinking::Off,
         }
@@ -161,7 +164,7 @@ fn effort_word<'e>(effort: &'e Effort, losses: &mut Losses) -> Option<&'e str> {
     match effort {
         Effort::None => None,
         Effort::Minimal => {
-            losses.approximated("reasoning_effort", "the least effort there is low");
+            losses.approximated("reasoning.effort", "the least effort there is low");
             Some("low")
         }
         Effort::Low => Some("low"),
@@ -175,12 +178,12 @@ fn output_format(output: &OutputFormat, own: bool, losses: &mut Losses) -> Optio
     let (name, description, schema, strict, ext) = match output {
         OutputFormat::Text => return None,
         OutputFormat::JsonObject => {
-            losses.dropped("response_format", "there is no JSON format without a schema there");
+            losses.dropped("output.type", "there is no JSON format without a schema there");
             return None;
         }
         OutputFormat::Opaque(raw) if own => return Some(raw.clone()),
         OutputFormat::Opaque(_) => {
-            losses.dropped("response_format", "the target has no such format");
+            losses.dropped("output.type", "the target has no such format");
             return None;
         }
         OutputFormat::JsonSchema { name, description, schema, strict, ext } => {
@@ -188,7 +191,7 @@ fn output_format(output: &OutputFormat, own: bool, losses: &mut Losses) -> Optio
         }
     };
     if !own {
-        let path = "response_format.json_schema";
+        let path = "output";
         if description.is_some() {
             losses.dropped(format!("{path}.description"), "a format has no description there");
         }

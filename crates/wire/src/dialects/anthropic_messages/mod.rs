@@ -8,6 +8,7 @@ mod config_encode;
 mod event;
 mod fault;
 mod kept;
+mod own_path;
 mod paths;
 mod request_decode;
 mod request_encode;
@@ -22,7 +23,7 @@ mod words;
 
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
-    dialect::{EVENT_STREAM, Spoken},
+    dialect::{EVENT_STREAM, Route, Spoken},
     whole::WholeReader,
 };
 
@@ -30,12 +31,14 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     name: "anthropic_messages",
     path: "/messages",
     methods: ["", ""],
+    routes: &[Route::plain("/v1/messages")],
     key_header: Some("x-api-key"),
     id_header: "request-id",
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    own_path: own_path::own_path,
     decode_fault: fault::decode_fault,
     encode_fault: fault::encode_fault,
     reader,

@@ -1,27 +1,16 @@
-//! Where things stood in the body they were read from, for losses.
+//! Where things stood in the answer they were read from, for losses.
 
 use crate::{
     Dialect,
-    ir::{Form, Message, Part, PartKind, Place},
+    dialects::openai_chat::of_parts,
+    ir::{Part, Place},
 };
-
-/// The path of each part of a request's message.
-pub(super) fn of_message(dialect: Dialect, message: &Message, at: usize) -> Vec<String> {
-    let base = format!("messages[{at}]");
-    if dialect != Dialect::OpenaiChat {
-        return (0..message.content.parts.len()).map(|part| format!("{base}.content[{part}]")).collect();
-    }
-    let reasoning = ["reasoning_details", "reasoning_content", "reasoning"];
-    let reasoning = reasoning.into_iter().find(|name| message.ext.get(name).is_some());
-    let bare = message.content.form == Form::Bare;
-    of_chat_parts(&base, reasoning.unwrap_or("reasoning_content"), &message.content.parts, bare)
-}
 
 /// The path of each part of an answer. What an answer loses is told to the caller beside what its request lost:
 /// `response` tells them apart.
 pub(super) fn of_answer(dialect: Dialect, parts: &[Part]) -> Vec<String> {
     if dialect == Dialect::OpenaiChat {
-        return of_chat_parts(&place(dialect, Place::Message(0)), "reasoning_content", parts, true);
+        return of_parts(&place(dialect, Place::Message(0)), "reasoning_content", parts, true);
     }
     (0..parts.len()).map(|part| format!("response.content[{part}]")).collect()
 }
@@ -49,30 +38,4 @@ pub(super) fn place(dialect: Dialect, place: Place) -> String {
         (Dialect::OpenaiChat, Place::Message(number)) => format!("response.choices[{number}].message"),
         _ => "response".to_owned(),
     }
-}
-
-/// Chat completions keep reasoning, refusals and calls beside the content, and count each list by itself.
-fn of_chat_parts(base: &str, reasoning: &str, parts: &[Part], bare: bool) -> Vec<String> {
-    let (mut contents, mut calls) = (0_usize.., 0_usize..);
-    let mut path = |part: &Part| match &part.kind {
-        PartKind::ToolCall { .. } => format!("{base}.tool_calls[{}]", calls.next().unwrap_or_default()),
-        PartKind::Opaque { name, .. } if name == "tool_calls" => {
-            format!("{base}.tool_calls[{}]", calls.next().unwrap_or_default())
-        }
-        PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. } => format!("{base}.{reasoning}"),
-        PartKind::Refusal { .. } => format!("{base}.refusal"),
-        PartKind::ToolResult { .. } => base.to_owned(),
-        PartKind::Text { .. }
-        | PartKind::Image(_)
-        | PartKind::File(_)
-        | PartKind::Audio(_)
-        | PartKind::Opaque { .. } => {
-            if bare {
-                format!("{base}.content")
-            } else {
-                format!("{base}.content[{}]", contents.next().unwrap_or_default())
-            }
-        }
-    };
-    parts.iter().map(&mut path).collect()
 }

@@ -1,6 +1,5 @@
 //! Messages of any dialect in this one's order: instructions apart, results of tools in the user's turn.
 
-use super::paths;
 use crate::{
     Dialect, Losses,
     ir::{Ext, Form, Message, Part, PartKind, Request, Role},
@@ -46,7 +45,7 @@ pub(super) fn turns<'r>(request: &'r Request, losses: &mut Losses) -> Turns<'r> 
         losses.ext(&path, &unread(message));
         let mut spoken = Spoken {
             form: message.content.form,
-            parts: placed(paths::of_message(request.dialect, message, at), &message.content.parts),
+            parts: placed(of_message(message, at), &message.content.parts),
         };
         let role = match message.role {
             Role::System | Role::Developer => {
@@ -73,6 +72,11 @@ pub(super) fn turns<'r>(request: &'r Request, losses: &mut Losses) -> Turns<'r> 
         }
     }
     Turns { system, turns }
+}
+
+/// Where the parts of a message stand.
+fn of_message(message: &Message, at: usize) -> Vec<String> {
+    (0..message.content.parts.len()).map(|part| format!("messages[{at}].content[{part}]")).collect()
 }
 
 /// A request of this dialect, as it stood.

@@ -12,8 +12,6 @@ pub(super) struct MessageWriter<'a> {
     /// The dialect the messages come from: its ext members mean something only here.
     pub(super) own: bool,
     pub(super) developer: bool,
-    /// The dialect the messages come from keeps instructions apart from its messages.
-    pub(super) apart: bool,
     pub(super) losses: &'a mut Losses,
 }
 
@@ -21,13 +19,8 @@ impl MessageWriter<'_> {
     /// Writes all messages. One message of another dialect may come to several.
     pub(super) fn messages(&mut self, out: &mut Vec<u8>, messages: &[Message]) {
         let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(messages.len());
-        // Where instructions stand apart (Anthropic's `system`), the caller's own count begins behind them.
-        let apart =
-            usize::from(self.apart && messages.first().is_some_and(|first| first.role == Role::System));
         for (at, message) in messages.iter().enumerate() {
-            let path =
-                at.checked_sub(apart).map_or_else(|| "system".to_owned(), |at| format!("messages[{at}]"));
-            self.message(&mut pieces, message, &path);
+            self.message(&mut pieces, message, &format!("messages[{at}]"));
         }
         write_array(out, &pieces, |out, piece| out.extend_from_slice(piece));
     }
@@ -311,20 +304,20 @@ impl MessageWriter<'_> {
             return;
         }
         if part.cache.is_some() {
-            self.losses.approximated(format!("{path}.cache_control"), "prompt caching is automatic there");
+            self.losses.approximated(format!("{path}.cache"), "prompt caching is automatic there");
         }
         if let PartKind::Text { annotations, .. } = &part.kind
             && !annotations.is_empty()
         {
-            self.losses.dropped(format!("{path}.citations"), "chat completions take no citations");
+            self.losses.dropped(format!("{path}.annotations"), "chat completions take no citations");
         }
         self.losses.ext(path, &part.ext);
     }
 }
 
-/// Where a part stands in the caller's body.
+/// Where a part stands.
 fn content_path(path: &str, at: usize) -> String {
-    if path == "system" { format!("system[{at}]") } else { format!("{path}.content[{at}]") }
+    format!("{path}.content[{at}]")
 }
 
 /// One tool call as it stands in a message.

@@ -4,6 +4,7 @@
 pub(super) mod fault;
 mod message_decode;
 mod message_encode;
+mod own_path;
 mod request_decode;
 mod request_encode;
 mod stream_reader;
@@ -13,13 +14,14 @@ mod whole_reader;
 mod whole_writer;
 mod words;
 
+pub(super) use own_path::of_parts;
 pub(super) use request_decode::rest_object;
 pub(super) use whole_writer::not_understood;
 pub(super) use words::{effort, effort_name};
 
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
-    dialect::{EVENT_STREAM, Spoken},
+    dialect::{EVENT_STREAM, Route, Spoken},
     whole::WholeReader,
 };
 
@@ -27,12 +29,20 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     name: "openai_chat",
     path: "/chat/completions",
     methods: ["", ""],
+    routes: &[
+        Route::plain("/v1/chat/completions"),
+        // Azure's SDK names the deployment in the path
+        // (<https://learn.microsoft.com/azure/ai-foundry/openai/reference>).
+        Route::plain("/openai/deployments/{model}/chat/completions"),
+        Route::plain("/openai/v1/chat/completions"),
+    ],
     key_header: None,
     id_header: "x-request-id",
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    own_path: own_path::own_path,
     decode_fault: fault::decode_fault,
     encode_fault: fault::encode_fault,
     reader,

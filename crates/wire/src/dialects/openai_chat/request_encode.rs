@@ -5,7 +5,7 @@ use super::{
     words::{effort_name, write_members},
 };
 use crate::{
-    Dialect, Encoding, Losses, OutputLimit, Sampling, StreamUsage, SystemRole,
+    Encoding, Losses, OutputLimit, Sampling, StreamUsage, SystemRole,
     ir::{Effort, Ext, OutputFormat, Reasoning, Request, Tool, ToolChoice, ToolKind},
     json::{ObjectWriter, write_array},
 };
@@ -17,8 +17,7 @@ pub(super) fn encode_request(request: &Request, encoding: &Encoding<'_>, losses:
     let mut object = ObjectWriter::open(&mut out);
     object.string("model", encoding.model);
     let developer = encoding.quirks.system_role == SystemRole::Developer;
-    let mut writer =
-        MessageWriter { own, developer, apart: request.dialect == Dialect::AnthropicMessages, losses };
+    let mut writer = MessageWriter { own, developer, losses };
     writer.messages(object.key("messages"), &request.messages);
     write_tools(&mut object, request, own, losses);
     write_limit(&mut object, request, encoding, own);
@@ -116,7 +115,7 @@ fn write_tool(tool: &Tool, own: bool, path: &str, losses: &mut Losses) -> Option
         }
     } else {
         if tool.cache.is_some() {
-            losses.approximated(format!("{path}.cache_control"), "prompt caching is automatic there");
+            losses.approximated(format!("{path}.cache"), "prompt caching is automatic there");
         }
         losses.ext(path, &tool.ext);
     }
@@ -180,7 +179,7 @@ fn write_output(object: &mut ObjectWriter<'_>, output: &OutputFormat, own: bool,
         if own {
             object.raw("response_format", raw.text());
         } else {
-            losses.dropped("output_config.format", "the target has no such format");
+            losses.dropped("output.type", "the target has no such format");
         }
         return;
     }
@@ -209,7 +208,7 @@ fn write_output(object: &mut ObjectWriter<'_>, output: &OutputFormat, own: bool,
             if own {
                 inner.ext(ext);
             } else {
-                losses.ext("output_config.format", ext);
+                losses.ext("output", ext);
             }
             inner.close();
         }
@@ -233,14 +232,14 @@ fn write_reasoning(object: &mut ObjectWriter<'_>, reasoning: &Reasoning, own: bo
             _ => "high",
         };
         object.string("reasoning_effort", effort);
-        losses.approximated("thinking.budget_tokens", "a budget becomes one of three efforts");
+        losses.approximated("reasoning.budget_tokens", "a budget becomes one of three efforts");
     } else if reasoning.enabled == Some(true) {
-        losses.approximated("thinking.type", "the model decides by itself how much to think");
+        losses.approximated("reasoning.enabled", "the model decides by itself how much to think");
     }
     if !own {
         let said = |name: &String| name != "type";
         let ext = Ext(reasoning.ext.0.iter().filter(|(name, _)| said(name)).cloned().collect());
-        losses.ext("thinking", &ext);
+        losses.ext("reasoning", &ext);
     }
 }
 

@@ -294,7 +294,7 @@ impl ItemWriter<'_> {
         if let PartKind::Text { annotations, .. } = &part.kind
             && !annotations.is_empty()
         {
-            self.losses.dropped(format!("{path}.citations"), "a request's text carries no citations there");
+            self.losses.dropped(format!("{path}.annotations"), "a request's text carries no citations there");
         }
         self.losses.ext(path, &part.ext);
     }

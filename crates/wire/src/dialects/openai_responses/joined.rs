@@ -6,6 +6,7 @@ use crate::{
     Losses,
     ir::{Content, Ext, Form, Message, Request, Role},
     json::Raw,
+    paths::{Place, renamed},
 };
 
 /// The members without which a request means something else, and whose target cannot keep them.
@@ -62,35 +63,15 @@ fn continues(last: Role, next: Role) -> bool {
     last == Role::Assistant && next == Role::Assistant
 }
 
-/// Where something stood in the caller's own body, by its place in the joined request.
-pub(crate) fn own_path(request: &Request, path: &str) -> String {
-    let renamed = [
-        ("reasoning_effort", "reasoning.effort"),
-        ("thinking", "reasoning"),
-        ("output_config.effort", "reasoning.effort"),
-        ("output_config.format", "text.format"),
-        ("response_format.json_schema", "text.format"),
-        ("response_format", "text.format"),
-        ("max_tokens", "max_output_tokens"),
-    ];
-    for (from, to) in renamed {
-        if let Some(rest) = path.strip_prefix(from) {
-            return format!("{to}{rest}");
-        }
-    }
-    let Some((message, rest)) = numbered(path, "messages[") else { return path.to_owned() };
-    let (part, rest) = match numbered(rest, ".content[") {
-        Some((part, rest)) => (Some(part), rest),
-        None => (None, rest),
-    };
-    let place = place(request, message, part).unwrap_or_else(|| "input".to_owned());
-    format!("{place}{rest}")
-}
+const FIRST: [(&str, &str); 3] =
+    [("output.type", "text.format"), ("output", "text.format"), ("output_tokens_max", "max_output_tokens")];
+const LAST: [(&str, &str); 1] = [("cache", "cache_control")];
 
-/// The number behind a prefix, and what follows its bracket.
-fn numbered<'p>(path: &'p str, prefix: &str) -> Option<(usize, &'p str)> {
-    let (number, rest) = path.strip_prefix(prefix)?.split_once(']')?;
-    Some((number.parse().ok()?, rest))
+/// Tells a place in the joined request in this dialect's words.
+pub(super) fn own_path(request: &Request, path: &str) -> String {
+    let Some(Place { message, part, rest }) = Place::of(path) else { return renamed(path, &FIRST, &LAST) };
+    let place = place(request, message, part).unwrap_or_else(|| "input".to_owned());
+    renamed(&format!("{place}{rest}"), &[], &LAST)
 }
 
 /// The place of a message of the joined request, or of one of its parts.

@@ -12,12 +12,12 @@ mod whole_reader;
 mod whole_writer;
 mod words;
 
-pub(crate) use joined::{joined, own_path};
+pub(crate) use joined::joined;
 
 use super::openai_chat;
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
-    dialect::{EVENT_STREAM, Spoken},
+    dialect::{EVENT_STREAM, Route, Spoken},
     whole::WholeReader,
 };
 
@@ -25,12 +25,18 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     name: "openai_responses",
     path: "/responses",
     methods: ["", ""],
+    routes: &[
+        Route::plain("/v1/responses"),
+        Route::plain("/openai/v1/responses"),
+        Route::plain("/openai/responses"),
+    ],
     key_header: None,
     id_header: "x-request-id",
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    own_path: joined::own_path,
     decode_fault: openai_chat::fault::decode_fault,
     encode_fault: openai_chat::fault::encode_fault,
     reader,

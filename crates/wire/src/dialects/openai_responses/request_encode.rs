@@ -123,7 +123,7 @@ fn write_tool(tool: &Tool, own: bool, path: &str, losses: &mut Losses) -> Option
         object.ext(&tool.ext);
     } else {
         if tool.cache.is_some() {
-            losses.approximated(format!("{path}.cache_control"), "prompt caching is automatic there");
+            losses.approximated(format!("{path}.cache"), "prompt caching is automatic there");
         }
         losses.ext(path, &tool.ext);
     }
@@ -186,9 +186,9 @@ fn write_reasoning(
             _ => Effort::High,
         };
         inner.string("effort", openai_chat::effort_name(&effort));
-        losses.approximated("reasoning", "a budget becomes one of three efforts");
+        losses.approximated("reasoning.budget_tokens", "a budget becomes one of three efforts");
     } else if !own && reasoning.enabled == Some(true) {
-        losses.approximated("reasoning", "the model decides by itself how much to think");
+        losses.approximated("reasoning.enabled", "the model decides by itself how much to think");
     }
     if own {
         inner.ext(&reasoning.ext);
@@ -208,7 +208,7 @@ fn write_text(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losse
     let rest = request.ext.get("text").filter(|_| own);
     let output = match &request.output {
         Some(OutputFormat::Opaque(_)) if !own => {
-            losses.dropped("response_format", "the target has no such format");
+            losses.dropped("output.type", "the target has no such format");
             None
         }
         output => output.as_ref(),
@@ -246,7 +246,7 @@ fn write_text(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losse
             if own {
                 format.ext(ext);
             } else {
-                losses.ext("response_format", ext);
+                losses.ext("output", ext);
             }
             format.close();
         }

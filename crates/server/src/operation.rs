@@ -1,0 +1,101 @@
+//! Which operation a request asks for, by its method and path.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
+use wire::{Asked, Dialect, Fault, Kind, Origin};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation<'a> {
+    /// A model's answer, in a dialect.
+    Complete(Asked<'a>),
+    /// The models that a key may use.
+    Models,
+    /// One of them.
+    Model(&'a str),
+    Health,
+    Ready,
+    /// The admin side: metrics, keys, calls.
+    Admin,
+}
+
+/// Finds the operation.
+pub(crate) fn operation<'a>(method: &Method, path: &'a str) -> Result<Operation<'a>, Fault> {
+    let (operation, allowed) = match path {
+        "/v1/models" => (Operation::Models, Method::GET),
+        "/healthz" => (Operation::Health, Method::GET),
+        "/readyz" => (Operation::Ready, Method::GET),
+        "/metrics" => (Operation::Admin, Method::GET),
+        _ if path.starts_with("/admin/") => return Ok(Operation::Admin),
+        _ => match (Dialect::at(path), path.strip_prefix("/v1/models/")) {
+            (Some(asked), _) => (Operation::Complete(asked), Method::POST),
+            (None, Some(name)) => (Operation::Model(name), Method::GET),
+            (None, None) => return Err(nothing(path)),
+        },
+    };
+    if *method == allowed || (allowed == Method::GET && *method == Method::HEAD) {
+        return Ok(operation);
+    }
+    let message = format!("{path} takes {allowed}, not {method}");
+    Err(Fault::new(Origin::Client, Kind::MethodNotAllowed, message).code("method_not_allowed"))
+}
+
+/// The dialect in which to talk to a caller before its operation is known: by its path, and by what its SDK sends
+/// along.
+pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
+    if let Some(asked) = Dialect::at(path) {
+        return asked.dialect;
+    }
+    if headers.contains_key("anthropic-version") || path.starts_with("/v1/messages") {
+        return Dialect::AnthropicMessages;
+    }
+    Dialect::OpenaiChat
+}
+
+/// A model's name as it stood in a path, in percent encoding.
+pub(crate) fn model_name(encoded: &str) -> Result<Cow<'_, str>, Fault> {
+    percent_decode_str(encoded)
+        .decode_utf8()
+        .map_err(|_| Fault::invalid("model", "the model's name in the path is not UTF-8"))
+}
+
+fn nothing(path: &str) -> Fault {
+    let shown: String = path.chars().take(100).collect();
+    let message = if path.starts_with("/v1/responses/") {
+        "stored responses are kept by the provider that made them and cannot be fetched through the gateway; \
+         keep the answer of POST /v1/responses"
+            .to_owned()
+    } else {
+        format!(
+            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages and /v1/models"
+        )
+    };
+    Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_operations() {
+        let complete = |path: &str, dialect, model: Option<&str>| {
+            let found = operation(&Method::POST, path).unwrap();
+            assert_eq!(found, Operation::Complete(Asked { dialect, model, stream: None }), "{path}");
+        };
+        complete("/v1/chat/completions", Dialect::OpenaiChat, None);
+        complete("/openai/deployments/a%2Fb/chat/completions", Dialect::OpenaiChat, Some("a%2Fb"));
+        complete("/v1/responses", Dialect::OpenaiResponses, None);
+        complete("/v1/messages", Dialect::AnthropicMessages, None);
+        assert_eq!(operation(&Method::GET, "/v1/models/a/b").unwrap(), Operation::Model("a/b"));
+        assert_eq!(model_name("a%2Fb").unwrap(), "a/b");
+        let refused = operation(&Method::GET, "/v1/messages").unwrap_err();
+        assert_eq!(refused.kind, Kind::MethodNotAllowed);
+        assert_eq!(
+            operation(&Method::GET, "/openai/deployments//chat/completions").unwrap_err().kind,
+            Kind::NotFound
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! The APIs that are spoken: what each one's file provides, and where each is found.
+
+use serde_json::Value;
+
+use crate::{
+    answer::{Asked, Scene},
+    anthropic,
+    calls::Calls,
+    openai, responses,
+};
+
+/// A status and its error body.
+pub(crate) type Refused = (u16, Value);
+
+/// One API in its provider's own wire form.
+pub(crate) struct Api {
+    /// Reads a request, as strictly as the provider does: the body, and the model's name without its script.
+    pub(crate) read: fn(&Value, &str, &Calls) -> Result<Asked, Refused>,
+    pub(crate) whole: fn(&Scene<'_>) -> Value,
+    /// The bytes of each event of a streamed answer.
+    pub(crate) stream: fn(&Scene<'_>) -> Vec<Vec<u8>>,
+    pub(crate) stream_type: &'static str,
+    /// The bytes of an error event.
+    pub(crate) broken: fn() -> Vec<u8>,
+    /// The error of a request that is not understood.
+    pub(crate) invalid: fn(&str) -> Refused,
+    /// The error of a status.
+    pub(crate) scripted: fn(u16, &str) -> Refused,
+}
+
+/// Where a request went.
+pub(crate) struct Address {
+    pub(crate) api: &'static Api,
+    /// What the path says of the model and of streaming.
+    pub(crate) model: Option<String>,
+    pub(crate) stream: Option<bool>,
+}
+
+/// The content type of server-sent events.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+
+/// Finds the API at a path.
+pub(crate) fn find(path: &str) -> Option<Address> {
+    let plain = |api| Some(Address { api, model: None, stream: None });
+    match path {
+        "/v1/chat/completions" => plain(&openai::API),
+        "/v1/responses" => plain(&responses::API),
+        "/v1/messages" => plain(&anthropic::API),
+        _ => None,
+    }
+}
+
+/// Server-sent events that have only data.
+pub(crate) fn data_events(list: impl IntoIterator<Item = String>) -> Vec<Vec<u8>> {
+    list.into_iter().map(|data| format!("data: {data}\n\n").into_bytes()).collect()
+}
+
+/// Server-sent events that are named by their `type`.
+pub(crate) fn typed_events(list: &[Value]) -> Vec<Vec<u8>> {
+    let named = |event: &Value| {
+        let name = event["type"].as_str().unwrap_or_default();
+        format!("event: {name}\ndata: {event}\n\n").into_bytes()
+    };
+    list.iter().map(named).collect()
+}
