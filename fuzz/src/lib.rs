@@ -12,7 +12,7 @@ pub fn choose(data: &[u8]) -> Option<(Dialect, &[u8])> {
 /// Reads an answer in two pieces and writes it in every dialect.
 pub fn answer(dialect: Dialect, mode: Mode, bytes: &[u8]) {
     for to in Dialect::ALL {
-        let wanted = Wanted { mode, include_usage: true, source: dialect, now_s: 0 };
+        let wanted = Wanted { mode, include_usage: true, source: dialect, now_s: 0, as_array: false };
         let (mut reader, mut watcher, mut writer) =
             (dialect.reader(mode), dialect.watcher(mode), to.writer(wanted));
         let mut written = Vec::new();

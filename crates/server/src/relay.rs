@@ -417,6 +417,7 @@ impl Relay {
                         include_usage: false,
                         source: self.dialect,
                         now_s: 0,
+                        as_array: false,
                     });
                     writer.event(&Event::Fault(fault.clone()), out.written());
                 }
@@ -429,7 +430,8 @@ impl Relay {
 fn wanted(call: &mut Call, target: &Target, mode: Mode) -> Wanted {
     let open = call.open();
     let include_usage = open.include_usage;
-    Wanted { mode, include_usage, source: target.dialect, now_s: open.arrival.started_us / 1_000_000 }
+    let now_s = open.arrival.started_us / 1_000_000;
+    Wanted { mode, include_usage, source: target.dialect, now_s, as_array: false }
 }
 
 /// Whether an answer is a stream of its dialect.

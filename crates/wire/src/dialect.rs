@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Fault, Frame, Framing, Loss, Losses, Quirks,
-    dialects::{anthropic_messages, openai_chat, openai_responses},
+    dialects::{anthropic_messages, gemini, openai_chat, openai_responses},
     ir,
 };
 
@@ -14,6 +14,7 @@ pub enum Dialect {
     OpenaiChat,
     OpenaiResponses,
     AnthropicMessages,
+    Gemini,
 }
 
 /// Whether a body is one JSON value or a stream of events.
@@ -73,6 +74,8 @@ pub struct Wanted {
     pub source: Dialect,
     /// Seconds since 1970, for dialects that date their answers when the source does not.
     pub now_s: i64,
+    /// Whether a stream is told as the elements of one JSON array (Gemini's without `alt=sse`).
+    pub as_array: bool,
 }
 
 /// What the folder of a dialect provides: adding a dialect is a folder with one of these, and a line in each list
@@ -141,13 +144,15 @@ pub struct Asked<'a> {
 pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 impl Dialect {
-    pub const ALL: [Dialect; 3] = [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::AnthropicMessages];
+    pub const ALL: [Dialect; 4] =
+        [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::AnthropicMessages, Dialect::Gemini];
 
     fn spoken(self) -> &'static Spoken {
         match self {
             Dialect::OpenaiChat => &openai_chat::SPOKEN,
             Dialect::OpenaiResponses => &openai_responses::SPOKEN,
             Dialect::AnthropicMessages => &anthropic_messages::SPOKEN,
+            Dialect::Gemini => &gemini::SPOKEN,
         }
     }
 

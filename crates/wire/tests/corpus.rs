@@ -31,7 +31,7 @@ fn check(dialect: Dialect, record: &Value, report: &mut Report) {
     let provider = record["provider"].as_str().unwrap_or_default();
     let mut found = Vec::new();
     let status = record["response"]["status"].as_u64().unwrap_or(200);
-    if let Some(body) = request_body(record) {
+    if let Some(body) = request_body(dialect, record) {
         found.extend(check_request(dialect, &body, report).err().map(|what| format!("request: {what}")));
     }
     let response = &record["response"];
@@ -41,6 +41,10 @@ fn check(dialect: Dialect, record: &Value, report: &mut Report) {
         *report.faults.entry(format!("{status} {:?}", fault.kind)).or_default() += 1;
     } else if let Some(sse) = response["sse"].as_str() {
         found.extend(check_answer(dialect, Mode::Stream, sse.as_bytes(), report).err());
+    } else if let Some(chunks) = response["body"].as_array() {
+        // A stream that came as one array, in the framing of the others.
+        let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+        found.extend(check_answer(dialect, Mode::Stream, events.as_bytes(), report).err());
     } else if response["body"].is_object() {
         let body = json_bytes(&response["body"]);
         found.extend(check_answer(dialect, Mode::Whole, &body, report).err());
@@ -128,9 +132,9 @@ fn check_answer(dialect: Dialect, mode: Mode, body: &[u8], report: &mut Report) 
 }
 
 /// The request's body; providers that name the model in the address leave it out there.
-fn request_body(record: &Value) -> Option<Vec<u8>> {
+fn request_body(dialect: Dialect, record: &Value) -> Option<Vec<u8>> {
     let mut members: Map<String, Value> = record["request"]["body"].as_object()?.clone();
-    if !members.contains_key("model") {
+    if !members.contains_key("model") && !dialect.names_model_in_path() {
         let model = record["model"].as_str().unwrap_or("model-of-the-address");
         members.insert("model".to_owned(), Value::from(model));
     }
@@ -164,6 +168,7 @@ fn records(folder: &Path) -> Vec<(Dialect, Value)> {
         ("openai.chat.jsonl", Dialect::OpenaiChat),
         ("openai.responses.jsonl", Dialect::OpenaiResponses),
         ("anthropic.messages.jsonl", Dialect::AnthropicMessages),
+        ("gemini.generateContent.jsonl", Dialect::Gemini),
     ];
     let mut providers: Vec<_> = fs::read_dir(folder)
         .expect("TOLLGATE_CORPUS names a folder that can be read")

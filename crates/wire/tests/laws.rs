@@ -280,6 +280,12 @@ fn well_formed(dialect: Dialect, stream: &[u8], name: &str) {
             let (added, done) = (of("response.output_item.added"), of("response.output_item.done"));
             assert!(added == done || last == "error", "{name}: {added} items begin and {done} end");
         }
+        Dialect::Gemini => {
+            let last = data.last().copied().unwrap_or_default();
+            let ended =
+                ["finishReason", "promptFeedback", "\"error\""].iter().any(|word| last.contains(word));
+            assert!(ended, "{name}: ends with {last}");
+        }
         Dialect::OpenaiChat => {
             let last = data.last().copied().unwrap_or_default();
             assert!(last == "[DONE]" || last.contains("\"error\""), "{name}: ends with {last}");

@@ -1,5 +1,6 @@
 //! One folder for each dialect.
 
 pub(crate) mod anthropic_messages;
+pub(crate) mod gemini;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;

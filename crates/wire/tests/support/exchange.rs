@@ -45,7 +45,7 @@ pub(crate) fn fold(dialect: Dialect, mode: Mode, body: &[u8]) -> Answer {
 /// Reads an answer of one dialect and writes it in another, or again in its own. Where a server leaves the last
 /// line of a complete stream out, the writer is told the end, as the gateway does.
 pub(crate) fn rewrite(from: Dialect, to: Dialect, mode: Mode, body: &[u8]) -> (Vec<u8>, Losses) {
-    let wanted = Wanted { mode, include_usage: true, source: from, now_s: 1_700_000_000 };
+    let wanted = Wanted { mode, include_usage: true, source: from, now_s: 1_700_000_000, as_array: false };
     let mut writer = to.writer(wanted);
     let mut out = Vec::new();
     let mut ended = false;

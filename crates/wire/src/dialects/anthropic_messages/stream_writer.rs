@@ -190,8 +190,13 @@ mod tests {
 
     /// Writes calls whose pieces came in this order, as (part, piece); the first piece of a part opens it.
     fn check(pieces: &[(u32, &str)], expected: &[&str]) {
-        let wanted =
-            Wanted { mode: Mode::Stream, include_usage: true, source: Dialect::OpenaiChat, now_s: 0 };
+        let wanted = Wanted {
+            mode: Mode::Stream,
+            include_usage: true,
+            source: Dialect::OpenaiChat,
+            now_s: 0,
+            as_array: false,
+        };
         let mut writer = StreamWriter::new(&wanted);
         let mut out = Vec::new();
         let mut known = Vec::new();

@@ -1,0 +1,64 @@
+//! Google's Gemini API, as AI Studio and Vertex speak it
+//! (<https://ai.google.dev/api/generate-content>).
+
+mod answer;
+mod config_decode;
+mod config_encode;
+mod content_encode;
+mod fault;
+mod notes;
+mod own_path;
+mod part;
+mod part_decode;
+mod part_encode;
+mod partial;
+mod reader;
+mod request_decode;
+mod request_encode;
+mod schema;
+mod signature;
+mod stream_writer;
+mod tell;
+mod usage;
+mod whole_writer;
+mod words;
+
+use crate::{
+    Framing, Mode, Reader, Wanted, Writer,
+    dialect::{EVENT_STREAM, Route, Spoken},
+};
+
+pub(crate) const SPOKEN: Spoken = Spoken {
+    name: "gemini",
+    path: "/models/{model}:{method}",
+    methods: ["generateContent", "streamGenerateContent?alt=sse"],
+    routes: &[
+        Route { path: "/v1beta/models/{model}:generateContent", stream: Some(false) },
+        Route { path: "/v1beta/models/{model}:streamGenerateContent", stream: Some(true) },
+        Route { path: "/v1/models/{model}:generateContent", stream: Some(false) },
+        Route { path: "/v1/models/{model}:streamGenerateContent", stream: Some(true) },
+    ],
+    key_header: Some("x-goog-api-key"),
+    id_header: "x-request-id",
+    framing: Framing::Sse,
+    stream_type: EVENT_STREAM,
+    decode_request: request_decode::decode_request,
+    encode_request: request_encode::encode_request,
+    own_path: own_path::own_path,
+    decode_fault: fault::decode_fault,
+    encode_fault: fault::encode_fault,
+    reader,
+    watcher: reader,
+    writer,
+};
+
+fn reader(mode: Mode) -> Box<dyn Reader> {
+    Box::new(reader::AnswerReader::new(mode))
+}
+
+fn writer(wanted: Wanted) -> Box<dyn Writer> {
+    match wanted.mode {
+        Mode::Whole => Box::new(whole_writer::WholeWriter::new(&wanted)),
+        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
+    }
+}

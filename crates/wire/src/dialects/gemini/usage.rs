@@ -1,0 +1,107 @@
+//! Tokens by class (<https://ai.google.dev/api/generate-content#UsageMetadata>).
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::notes::Members;
+use crate::{
+    Fault, Losses,
+    ir::{Ext, ExtRef, Usage},
+    json::{ObjectWriter, RawRef},
+};
+
+/// What a count is kept under, so that it is written as it came.
+const HINT: &str = "tollgate:";
+
+/// Members that are understood.
+const COUNTS: [&str; 10] = [
+    "promptTokenCount",
+    "candidatesTokenCount",
+    "totalTokenCount",
+    "thoughtsTokenCount",
+    "cachedContentTokenCount",
+    "toolUsePromptTokenCount",
+    "promptTokensDetails",
+    "candidatesTokensDetails",
+    "cacheTokensDetails",
+    "toolUsePromptTokensDetails",
+];
+
+/// Reads a usage object. The candidates' tokens leave the thoughts out, and the prompt's leave out what tools of the
+/// provider's own brought in.
+pub(super) fn read(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
+    let mut object = Members::from_raw(raw)?;
+    let mut ext = ExtRef::default();
+    let mut known = Vec::with_capacity(COUNTS.len());
+    for name in COUNTS {
+        let value = object.take(name);
+        ext.0.extend(value.map(|raw| (Cow::Owned(format!("{HINT}{name}")), RawRef::Borrowed(raw))));
+        known.push(value);
+    }
+    let value =
+        |name: &str| COUNTS.iter().position(|known| *known == name).and_then(|at| known.get(at).copied()?);
+    let count = |name: &str| -> Result<u64, Fault> {
+        let number = value(name).map_or(Ok(0), |raw| serde_json::from_str::<u64>(raw.get()));
+        number.map_err(|_| Fault::invalid(name, "must be a whole number"))
+    };
+    let thoughts = count("thoughtsTokenCount")?;
+    let usage = Usage {
+        input_tokens: count("promptTokenCount")?.saturating_add(count("toolUsePromptTokenCount")?),
+        cache_read_tokens: count("cachedContentTokenCount")?,
+        input_audio_tokens: sound(value("promptTokensDetails")),
+        output_tokens: count("candidatesTokenCount")?.saturating_add(thoughts),
+        reasoning_tokens: thoughts,
+        output_audio_tokens: sound(value("candidatesTokensDetails")),
+        ..Usage::default()
+    };
+    let rest = super::notes::as_event(object.rest());
+    ext.0.extend(rest.0);
+    Ok((usage, ext))
+}
+
+/// The tokens of sound in a list by modality.
+fn sound(details: Option<&RawValue>) -> u64 {
+    let list: Vec<serde_json::Value> =
+        details.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let sound = list.iter().filter(|entry| entry["modality"] == "AUDIO");
+    sound.filter_map(|entry| entry["tokenCount"].as_u64()).sum()
+}
+
+/// Writes a usage object; `ext` holds what the same dialect had.
+pub(super) fn write(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
+    let mut object = ObjectWriter::open(out);
+    match ext {
+        Some(ext) => {
+            for (name, value) in &ext.0 {
+                let name = name.strip_prefix(HINT).unwrap_or(name);
+                if !name.contains('=') {
+                    object.raw(name, value.text());
+                }
+            }
+        }
+        None => {
+            object.value("promptTokenCount", &usage.input_tokens);
+            object.value("candidatesTokenCount", &usage.output_tokens.saturating_sub(usage.reasoning_tokens));
+            let more = [
+                ("thoughtsTokenCount", usage.reasoning_tokens),
+                ("cachedContentTokenCount", usage.cache_read_tokens),
+            ];
+            for (name, count) in more.into_iter().filter(|(_, count)| *count > 0) {
+                object.value(name, &count);
+            }
+            object.value("totalTokenCount", &usage.total_tokens());
+        }
+    }
+    object.close();
+}
+
+/// What another dialect counts and this one has no class for.
+pub(super) fn losses(usage: &Usage, ext: &Ext, losses: &mut Losses) {
+    if usage.cache_write_tokens + usage.cache_write_1h_tokens > 0 {
+        let why = "tokens written to the cache have no class there";
+        losses.dropped("response.usage.cache_creation_input_tokens", why);
+    }
+    let kept = ext.0.iter().filter(|(name, _)| !name.starts_with("cache_creation")).cloned();
+    losses.usage_ext(&Ext(kept.collect()));
+}
