@@ -46,6 +46,14 @@ providers:
     models:
       echo: {{ price: {{ input: 2, cached: 0.2, output: 8 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 2, output: 8 }} }}
+  gemini-sim:
+    dialect: gemini
+    base_url: http://127.0.0.1:{sim}/v1beta
+    api_key: sk-test-upstream
+    models:
+      echo: {{ price: {{ input: 0.5, cached: 0.05, output: 3 }} }}
+      third: {{ price: {{ input: 2, output: 12 }}, quirks: {{ reasoning: effort }} }}
+      "echo!pace=20ms,words=400": {{ price: {{ input: 0.5, output: 3 }} }}
   bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
   nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
 models:
@@ -65,10 +73,12 @@ keys:
 
 
 # One target for each dialect that the simulator speaks.
-TARGETS = ["openai-sim/echo", "anthropic-sim/echo", "responses-sim/echo"]
+TARGETS = ["openai-sim/echo", "anthropic-sim/echo", "responses-sim/echo", "gemini-sim/echo"]
 
 # Those whose API has no stop sequences.
 NO_STOPS = ["responses-sim/echo"]
+# Those whose API cannot ask for one call at a time.
+ALWAYS_PARALLEL = ["gemini-sim/echo"]
 
 
 def free_port():

@@ -5,7 +5,7 @@ import json
 
 import anthropic
 import pytest
-from conftest import APP_KEY, NO_STOPS, TARGETS
+from conftest import ALWAYS_PARALLEL, APP_KEY, NO_STOPS, TARGETS
 
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
@@ -84,10 +84,13 @@ def test_tool_choice(client, model):
     )
     assert [block.name for block in answer.content] == ["get_time"]
     one = {"type": "auto", "disable_parallel_tool_use": True}
-    answer = client.messages.create(
+    raw = client.messages.with_raw_response.create(
         model=model, max_tokens=500, messages=user("get_weather get_time"), tools=TOOLS, tool_choice=one
     )
-    assert len(answer.content) == 1
+    if model in ALWAYS_PARALLEL:
+        assert "tool_choice.disable_parallel_tool_use" in raw.headers["x-tollgate-loss"].split(", ")
+    else:
+        assert len(raw.parse().content) == 1
 
 
 @pytest.mark.parametrize("model", TARGETS)

@@ -5,7 +5,7 @@ import json
 
 import openai
 import pytest
-from conftest import APP_KEY, NO_STOPS, TARGETS
+from conftest import ALWAYS_PARALLEL, APP_KEY, NO_STOPS, TARGETS
 
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
@@ -50,7 +50,7 @@ def test_plain(client, gateway, model):
     assert record["outcome"] == "complete" and record["counted"] == "reported"
     assert record["tokens"]["output"] == answer.usage.completion_tokens
     price = {"openai-sim": (1_000_000, 2_000_000), "anthropic-sim": (3_000_000, 15_000_000),
-             "responses-sim": (2_000_000, 8_000_000)}[record["provider"]]
+             "responses-sim": (2_000_000, 8_000_000), "gemini-sim": (500_000, 3_000_000)}[record["provider"]]
     assert record["cost"] == record["tokens"]["input"] * price[0] + record["tokens"]["output"] * price[1]
     assert float(raw.headers["x-tollgate-cost-usd"]) == pytest.approx(record["cost"] / 1e12)
 
@@ -107,10 +107,13 @@ def test_tool_choice(client, model):
     named = {"type": "function", "function": {"name": "get_time"}}
     answer = client.chat.completions.create(model=model, messages=user("hello"), tools=TOOLS, tool_choice=named)
     assert [call.function.name for call in answer.choices[0].message.tool_calls] == ["get_time"]
-    answer = client.chat.completions.create(
+    raw = client.chat.completions.with_raw_response.create(
         model=model, messages=user("get_weather get_time"), tools=TOOLS, parallel_tool_calls=False
     )
-    assert len(answer.choices[0].message.tool_calls) == 1
+    if model in ALWAYS_PARALLEL:
+        assert "parallel_tool_calls" in raw.headers["x-tollgate-loss"].split(", ")
+    else:
+        assert len(raw.parse().choices[0].message.tool_calls) == 1
 
 
 @pytest.mark.parametrize("model", TARGETS)

@@ -13,13 +13,14 @@ pub struct ProviderDraft {
     pub name: Option<String>,
     /// Where its API begins, without a trailing slash, as `https://api.example.com/v1`.
     pub base_url: Option<String>,
-    /// The dialect that is spoken below `base_url`: `openai_chat`, `openai_responses` or
-    /// `anthropic_messages`.
+    /// The dialect that is spoken below `base_url`: `openai_chat`, `openai_responses`,
+    /// `anthropic_messages` or `gemini`.
     pub dialect: Option<String>,
     /// Further dialects, each with the whole URL that takes its requests.
     pub dialects: Option<BTreeMap<String, String>>,
     /// How the credential is shown: `bearer`, `header: NAME`, or `none`. Default: what the dialect's own
-    /// provider uses (`bearer` for `openai_chat`, `header: x-api-key` for `anthropic_messages`).
+    /// provider uses (`bearer` for `openai_chat`, `header: x-api-key` for `anthropic_messages`,
+    /// `header: x-goog-api-key` for `gemini`).
     pub auth: Option<String>,
     /// The environment variables that usually hold the credential; the first that is set is used.
     pub env: Option<OneOrMany>,

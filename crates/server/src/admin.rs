@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use wire::{Fault, Kind, Origin};
 
 use crate::{
-    authenticate::authenticate,
+    authenticate::{Shown, authenticate},
     core::{Core, Shared},
     front,
     metrics::{CoreMetrics, exposition},
@@ -89,7 +89,8 @@ impl Admin {
     fn answer(&mut self, request: &AdminRequest) -> Result<Reply, Fault> {
         let public = request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public;
         if !public {
-            authenticate(&self.shared.keys.load(), &request.headers, Scope::Admin, now_us())?;
+            let shown = Shown::in_headers(&request.headers);
+            authenticate(&self.shared.keys.load(), shown, Scope::Admin, now_us())?;
         }
         match (&request.method, request.path.as_str()) {
             (&Method::GET, "/metrics") => Ok(Reply {

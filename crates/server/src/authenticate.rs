@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, request};
 use policy::key::{Key, Scope};
 use wire::{Fault, Kind, Origin};
 
@@ -11,14 +11,14 @@ use crate::world::Keys;
 /// Finds the key behind a request and checks that it is good for this scope.
 pub(crate) fn authenticate(
     keys: &Keys,
-    headers: &HeaderMap,
+    shown: Shown<'_>,
     scope: Scope,
     now_us: i64,
 ) -> Result<Arc<Key>, Fault> {
     let refused = |message: &str, code| Fault::new(Origin::Client, Kind::Unauthenticated, message).code(code);
-    let shown = shown_key(headers).ok_or_else(|| {
+    let shown = shown.key().ok_or_else(|| {
         refused(
-            "no key was sent; send it as \"authorization: Bearer tg-…\" or \"x-api-key: tg-…\"",
+            "no key was sent; send it as \"authorization: Bearer tg-…\" or in your SDK's own header",
             "key_missing",
         )
     })?;
@@ -42,13 +42,32 @@ pub(crate) fn authenticate(
 /// The headers in which SDKs send a key: Anthropic's, Google's and Azure's.
 const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
 
-/// The key in the header of any SDK.
-fn shown_key(headers: &HeaderMap) -> Option<&str> {
-    let bearer =
-        headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+/// Where a request may show a key.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    headers: &'a HeaderMap,
+    query: &'a str,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn by(parts: &'a request::Parts) -> Shown<'a> {
+        Shown { headers: &parts.headers, query: parts.uri.query().unwrap_or_default() }
+    }
+
+    /// A key in a header only: an address is written down in too many places to open the admin side.
+    pub(crate) fn in_headers(headers: &'a HeaderMap) -> Shown<'a> {
+        Shown { headers, query: "" }
+    }
+
+    /// The key in the header of any SDK, or in the address, as Google's older clients send it.
+    fn key(self) -> Option<&'a str> {
+        let text = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let bearer = text("authorization").and_then(|value| {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
         });
-    let named = |name: &&str| headers.get(*name).and_then(|value| value.to_str().ok()).map(str::trim);
-    bearer.or_else(|| KEY_HEADERS.iter().find_map(named))
+        let named = || KEY_HEADERS.iter().find_map(|name| text(name)).map(str::trim);
+        let queried = || self.query.split('&').find_map(|pair| pair.strip_prefix("key="));
+        bearer.or_else(named).or_else(queried)
+    }
 }

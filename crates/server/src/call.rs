@@ -36,6 +36,8 @@ pub(crate) struct Open {
     pub(crate) dialect: Dialect,
     pub(crate) model_asked: String,
     pub(crate) stream: bool,
+    /// Whether the stream is told as one JSON array.
+    pub(crate) as_array: bool,
     /// Whether the caller asked for usage on the stream.
     pub(crate) include_usage: bool,
     /// The request's body, for estimates of its tokens.

@@ -2,27 +2,37 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode, request};
 use policy::{
     Snapshot,
     key::{Key, Scope},
 };
 use serde_json::{Value, json};
-use wire::{Fault, Kind, Origin};
+use wire::{Dialect, Fault, Kind, Origin};
 
-use crate::{authenticate::authenticate, core::Core, operation, relay::Body, respond};
+use crate::{
+    authenticate::{Shown, authenticate},
+    core::Core,
+    operation,
+    relay::Body,
+    respond,
+};
 
 /// Lists the names that a key may ask for: the configured ones first, then every model of every provider.
-pub(crate) fn list(core: &Rc<Core>, headers: &HeaderMap, now_us: i64) -> Result<Response<Body>, Fault> {
-    let key = authenticate(&core.keys(), headers, Scope::Calls, now_us)?;
+pub(crate) fn list(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Result<Response<Body>, Fault> {
+    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
     let names = names(&core.world().snapshot, &key);
-    let body = if asks_anthropic(headers) {
-        let (first, last) = (names.first(), names.last());
-        let (first, last) = (first.map(|named| &named.name), last.map(|named| &named.name));
-        let data: Vec<Value> = names.iter().map(Named::anthropic).collect();
-        json!({"data": data, "has_more": false, "first_id": first, "last_id": last})
-    } else {
-        json!({"object": "list", "data": names.iter().map(Named::openai).collect::<Vec<Value>>()})
+    let told = |tell: fn(&Named) -> Value| names.iter().map(tell).collect::<Vec<Value>>();
+    let body = match operation::dialect(parts.uri.path(), &parts.headers) {
+        Dialect::AnthropicMessages => {
+            let (first, last) = (names.first(), names.last());
+            let (first, last) = (first.map(|named| &named.name), last.map(|named| &named.name));
+            json!({"data": told(Named::anthropic), "has_more": false, "first_id": first, "last_id": last})
+        }
+        Dialect::Gemini => json!({"models": told(Named::gemini)}),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => {
+            json!({"object": "list", "data": told(Named::openai)})
+        }
     };
     Ok(respond::json(StatusCode::OK, body.to_string()))
 }
@@ -30,12 +40,13 @@ pub(crate) fn list(core: &Rc<Core>, headers: &HeaderMap, now_us: i64) -> Result<
 /// Tells of one name that a key may ask for.
 pub(crate) fn one(
     core: &Rc<Core>,
-    headers: &HeaderMap,
+    parts: &request::Parts,
     encoded: &str,
     now_us: i64,
 ) -> Result<Response<Body>, Fault> {
-    let key = authenticate(&core.keys(), headers, Scope::Calls, now_us)?;
+    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
     let name = operation::model_name(encoded)?;
+    let name = name.strip_prefix("models/").unwrap_or(&name);
     let named = names(&core.world().snapshot, &key).into_iter().find(|named| named.name == name);
     let Some(named) = named else {
         let shown: String = name.chars().take(100).collect();
@@ -43,7 +54,11 @@ pub(crate) fn one(
             format!("there is no model \"{shown}\" for this key; GET /v1/models lists those there are");
         return Err(Fault::new(Origin::Client, Kind::NotFound, message).code("model_not_found"));
     };
-    let body = if asks_anthropic(headers) { named.anthropic() } else { named.openai() };
+    let body = match operation::dialect(parts.uri.path(), &parts.headers) {
+        Dialect::AnthropicMessages => named.anthropic(),
+        Dialect::Gemini => named.gemini(),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => named.openai(),
+    };
     Ok(respond::json(StatusCode::OK, body.to_string()))
 }
 
@@ -51,11 +66,23 @@ pub(crate) fn one(
 struct Named {
     name: String,
     owner: String,
+    /// Limits, where they are known.
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
 }
 
 impl Named {
     fn openai(&self) -> Value {
         json!({"id": self.name, "object": "model", "created": 0, "owned_by": self.owner})
+    }
+
+    fn gemini(&self) -> Value {
+        let Named { name, input_tokens, output_tokens, .. } = self;
+        json!({
+            "name": format!("models/{name}"), "displayName": name, "inputTokenLimit": input_tokens,
+            "outputTokenLimit": output_tokens,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+        })
     }
 
     fn anthropic(&self) -> Value {
@@ -64,17 +91,20 @@ impl Named {
     }
 }
 
-/// Both APIs list their models at the same path; Anthropic's SDK names its version.
-fn asks_anthropic(headers: &HeaderMap) -> bool {
-    headers.contains_key("anthropic-version")
-}
-
 fn names(snapshot: &Snapshot, key: &Key) -> Vec<Named> {
-    let aliases =
-        snapshot.models.keys().map(|name| Named { name: name.clone(), owner: "tollgate".to_owned() });
+    let aliases = snapshot.models.keys().map(|name| Named {
+        name: name.clone(),
+        owner: "tollgate".to_owned(),
+        input_tokens: None,
+        output_tokens: None,
+    });
     let listed = snapshot.providers.iter().flat_map(|(id, provider)| {
-        let models = provider.facts.models().iter();
-        models.map(move |model| Named { name: format!("{id}/{}", model.id), owner: id.clone() })
+        provider.facts.models().iter().map(move |model| Named {
+            name: format!("{id}/{}", model.id),
+            owner: id.clone(),
+            input_tokens: model.context_tokens,
+            output_tokens: model.output_tokens,
+        })
     });
     aliases.chain(listed).filter(|named| key.may_use(&named.name).is_ok()).collect()
 }

@@ -21,15 +21,22 @@ pub(crate) enum Operation<'a> {
     Admin,
 }
 
+/// Whether a stream is told as one JSON array: Gemini's, unless the address asks for server-sent events
+/// (<https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>).
+pub(crate) fn is_array(asked: Asked<'_>, query: &str) -> bool {
+    let streamed = asked.dialect == Dialect::Gemini && asked.stream == Some(true);
+    streamed && !query.split('&').any(|pair| pair == "alt=sse")
+}
+
 /// Finds the operation.
 pub(crate) fn operation<'a>(method: &Method, path: &'a str) -> Result<Operation<'a>, Fault> {
     let (operation, allowed) = match path {
-        "/v1/models" => (Operation::Models, Method::GET),
+        "/v1/models" | "/v1beta/models" => (Operation::Models, Method::GET),
         "/healthz" => (Operation::Health, Method::GET),
         "/readyz" => (Operation::Ready, Method::GET),
         "/metrics" => (Operation::Admin, Method::GET),
         _ if path.starts_with("/admin/") => return Ok(Operation::Admin),
-        _ => match (Dialect::at(path), path.strip_prefix("/v1/models/")) {
+        _ => match (Dialect::at(path), one_model(path)) {
             (Some(asked), _) => (Operation::Complete(asked), Method::POST),
             (None, Some(name)) => (Operation::Model(name), Method::GET),
             (None, None) => return Err(nothing(path)),
@@ -42,6 +49,10 @@ pub(crate) fn operation<'a>(method: &Method, path: &'a str) -> Result<Operation<
     Err(Fault::new(Origin::Client, Kind::MethodNotAllowed, message).code("method_not_allowed"))
 }
 
+fn one_model(path: &str) -> Option<&str> {
+    path.strip_prefix("/v1/models/").or_else(|| path.strip_prefix("/v1beta/models/"))
+}
+
 /// The dialect in which to talk to a caller before its operation is known: by its path, and by what its SDK sends
 /// along.
 pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
@@ -50,6 +61,9 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     }
     if headers.contains_key("anthropic-version") || path.starts_with("/v1/messages") {
         return Dialect::AnthropicMessages;
+    }
+    if headers.contains_key("x-goog-api-key") || path.starts_with("/v1beta/") {
+        return Dialect::Gemini;
     }
     Dialect::OpenaiChat
 }
@@ -69,7 +83,7 @@ fn nothing(path: &str) -> Fault {
             .to_owned()
     } else {
         format!(
-            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages and /v1/models"
+            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models and /v1/models"
         )
     };
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")

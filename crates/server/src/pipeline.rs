@@ -10,7 +10,7 @@ use wire::{Asked, Envelope, Fault, Kind, Origin};
 
 use crate::{
     admin,
-    authenticate::authenticate,
+    authenticate::{Shown, authenticate},
     call::{Arrival, Call, Open},
     core::Core,
     drive, front,
@@ -29,8 +29,8 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
     let path = parts.uri.path();
     let answered = match operation::operation(&parts.method, path) {
         Ok(Operation::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,
-        Ok(Operation::Models) => models::list(&core, &parts.headers, arrival.started_us),
-        Ok(Operation::Model(name)) => models::one(&core, &parts.headers, name, arrival.started_us),
+        Ok(Operation::Models) => models::list(&core, &parts, arrival.started_us),
+        Ok(Operation::Model(name)) => models::one(&core, &parts, name, arrival.started_us),
         Ok(Operation::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Operation::Ready) => Ok(ready(&core)),
         Ok(Operation::Admin) => admin::forward(&core, &parts, body).await,
@@ -55,7 +55,7 @@ async fn complete(
     // One configuration for the whole life of the request.
     let world = core.world();
     // Before the body is read: a caller without a key costs no memory.
-    let key = authenticate(&core.keys(), &parts.headers, Scope::Calls, arrival.started_us)?;
+    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, arrival.started_us)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let (body, envelope) = envelope(body, asked)?;
     let dialect = asked.dialect;
@@ -69,6 +69,7 @@ async fn complete(
             dialect,
             model_asked: envelope.model.clone(),
             stream: envelope.stream,
+            as_array: operation::is_array(asked, parts.uri.query().unwrap_or_default()),
             include_usage: envelope.include_usage,
             prompt: body.clone(),
             target: None,

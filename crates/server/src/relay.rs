@@ -13,12 +13,12 @@ use http_body::{Frame as BodyFrame, SizeHint};
 use policy::{Money, route::Target};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use wire::{
-    Dialect, Fault, Framer, Framing, Kind, Mode, Origin, Pass, Reader, Wanted, Writer,
+    Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Reader, Wanted, Writer,
     ir::{Event, Place},
 };
 
 use crate::{
-    call::Call,
+    call::{Call, Open},
     drive::Refusal,
     gathered::Gathered,
     headers,
@@ -51,6 +51,8 @@ pub(crate) struct Relay {
     /// Translates, where the caller's dialect is not the target's.
     writer: Option<Box<dyn Writer>>,
     dialect: Dialect,
+    /// Whether the caller reads one JSON array.
+    as_array: bool,
     /// Usage was asked for by the gateway: the caller does not see the chunk that brings it.
     usage_added: bool,
     /// Fires when nothing has come for too long; set anew when it fires and something has.
@@ -112,8 +114,10 @@ pub(crate) async fn relay(
     let caller = call.open().dialect;
     let mut response = Response::new(Body::Full(None));
     set_headers(&mut response, &mut call, &answer.headers, target);
-    let own = caller == target.dialect;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(caller.stream_type()));
+    let as_array = call.open().as_array;
+    let own = caller == target.dialect && !as_array;
+    let kind = if as_array { "application/json" } else { caller.stream_type() };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies on the way to the caller must not gather events (nginx reads this header).
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -129,6 +133,7 @@ pub(crate) async fn relay(
         reader: if own { caller.watcher(Mode::Stream) } else { target.dialect.reader(Mode::Stream) },
         writer,
         dialect: caller,
+        as_array,
         usage_added,
         silence: Box::pin(sleep_until((now + silence_max).min(deadline))),
         silence_max,
@@ -225,11 +230,9 @@ async fn whole(
     };
     let caller = call.open().dialect;
     // A caller that wants a stream gets one, whatever the provider made of it.
-    let (mode, kind) = if call.open().stream {
-        (Mode::Stream, caller.stream_type())
-    } else {
-        (Mode::Whole, "application/json")
-    };
+    let Open { stream, as_array, .. } = *call.open();
+    let mode = if stream { Mode::Stream } else { Mode::Whole };
+    let kind = if stream && !as_array { caller.stream_type() } else { "application/json" };
     let own = caller == target.dialect && mode == Mode::Whole;
     let mut writer = (!own).then(|| caller.writer(wanted(&mut call, target, mode)));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
@@ -405,25 +408,29 @@ impl Relay {
             Ok(()) => {
                 // What is known only now comes as a comment, which every reader of events passes over.
                 let receipt = call.settle(Ending::Complete);
-                if self.dialect.framing(Mode::Stream) == Framing::Sse {
+                if self.dialect.takes_comments() {
                     let cost = receipt.cost.map_or_else(|| "unpriced".to_owned(), |cost| cost.to_string());
                     out.written().extend_from_slice(format!(": x-tollgate-cost-usd {cost}\n\n").as_bytes());
                 }
             }
             Err(fault) => {
                 if !told {
-                    let mut writer = self.dialect.writer(Wanted {
-                        mode: Mode::Stream,
-                        include_usage: false,
-                        source: self.dialect,
-                        now_s: 0,
-                        as_array: false,
-                    });
-                    writer.event(&Event::Fault(fault.clone()), out.written());
+                    self.tell(&fault, out);
                 }
                 call.settle(Ending::Cut(fault));
             }
         }
+    }
+
+    /// Writes a fault as the dialect's error event. An array that has begun ends with it.
+    fn tell(&mut self, fault: &Fault, out: &mut Gathered) {
+        let event = Event::Fault(fault.clone());
+        if let Some(writer) = self.writer.as_mut().filter(|_| self.as_array) {
+            return writer.event(&event, out.written());
+        }
+        let mode = Mode::Stream;
+        let wanted = Wanted { mode, include_usage: false, source: self.dialect, now_s: 0, as_array: false };
+        self.dialect.writer(wanted).event(&event, out.written());
     }
 }
 
@@ -431,7 +438,7 @@ fn wanted(call: &mut Call, target: &Target, mode: Mode) -> Wanted {
     let open = call.open();
     let include_usage = open.include_usage;
     let now_s = open.arrival.started_us / 1_000_000;
-    Wanted { mode, include_usage, source: target.dialect, now_s, as_array: false }
+    Wanted { mode, include_usage, source: target.dialect, now_s, as_array: open.as_array }
 }
 
 /// Whether an answer is a stream of its dialect.

@@ -6,7 +6,7 @@ use crate::{
     answer::{Asked, Scene},
     anthropic,
     calls::Calls,
-    openai, responses,
+    gemini, openai, responses,
 };
 
 /// A status and its error body.
@@ -46,8 +46,21 @@ pub(crate) fn find(path: &str) -> Option<Address> {
         "/v1/chat/completions" => plain(&openai::API),
         "/v1/responses" => plain(&responses::API),
         "/v1/messages" => plain(&anthropic::API),
-        _ => None,
+        _ => {
+            let (model, method) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
+            let stream = match method {
+                "generateContent" => false,
+                "streamGenerateContent" => true,
+                _ => return None,
+            };
+            Some(Address { api: &gemini::API, model: Some(decoded(model)), stream: Some(stream) })
+        }
     }
+}
+
+/// A name as it stood in a path, in percent encoding.
+fn decoded(name: &str) -> String {
+    percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned()
 }
 
 /// Server-sent events that have only data.

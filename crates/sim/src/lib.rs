@@ -1,4 +1,4 @@
-//! Providers on cue: a server that speaks OpenAI's chat completions and Responses and Anthropic's Messages in the
+//! Providers on cue: a server that speaks OpenAI's chat completions and Responses, Anthropic's Messages and Gemini in the
 //! providers' own wire form, well or badly.
 //!
 //! Invariants
@@ -18,6 +18,7 @@ mod anthropic;
 mod api;
 mod body;
 mod calls;
+mod gemini;
 mod openai;
 mod responses;
 mod schema;

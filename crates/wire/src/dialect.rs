@@ -96,6 +96,8 @@ pub(crate) struct Spoken {
     /// How its streams are framed, and their content type.
     pub(crate) framing: Framing,
     pub(crate) stream_type: &'static str,
+    /// Whether its SDKs pass over comments in a stream, as the standard wants.
+    pub(crate) comments: bool,
     pub(crate) decode_request: fn(&[u8]) -> Result<ir::Request, Fault>,
     pub(crate) encode_request: fn(&ir::Request, &Encoding<'_>, &mut Losses) -> Vec<u8>,
     /// Tells a place in the representation of one of its requests as it stood in the body.
@@ -260,6 +262,11 @@ impl Dialect {
             Mode::Whole => Framing::Whole,
             Mode::Stream => self.spoken().framing,
         }
+    }
+
+    /// Whether a stream may hold comments: what only the end of a call tells, as its cost.
+    pub fn takes_comments(self) -> bool {
+        self.spoken().comments
     }
 
     /// The content type of the dialect's streams.

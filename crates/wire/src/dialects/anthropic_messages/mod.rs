@@ -36,6 +36,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     id_header: "request-id",
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
+    comments: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
     own_path: own_path::own_path,

@@ -42,6 +42,8 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     id_header: "x-request-id",
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
+    // Google's SDK takes each block of lines for JSON.
+    comments: false,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
     own_path: own_path::own_path,

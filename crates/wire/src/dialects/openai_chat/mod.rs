@@ -35,11 +35,14 @@ pub(crate) const SPOKEN: Spoken = Spoken {
         // (<https://learn.microsoft.com/azure/ai-foundry/openai/reference>).
         Route::plain("/openai/deployments/{model}/chat/completions"),
         Route::plain("/openai/v1/chat/completions"),
+        // Google's own endpoint for OpenAI's SDK (<https://ai.google.dev/gemini-api/docs/openai>).
+        Route::plain("/v1beta/openai/chat/completions"),
     ],
     key_header: None,
     id_header: "x-request-id",
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
+    comments: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
     own_path: own_path::own_path,

@@ -34,6 +34,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     id_header: "x-request-id",
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
+    comments: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
     own_path: joined::own_path,
