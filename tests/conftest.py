@@ -54,6 +54,14 @@ providers:
       echo: {{ price: {{ input: 0.5, cached: 0.05, output: 3 }} }}
       third: {{ price: {{ input: 2, output: 12 }}, quirks: {{ reasoning: effort }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 0.5, output: 3 }} }}
+  ollama-sim:
+    dialect: ollama
+    base_url: http://127.0.0.1:{sim}/api
+    api_key: sk-test-upstream
+    auth: bearer
+    models:
+      echo: {{ price: {{ input: 0.25, output: 0.5 }} }}
+      "echo!pace=20ms,words=400": {{ price: {{ input: 0.25, output: 0.5 }} }}
   bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
   nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
 models:
@@ -73,12 +81,16 @@ keys:
 
 
 # One target for each dialect that the simulator speaks.
-TARGETS = ["openai-sim/echo", "anthropic-sim/echo", "responses-sim/echo", "gemini-sim/echo"]
+TARGETS = ["openai-sim/echo", "anthropic-sim/echo", "responses-sim/echo", "gemini-sim/echo", "ollama-sim/echo"]
 
 # Those whose API has no stop sequences.
 NO_STOPS = ["responses-sim/echo"]
 # Those whose API cannot ask for one call at a time.
-ALWAYS_PARALLEL = ["gemini-sim/echo"]
+ALWAYS_PARALLEL = ["gemini-sim/echo", "ollama-sim/echo"]
+# Those that cannot be made to call a tool.
+NO_CHOICE = ["ollama-sim/echo"]
+# Those that take pictures as bytes only, and no documents.
+ONLY_PICTURES = ["ollama-sim/echo"]
 
 
 def free_port():

@@ -5,7 +5,7 @@ import json
 
 import anthropic
 import pytest
-from conftest import ALWAYS_PARALLEL, APP_KEY, NO_STOPS, TARGETS
+from conftest import ALWAYS_PARALLEL, APP_KEY, NO_CHOICE, NO_STOPS, ONLY_PICTURES, TARGETS
 
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
@@ -79,10 +79,13 @@ def test_streamed_tools(client, model):
 @pytest.mark.parametrize("model", TARGETS)
 def test_tool_choice(client, model):
     choice = {"type": "tool", "name": "get_time"}
-    answer = client.messages.create(
+    raw = client.messages.with_raw_response.create(
         model=model, max_tokens=500, messages=user("hello"), tools=TOOLS, tool_choice=choice
     )
-    assert [block.name for block in answer.content] == ["get_time"]
+    if model in NO_CHOICE:
+        assert "tool_choice" in raw.headers["x-tollgate-loss"].split(", ")
+    else:
+        assert [block.name for block in raw.parse().content] == ["get_time"]
     one = {"type": "auto", "disable_parallel_tool_use": True}
     raw = client.messages.with_raw_response.create(
         model=model, max_tokens=500, messages=user("get_weather get_time"), tools=TOOLS, tool_choice=one
@@ -101,8 +104,16 @@ def test_images_and_documents(client, model):
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
         {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PIXEL}},
     ]
-    answer = client.messages.create(model=model, max_tokens=100, messages=[{"role": "user", "content": content}])
-    assert "shown 3: https://example.com/cat.png, image/png, application/pdf" in answer.content[0].text
+    raw = client.messages.with_raw_response.create(
+        model=model, max_tokens=100, messages=[{"role": "user", "content": content}]
+    )
+    text = raw.parse().content[0].text
+    if model in ONLY_PICTURES:
+        assert "shown 1: image/png" in text
+        losses = raw.headers["x-tollgate-loss"].split(", ")
+        assert {"messages[0].content[1]", "messages[0].content[3]"} <= set(losses)
+    else:
+        assert "shown 3: https://example.com/cat.png, image/png, application/pdf" in text
 
 
 @pytest.mark.parametrize("model", TARGETS)

@@ -5,7 +5,7 @@ import json
 
 import openai
 import pytest
-from conftest import ALWAYS_PARALLEL, APP_KEY, NO_STOPS, TARGETS
+from conftest import ALWAYS_PARALLEL, APP_KEY, NO_CHOICE, NO_STOPS, ONLY_PICTURES, TARGETS
 
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
@@ -50,7 +50,8 @@ def test_plain(client, gateway, model):
     assert record["outcome"] == "complete" and record["counted"] == "reported"
     assert record["tokens"]["output"] == answer.usage.completion_tokens
     price = {"openai-sim": (1_000_000, 2_000_000), "anthropic-sim": (3_000_000, 15_000_000),
-             "responses-sim": (2_000_000, 8_000_000), "gemini-sim": (500_000, 3_000_000)}[record["provider"]]
+             "responses-sim": (2_000_000, 8_000_000), "gemini-sim": (500_000, 3_000_000),
+             "ollama-sim": (250_000, 500_000)}[record["provider"]]
     assert record["cost"] == record["tokens"]["input"] * price[0] + record["tokens"]["output"] * price[1]
     assert float(raw.headers["x-tollgate-cost-usd"]) == pytest.approx(record["cost"] / 1e12)
 
@@ -105,8 +106,13 @@ def test_streamed_tools(client, model):
 @pytest.mark.parametrize("model", TARGETS)
 def test_tool_choice(client, model):
     named = {"type": "function", "function": {"name": "get_time"}}
-    answer = client.chat.completions.create(model=model, messages=user("hello"), tools=TOOLS, tool_choice=named)
-    assert [call.function.name for call in answer.choices[0].message.tool_calls] == ["get_time"]
+    raw = client.chat.completions.with_raw_response.create(
+        model=model, messages=user("hello"), tools=TOOLS, tool_choice=named
+    )
+    if model in NO_CHOICE:
+        assert "tool_choice" in raw.headers["x-tollgate-loss"].split(", ")
+    else:
+        assert [call.function.name for call in raw.parse().choices[0].message.tool_calls] == ["get_time"]
     raw = client.chat.completions.with_raw_response.create(
         model=model, messages=user("get_weather get_time"), tools=TOOLS, parallel_tool_calls=False
     )
@@ -124,9 +130,16 @@ def test_images_and_files(client, model):
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
         {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PIXEL}"}},
     ]
-    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": content}])
-    text = answer.choices[0].message.content
-    assert "shown 3: https://example.com/cat.png, image/png, application/pdf" in text
+    raw = client.chat.completions.with_raw_response.create(
+        model=model, messages=[{"role": "user", "content": content}]
+    )
+    text = raw.parse().choices[0].message.content
+    if model in ONLY_PICTURES:
+        assert "shown 1: image/png" in text
+        losses = raw.headers["x-tollgate-loss"].split(", ")
+        assert {"messages[0].content[1]", "messages[0].content[3]"} <= set(losses)
+    else:
+        assert "shown 3: https://example.com/cat.png, image/png, application/pdf" in text
 
 
 @pytest.mark.parametrize("model", TARGETS)

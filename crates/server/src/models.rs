@@ -30,6 +30,7 @@ pub(crate) fn list(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Resu
             json!({"data": told(Named::anthropic), "has_more": false, "first_id": first, "last_id": last})
         }
         Dialect::Gemini => json!({"models": told(Named::gemini)}),
+        Dialect::Ollama => json!({"models": told(Named::ollama)}),
         Dialect::OpenaiChat | Dialect::OpenaiResponses => {
             json!({"object": "list", "data": told(Named::openai)})
         }
@@ -57,6 +58,7 @@ pub(crate) fn one(
     let body = match operation::dialect(parts.uri.path(), &parts.headers) {
         Dialect::AnthropicMessages => named.anthropic(),
         Dialect::Gemini => named.gemini(),
+        Dialect::Ollama => named.ollama(),
         Dialect::OpenaiChat | Dialect::OpenaiResponses => named.openai(),
     };
     Ok(respond::json(StatusCode::OK, body.to_string()))
@@ -83,6 +85,14 @@ impl Named {
             "outputTokenLimit": output_tokens,
             "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
         })
+    }
+
+    fn ollama(&self) -> Value {
+        let name = &self.name;
+        let details = json!({"format": "", "family": self.owner, "families": null, "parameter_size": "",
+                             "quantization_level": ""});
+        json!({"name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0, "digest": "",
+               "details": details})
     }
 
     fn anthropic(&self) -> Value {

@@ -15,6 +15,8 @@ pub(crate) enum Operation<'a> {
     Models,
     /// One of them.
     Model(&'a str),
+    /// The version, as Ollama's clients ask for it.
+    Version,
     Health,
     Ready,
     /// The admin side: metrics, keys, calls.
@@ -31,7 +33,8 @@ pub(crate) fn is_array(asked: Asked<'_>, query: &str) -> bool {
 /// Finds the operation.
 pub(crate) fn operation<'a>(method: &Method, path: &'a str) -> Result<Operation<'a>, Fault> {
     let (operation, allowed) = match path {
-        "/v1/models" | "/v1beta/models" => (Operation::Models, Method::GET),
+        "/v1/models" | "/v1beta/models" | "/api/tags" => (Operation::Models, Method::GET),
+        "/api/version" => (Operation::Version, Method::GET),
         "/healthz" => (Operation::Health, Method::GET),
         "/readyz" => (Operation::Ready, Method::GET),
         "/metrics" => (Operation::Admin, Method::GET),
@@ -65,6 +68,9 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     if headers.contains_key("x-goog-api-key") || path.starts_with("/v1beta/") {
         return Dialect::Gemini;
     }
+    if path.starts_with("/api/") {
+        return Dialect::Ollama;
+    }
     Dialect::OpenaiChat
 }
 
@@ -83,7 +89,7 @@ fn nothing(path: &str) -> Fault {
             .to_owned()
     } else {
         format!(
-            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models and /v1/models"
+            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /api/chat and /v1/models"
         )
     };
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")

@@ -21,6 +21,9 @@ use crate::{
     respond,
 };
 
+/// The gateway's version, in the shape of Ollama's.
+const VERSION: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
+
 /// Answers one request. Every way out is a response: faults are told in the caller's dialect.
 pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Response<Body> {
     let arrival = Arrival::now();
@@ -31,6 +34,7 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
         Ok(Operation::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,
         Ok(Operation::Models) => models::list(&core, &parts, arrival.started_us),
         Ok(Operation::Model(name)) => models::one(&core, &parts, name, arrival.started_us),
+        Ok(Operation::Version) => Ok(respond::json(StatusCode::OK, VERSION)),
         Ok(Operation::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Operation::Ready) => Ok(ready(&core)),
         Ok(Operation::Admin) => admin::forward(&core, &parts, body).await,
@@ -89,7 +93,7 @@ async fn complete(
 /// What routing needs of a request, from its path and its body; and the body as its dialect has it.
 fn envelope(body: Bytes, asked: Asked<'_>) -> Result<(Bytes, Envelope), Fault> {
     let Some(model) = asked.model else {
-        let envelope = Envelope::parse(&body)?;
+        let envelope = Envelope::parse(&body, asked.dialect.streams_unasked())?;
         return Ok((body, envelope));
     };
     let model = operation::model_name(model)?;

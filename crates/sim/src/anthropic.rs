@@ -11,7 +11,8 @@ use crate::{
     openai::pieces,
 };
 
-pub(crate) const API: Api = Api { read, whole, stream, stream_type: EVENT_STREAM, broken, invalid, scripted };
+pub(crate) const API: Api =
+    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
 
 fn broken() -> Vec<u8> {
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});

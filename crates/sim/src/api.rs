@@ -6,7 +6,7 @@ use crate::{
     answer::{Asked, Scene},
     anthropic,
     calls::Calls,
-    gemini, openai, responses,
+    gemini, ollama, openai, responses,
 };
 
 /// A status and its error body.
@@ -20,6 +20,8 @@ pub(crate) struct Api {
     /// The bytes of each event of a streamed answer.
     pub(crate) stream: fn(&Scene<'_>) -> Vec<Vec<u8>>,
     pub(crate) stream_type: &'static str,
+    /// Whether a request that says nothing of it is answered with a stream.
+    pub(crate) streams_unasked: bool,
     /// The bytes of an error event.
     pub(crate) broken: fn() -> Vec<u8>,
     /// The error of a request that is not understood.
@@ -46,6 +48,7 @@ pub(crate) fn find(path: &str) -> Option<Address> {
         "/v1/chat/completions" => plain(&openai::API),
         "/v1/responses" => plain(&responses::API),
         "/v1/messages" => plain(&anthropic::API),
+        "/api/chat" => plain(&ollama::API),
         _ => {
             let (model, method) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
             let stream = match method {

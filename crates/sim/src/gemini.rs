@@ -9,7 +9,8 @@ use crate::{
     calls::Calls,
 };
 
-pub(crate) const API: Api = Api { read, whole, stream, stream_type: EVENT_STREAM, broken, invalid, scripted };
+pub(crate) const API: Api =
+    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
 
 /// What a call may have in place of a signature that was never made.
 const STAND_IN: &str = "skip_thought_signature_validator";

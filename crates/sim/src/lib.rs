@@ -1,4 +1,5 @@
-//! Providers on cue: a server that speaks OpenAI's chat completions and Responses, Anthropic's Messages and Gemini in the
+//! Providers on cue: a server that speaks OpenAI's chat completions and Responses, Anthropic's Messages, Gemini and
+//! Ollama's chat in the
 //! providers' own wire form, well or badly.
 //!
 //! Invariants
@@ -19,6 +20,7 @@ mod api;
 mod body;
 mod calls;
 mod gemini;
+mod ollama;
 mod openai;
 mod responses;
 mod schema;

@@ -8,7 +8,8 @@ use crate::{
     calls::Calls,
 };
 
-pub(crate) const API: Api = Api { read, whole, stream, stream_type: EVENT_STREAM, broken, invalid, scripted };
+pub(crate) const API: Api =
+    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
 
 fn broken() -> Vec<u8> {
     let error = json!({"error": {

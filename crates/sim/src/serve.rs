@@ -147,7 +147,7 @@ async fn complete(
             Body::whole(format!("<html><body>{status} simulated</body></html>")),
         );
     }
-    let streamed = address.stream.unwrap_or(body["stream"] == json!(true));
+    let streamed = address.stream.or(body["stream"].as_bool()).unwrap_or(api.streams_unasked);
     if script.garbage {
         let kind = if streamed { api.stream_type } else { "application/json" };
         return typed(200, kind, Body::whole("data: {\"this is\": not json\n\n"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Fault, Frame, Framing, Loss, Losses, Quirks,
-    dialects::{anthropic_messages, gemini, openai_chat, openai_responses},
+    dialects::{anthropic_messages, gemini, ollama, openai_chat, openai_responses},
     ir,
 };
 
@@ -15,6 +15,7 @@ pub enum Dialect {
     OpenaiResponses,
     AnthropicMessages,
     Gemini,
+    Ollama,
 }
 
 /// Whether a body is one JSON value or a stream of events.
@@ -89,6 +90,8 @@ pub(crate) struct Spoken {
     pub(crate) methods: [&'static str; 2],
     /// Where a gateway takes its requests.
     pub(crate) routes: &'static [Route],
+    /// Whether a request that says nothing of it is answered with a stream.
+    pub(crate) streams_unasked: bool,
     /// The header in which its own provider takes the credential; none for `authorization: Bearer`.
     pub(crate) key_header: Option<&'static str>,
     /// The header of an answer in which its SDKs look for the request's id.
@@ -146,8 +149,13 @@ pub struct Asked<'a> {
 pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 impl Dialect {
-    pub const ALL: [Dialect; 4] =
-        [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::AnthropicMessages, Dialect::Gemini];
+    pub const ALL: [Dialect; 5] = [
+        Dialect::OpenaiChat,
+        Dialect::OpenaiResponses,
+        Dialect::AnthropicMessages,
+        Dialect::Gemini,
+        Dialect::Ollama,
+    ];
 
     fn spoken(self) -> &'static Spoken {
         match self {
@@ -155,6 +163,7 @@ impl Dialect {
             Dialect::OpenaiResponses => &openai_responses::SPOKEN,
             Dialect::AnthropicMessages => &anthropic_messages::SPOKEN,
             Dialect::Gemini => &gemini::SPOKEN,
+            Dialect::Ollama => &ollama::SPOKEN,
         }
     }
 
@@ -190,6 +199,11 @@ impl Dialect {
     /// Whether requests name their model, and whether to stream, in the address and not in the body.
     pub fn names_model_in_path(self) -> bool {
         self.path().contains("{model}")
+    }
+
+    /// Whether a request that says nothing of it is answered with a stream.
+    pub fn streams_unasked(self) -> bool {
+        self.spoken().streams_unasked
     }
 
     /// The header in which the dialect's own provider takes the credential; none for `authorization: Bearer`.

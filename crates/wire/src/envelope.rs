@@ -60,7 +60,8 @@ struct Members<'a> {
 impl Envelope {
     /// Reads a body that must be one JSON object. A member that is read here and stands twice is refused:
     /// a check made on one must not be undone by the other.
-    pub fn parse(body: &[u8]) -> Result<Envelope, Fault> {
+    /// A request that does not say whether to stream does so when `streams_unasked`.
+    pub fn parse(body: &[u8], streams_unasked: bool) -> Result<Envelope, Fault> {
         let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
             Fault::invalid("", format!("the body is no valid JSON request: {error}")).code("invalid_json")
         })?;
@@ -72,9 +73,14 @@ impl Envelope {
             None => (Options::Absent, false),
             Some(raw) => read_options(body, raw).map_err(|fault| fault.under("stream_options"))?,
         };
+        let said = members.stream.filter(|raw| raw.get() != "null");
+        let stream = match said {
+            Some(_) => boolean(said).map_err(|fault| fault.under("stream"))?,
+            None => streams_unasked,
+        };
         Ok(Envelope {
             model: name.into_owned(),
-            stream: boolean(members.stream).map_err(|fault| fault.under("stream"))?,
+            stream,
             include_usage,
             model_at: Some(place(body, model)),
             options,
@@ -108,7 +114,7 @@ impl Envelope {
             }
         };
         let body = splice(body, &[(at, Cow::Owned(text))]);
-        let envelope = Envelope::parse(&body)?;
+        let envelope = Envelope::parse(&body, false)?;
         Ok((body, envelope))
     }
 
@@ -262,7 +268,7 @@ mod tests {
     fn edited(body: &str, model: &str, include_usage: bool) -> String {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let edits = Edits { model: Some(model), include_usage };
-        let bytes = Envelope::parse(&body).unwrap().edit(&body, &edits);
+        let bytes = Envelope::parse(&body, false).unwrap().edit(&body, &edits);
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
@@ -301,7 +307,7 @@ mod tests {
         let check = |body: &str, expected: &str| {
             let (body, envelope) = Envelope::deployed(&Bytes::copy_from_slice(body.as_bytes()), "b").unwrap();
             assert_eq!(body, expected);
-            assert_eq!(envelope, Envelope::parse(&body).unwrap());
+            assert_eq!(envelope, Envelope::parse(&body, false).unwrap());
         };
         check("{}", r#"{"model":"b"}"#);
         check(r#"{"n":1}"#, r#"{"model":"b","n":1}"#);
@@ -311,7 +317,7 @@ mod tests {
     #[test]
     fn bad_bodies_are_refused_by_name() {
         let check = |body: &str, param: Option<&str>| {
-            let fault = Envelope::parse(body.as_bytes()).unwrap_err();
+            let fault = Envelope::parse(body.as_bytes(), false).unwrap_err();
             assert_eq!(fault.param.as_deref(), param, "{body}: {fault}");
         };
         check("", None);

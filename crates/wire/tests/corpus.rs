@@ -41,6 +41,8 @@ fn check(dialect: Dialect, record: &Value, report: &mut Report) {
         *report.faults.entry(format!("{status} {:?}", fault.kind)).or_default() += 1;
     } else if let Some(sse) = response["sse"].as_str() {
         found.extend(check_answer(dialect, Mode::Stream, sse.as_bytes(), report).err());
+    } else if let Some(lines) = response["ndjson"].as_str() {
+        found.extend(check_answer(dialect, Mode::Stream, lines.as_bytes(), report).err());
     } else if let Some(chunks) = response["body"].as_array() {
         // A stream that came as one array, in the framing of the others.
         let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
@@ -169,6 +171,7 @@ fn records(folder: &Path) -> Vec<(Dialect, Value)> {
         ("openai.responses.jsonl", Dialect::OpenaiResponses),
         ("anthropic.messages.jsonl", Dialect::AnthropicMessages),
         ("gemini.generateContent.jsonl", Dialect::Gemini),
+        ("ollama.chat.jsonl", Dialect::Ollama),
     ];
     let mut providers: Vec<_> = fs::read_dir(folder)
         .expect("TOLLGATE_CORPUS names a folder that can be read")

@@ -2,5 +2,6 @@
 
 pub(crate) mod anthropic_messages;
 pub(crate) mod gemini;
+pub(crate) mod ollama;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;

@@ -32,6 +32,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     path: "/messages",
     methods: ["", ""],
     routes: &[Route::plain("/v1/messages")],
+    streams_unasked: false,
     key_header: Some("x-api-key"),
     id_header: "request-id",
     framing: Framing::Sse,

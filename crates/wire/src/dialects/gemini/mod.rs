@@ -38,6 +38,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
         Route { path: "/v1/models/{model}:generateContent", stream: Some(false) },
         Route { path: "/v1/models/{model}:streamGenerateContent", stream: Some(true) },
     ],
+    streams_unasked: false,
     key_header: Some("x-goog-api-key"),
     id_header: "x-request-id",
     framing: Framing::Sse,

@@ -38,6 +38,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
         // Google's own endpoint for OpenAI's SDK (<https://ai.google.dev/gemini-api/docs/openai>).
         Route::plain("/v1beta/openai/chat/completions"),
     ],
+    streams_unasked: false,
     key_header: None,
     id_header: "x-request-id",
     framing: Framing::Sse,

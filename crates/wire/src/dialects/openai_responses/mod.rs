@@ -30,6 +30,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
         Route::plain("/openai/v1/responses"),
         Route::plain("/openai/responses"),
     ],
+    streams_unasked: false,
     key_header: None,
     id_header: "x-request-id",
     framing: Framing::Sse,

@@ -1,0 +1,60 @@
+//! How things were spelled, kept among the ext members.
+//!
+//! Where a member has two spellings of one meaning, its name with the value `[]` says that it had the rarer one: it
+//! was absent, was an empty string, or said what is known from elsewhere. Other dialects take an empty list for
+//! nothing, and this one would refuse it under these names, so that no caller's own member is mistaken for it.
+
+use crate::{
+    ir::{Ext, ExtRef},
+    json::{Object, ObjectWriter, Raw, RawRef},
+};
+
+const MARK: &str = "[]";
+
+/// A member that had its rarer spelling.
+pub(super) fn marked(name: &str) -> (String, Raw) {
+    (name.to_owned(), Raw::parse(MARK).expect("an empty list is JSON"))
+}
+
+/// The same in an event.
+pub(super) fn mark(ext: &mut ExtRef<'_>, name: &'static str) {
+    let (_, raw) = marked(name);
+    ext.0.push((name.into(), RawRef::Owned(raw)));
+}
+
+pub(super) fn is_marked(ext: &Ext, name: &str) -> bool {
+    ext.get(name).is_some_and(|raw| raw.text() == MARK)
+}
+
+/// Writes ext members, except marks under these names and what stands under the others.
+pub(super) fn write(object: &mut ObjectWriter<'_>, ext: &Ext, marks: &[&str], others: &[&str]) {
+    for (name, value) in &ext.0 {
+        let is_mark = marks.contains(&name.as_str()) && value.text() == MARK;
+        if !is_mark && !others.contains(&name.as_str()) {
+            object.raw(name, value.text());
+        }
+    }
+}
+
+/// The members that nobody took, as an object.
+pub(super) fn rest(object: Object<'_>) -> Raw {
+    let mut text = Vec::new();
+    let mut writer = ObjectWriter::open(&mut text);
+    writer.ext(&object.rest());
+    writer.close();
+    Raw::parse(&String::from_utf8_lossy(&text)).expect("it is made of members that were JSON")
+}
+
+/// Writes the members of a kept object into one that is being written.
+pub(super) fn write_members(object: &mut ObjectWriter<'_>, kept: Option<&Raw>) {
+    if let Some(Ok(kept)) = kept.map(|kept| Object::from_raw(kept.value())) {
+        for (name, value) in kept.iter() {
+            object.raw(name, value.get());
+        }
+    }
+}
+
+/// Ext members as they stand in an event.
+pub(super) fn as_event(ext: Ext) -> ExtRef<'static> {
+    ExtRef(ext.0.into_iter().map(|(name, raw)| (name.into(), RawRef::Owned(raw))).collect())
+}
