@@ -22,6 +22,7 @@ mod listen;
 mod meter;
 mod metrics;
 mod models;
+mod named;
 mod operation;
 mod pipeline;
 mod relay;

@@ -6,7 +6,7 @@ use crate::{
     answer::{Asked, Scene},
     anthropic,
     calls::Calls,
-    gemini, ollama, openai, responses,
+    cohere, gemini, ollama, openai, responses,
 };
 
 /// A status and its error body.
@@ -49,6 +49,7 @@ pub(crate) fn find(path: &str) -> Option<Address> {
         "/v1/responses" => plain(&responses::API),
         "/v1/messages" => plain(&anthropic::API),
         "/api/chat" => plain(&ollama::API),
+        "/v2/chat" => plain(&cohere::API),
         _ => {
             let (model, method) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
             let stream = match method {

@@ -1,5 +1,5 @@
-//! Providers on cue: a server that speaks OpenAI's chat completions and Responses, Anthropic's Messages, Gemini and
-//! Ollama's chat in the
+//! Providers on cue: a server that speaks OpenAI's chat completions and Responses, Anthropic's Messages, Gemini,
+//! Ollama's chat and Cohere's in the
 //! providers' own wire form, well or badly.
 //!
 //! Invariants
@@ -19,6 +19,7 @@ mod anthropic;
 mod api;
 mod body;
 mod calls;
+mod cohere;
 mod gemini;
 mod ollama;
 mod openai;

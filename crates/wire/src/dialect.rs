@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Fault, Frame, Framing, Loss, Losses, Quirks,
-    dialects::{anthropic_messages, gemini, ollama, openai_chat, openai_responses},
+    dialects::{anthropic_messages, cohere_v2, gemini, ollama, openai_chat, openai_responses},
     ir,
 };
 
@@ -14,6 +14,7 @@ pub enum Dialect {
     OpenaiChat,
     OpenaiResponses,
     AnthropicMessages,
+    CohereV2,
     Gemini,
     Ollama,
 }
@@ -101,6 +102,8 @@ pub(crate) struct Spoken {
     pub(crate) stream_type: &'static str,
     /// Whether its SDKs pass over comments in a stream, as the standard wants.
     pub(crate) comments: bool,
+    /// Whether its answers name their model.
+    pub(crate) names_model: bool,
     pub(crate) decode_request: fn(&[u8]) -> Result<ir::Request, Fault>,
     pub(crate) encode_request: fn(&ir::Request, &Encoding<'_>, &mut Losses) -> Vec<u8>,
     /// Tells a place in the representation of one of its requests as it stood in the body.
@@ -149,10 +152,11 @@ pub struct Asked<'a> {
 pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 impl Dialect {
-    pub const ALL: [Dialect; 5] = [
+    pub const ALL: [Dialect; 6] = [
         Dialect::OpenaiChat,
         Dialect::OpenaiResponses,
         Dialect::AnthropicMessages,
+        Dialect::CohereV2,
         Dialect::Gemini,
         Dialect::Ollama,
     ];
@@ -162,6 +166,7 @@ impl Dialect {
             Dialect::OpenaiChat => &openai_chat::SPOKEN,
             Dialect::OpenaiResponses => &openai_responses::SPOKEN,
             Dialect::AnthropicMessages => &anthropic_messages::SPOKEN,
+            Dialect::CohereV2 => &cohere_v2::SPOKEN,
             Dialect::Gemini => &gemini::SPOKEN,
             Dialect::Ollama => &ollama::SPOKEN,
         }
@@ -281,6 +286,11 @@ impl Dialect {
     /// Whether a stream may hold comments: what only the end of a call tells, as its cost.
     pub fn takes_comments(self) -> bool {
         self.spoken().comments
+    }
+
+    /// Whether answers of this dialect name the model that made them.
+    pub fn names_model(self) -> bool {
+        self.spoken().names_model
     }
 
     /// The content type of the dialect's streams.

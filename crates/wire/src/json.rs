@@ -258,6 +258,18 @@ impl<'b> ObjectWriter<'b> {
     }
 }
 
+/// Puts JSON that may have come over several lines on one: between its tokens a space says as much, and within a
+/// string no line ends.
+pub(crate) fn one_line(json: &mut [u8]) {
+    let mut from = 0;
+    while let Some(at) = json.get(from..).and_then(|rest| memchr::memchr2(b'\n', b'\r', rest)) {
+        if let Some(byte) = json.get_mut(from + at) {
+            *byte = b' ';
+        }
+        from += at + 1;
+    }
+}
+
 /// Writes a JSON string.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a string always serialises into memory");

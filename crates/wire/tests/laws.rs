@@ -2,11 +2,14 @@
 //! `request.json`, `response.json` and `stream.sse`, as far as the case has them, and for each other dialect a
 //! snapshot `to.<dialect>.snap` of what they become there and what is lost. `UPDATE_SNAPSHOTS=1` writes them anew.
 
+#[path = "support/order.rs"]
+mod order;
 mod support;
 
 use std::{env, fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
+use order::well_formed;
 use proptest::{
     prelude::{ProptestConfig, any},
     proptest,
@@ -18,7 +21,7 @@ use support::{
     exchange::{encode, fold, read, rewrite},
 };
 use tollgate_wire::{
-    Dialect, Envelope, Frame, Framer, Framing, Losses, Mode, Pass, Reader,
+    Dialect, Envelope, Frame, Framer, Framing, Losses, Mode, Pass, Reader, Wanted,
     ir::{Choice, Event, Part, PartKind, Response},
     write_aws_message,
 };
@@ -127,6 +130,47 @@ fn whole_and_streamed_answers_fold_alike() {
             assert_eq!(told[0], told[1], "{} to {}", case.name(), target.name());
         }
     }
+}
+
+/// Providers may spell a whole answer over many lines, and a caller that wants a stream gets one: no event of it is
+/// broken by a line's end.
+#[test]
+fn whole_answers_can_be_told_as_streams() {
+    for case in cases() {
+        for Body { bytes, .. } in case.answers().into_iter().filter(|body| body.mode == Mode::Whole) {
+            let spread = canonical(&bytes).expect("fixtures are JSON").replace("{", "{\r\n");
+            let whole = fold(case.dialect, Mode::Whole, spread.as_bytes());
+            for target in Dialect::ALL {
+                let name = format!("{} to {}", case.name(), target.name());
+                let wanted = Wanted {
+                    mode: Mode::Stream,
+                    include_usage: true,
+                    source: case.dialect,
+                    now_s: 0,
+                    as_array: false,
+                };
+                let mut writer = target.writer(wanted);
+                let mut out = Vec::new();
+                read(case.dialect, Mode::Whole, &[spread.as_bytes()], &mut |event| {
+                    writer.event(&event, &mut out);
+                });
+                let told = fold(target, Mode::Stream, &out);
+                assert_eq!(told.fault.is_some(), whole.fault.is_some(), "{name}: {:?}", told.fault);
+                assert_eq!(told.complete, whole.complete, "{name}");
+                assert_eq!(text(&told.response), text(&whole.response), "{name}");
+            }
+        }
+    }
+}
+
+/// What the first answer says, refusals and all.
+fn text(response: &Response) -> String {
+    let first = response.choices.iter().find(|choice| choice.index == 0);
+    let said = |part: &Part| match &part.kind {
+        PartKind::Text { text, .. } | PartKind::Refusal { text } => text.clone(),
+        _ => String::new(),
+    };
+    first.map(|choice| choice.parts.iter().map(said).collect()).unwrap_or_default()
 }
 
 #[test]
@@ -252,69 +296,6 @@ fn a_watcher_sees_what_a_reader_sees() {
                 );
             }
         }
-    }
-}
-
-/// Whether a stream keeps to the order that the dialect's own clients rely on.
-fn well_formed(dialect: Dialect, stream: &[u8], name: &str) {
-    let text = std::str::from_utf8(stream).expect("streams are text");
-    let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
-    match dialect {
-        Dialect::AnthropicMessages => {
-            let mut state = (0, false, false);
-            for data in &data {
-                let event: Value = serde_json::from_str(data).expect("every event is JSON");
-                let next = anthropic_order(state, &event);
-                assert!(next.is_ok(), "{name}: {next:?}: {data}");
-                state = next.unwrap_or(state);
-            }
-        }
-        Dialect::OpenaiResponses => {
-            let events: Vec<Value> =
-                data.iter().map(|data| serde_json::from_str(data).expect("every event is JSON")).collect();
-            let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
-            let last = kinds.last().copied().unwrap_or_default();
-            let ends = ["response.completed", "response.incomplete", "response.failed", "error"];
-            assert!(ends.contains(&last), "{name}: ends with {last}");
-            let of = |kind: &str| kinds.iter().filter(|known| **known == kind).count();
-            let (added, done) = (of("response.output_item.added"), of("response.output_item.done"));
-            assert!(added == done || last == "error", "{name}: {added} items begin and {done} end");
-        }
-        Dialect::Gemini => {
-            let last = data.last().copied().unwrap_or_default();
-            let ended =
-                ["finishReason", "promptFeedback", "\"error\""].iter().any(|word| last.contains(word));
-            assert!(ended, "{name}: ends with {last}");
-        }
-        Dialect::Ollama => {
-            let last: Value =
-                serde_json::from_str(text.lines().last().unwrap_or_default()).expect("lines are JSON");
-            assert!(last["done"] == true || last["error"].is_string(), "{name}: ends with {last}");
-        }
-        Dialect::OpenaiChat => {
-            let last = data.last().copied().unwrap_or_default();
-            assert!(last == "[DONE]" || last.contains("\"error\""), "{name}: ends with {last}");
-            assert!(data.iter().filter(|data| **data == "[DONE]").count() <= 1, "{name}: ends twice");
-        }
-    }
-}
-
-/// The number of the next block, whether one is open, and whether the message has begun.
-type Order = (u64, bool, bool);
-
-fn anthropic_order((next, open, begun): Order, event: &Value) -> Result<Order, &'static str> {
-    let index = event["index"].as_u64();
-    match event["type"].as_str().unwrap_or_default() {
-        "message_start" if !begun => Ok((0, false, true)),
-        "error" => Ok((next, open, begun)),
-        _ if !begun => Err("comes before the message starts"),
-        "content_block_start" if open => Err("opens while another block is open"),
-        "content_block_start" if index == Some(next) => Ok((next, true, true)),
-        "content_block_delta" if open && index == Some(next) => Ok((next, true, true)),
-        "content_block_stop" if open && index == Some(next) => Ok((next + 1, false, true)),
-        "message_delta" if !open && event["usage"]["output_tokens"].is_u64() => Ok((next, false, true)),
-        "message_stop" if !open => Ok((next, false, false)),
-        _ => Err("is out of order"),
     }
 }
 

@@ -19,13 +19,26 @@ pub struct ExtRef<'a>(pub Vec<(Cow<'a, str>, RawRef<'a>)>);
 /// an object that nobody took, or `{}` for the mere fact that the member stood there.
 pub(crate) fn is_remainder(name: &str) -> bool {
     let requests = ["function", "image_url", "file", "input_audio", "stream_options", "source"];
-    let spellings = ["output_config", "output_format", "metadata", "type", "role", "text"];
+    let spellings = [
+        "output_config",
+        "output_format",
+        "metadata",
+        "type",
+        "role",
+        "text",
+        "tool_plan",
+        "strict_tools",
+        "schema",
+        "document",
+    ];
     let usage = [
         "prompt_tokens_details",
         "completion_tokens_details",
         "cache_creation",
         "input_tokens_details",
         "output_tokens_details",
+        "billed_units",
+        "tokens",
     ];
     let counts = ["cache_creation_input_tokens", "cache_read_input_tokens"];
     requests.contains(&name) || spellings.contains(&name) || usage.contains(&name) || counts.contains(&name)

@@ -45,6 +45,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     stream_type: EVENT_STREAM,
     // Google's SDK takes each block of lines for JSON.
     comments: false,
+    names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
     own_path: own_path::own_path,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Losses, Wanted, Writer,
     ir::{Event, Ext, Part, PartDelta, PartKind, PartStart, Place, Stop, StopReason, Usage},
-    json::{ObjectWriter, Raw, write_array},
+    json::{ObjectWriter, Raw, one_line, write_array},
 };
 
 /// Writes one stream.
@@ -186,7 +186,7 @@ impl StreamWriter {
         });
         self.names(&mut object);
         object.close();
-        self.frame(&chunk, out);
+        self.frame(chunk, out);
     }
 
     fn names(&self, object: &mut ObjectWriter<'_>) {
@@ -197,13 +197,14 @@ impl StreamWriter {
         }
     }
 
-    fn frame(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+    fn frame(&mut self, mut chunk: Vec<u8>, out: &mut Vec<u8>) {
+        one_line(&mut chunk);
         if self.wanted.as_array {
             out.extend_from_slice(if self.begun { b",\r\n" } else { b"[" });
-            out.extend_from_slice(chunk);
+            out.extend_from_slice(&chunk);
         } else {
             out.extend_from_slice(b"data: ");
-            out.extend_from_slice(chunk);
+            out.extend_from_slice(&chunk);
             out.extend_from_slice(b"\r\n\r\n");
         }
         self.begun = true;
@@ -247,7 +248,7 @@ impl StreamWriter {
             usage::losses(&self.usage, &self.usage_ext, &mut self.losses);
         }
         object.close();
-        self.frame(&chunk, out);
+        self.frame(chunk, out);
         if self.wanted.as_array {
             out.push(b']');
         }
@@ -352,7 +353,7 @@ impl Writer for StreamWriter {
                 self.ended = true;
                 let mut chunk = Vec::with_capacity(256);
                 write_error(&mut chunk, fault, "");
-                self.frame(&chunk, out);
+                self.frame(chunk, out);
                 if self.wanted.as_array {
                     out.push(b']');
                 }

@@ -31,6 +31,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     framing: Framing::Lines,
     stream_type: "application/x-ndjson",
     comments: false,
+    names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
     own_path: own_path::own_path,

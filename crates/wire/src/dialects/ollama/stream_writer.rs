@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Dialect, Losses, Wanted, Writer,
     ir::{Event, Ext, PartDelta, PartStart, Place, Stop, Usage},
-    json::Raw,
+    json::{Raw, one_line},
 };
 
 /// Writes one stream.
@@ -128,9 +128,11 @@ impl StreamWriter {
     }
 
     fn line(&self, said: &Said<'_>, out: &mut Vec<u8>) {
+        let start = out.len();
         let mut object = tell::open(out, &self.head(), said, None);
         object.boolean("done", false);
         object.close();
+        one_line(out.get_mut(start..).unwrap_or_default());
         out.push(b'\n');
     }
 
@@ -149,6 +151,7 @@ impl StreamWriter {
         }
         let mut losses = std::mem::take(&mut self.losses);
         let said = Said::default();
+        let start = out.len();
         let mut object = tell::open(out, &self.head(), &said, self.own.then_some(&self.message_ext));
         if let Some(logprobs) = &self.logprobs {
             match words::logprobs(logprobs, self.wanted.source) {
@@ -160,6 +163,7 @@ impl StreamWriter {
         let counted = (self.usage.is_some() || !self.own).then_some((&usage, &self.usage_ext));
         tell::write_end(&mut object, self.stop.as_ref(), counted, self.own.then_some(&self.ext), &mut losses);
         object.close();
+        one_line(out.get_mut(start..).unwrap_or_default());
         out.push(b'\n');
         if !self.own {
             tell::count_losses(&usage, &self.usage_ext, &mut losses);

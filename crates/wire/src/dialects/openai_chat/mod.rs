@@ -44,6 +44,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     framing: Framing::Sse,
     stream_type: EVENT_STREAM,
     comments: true,
+    names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
     own_path: own_path::own_path,

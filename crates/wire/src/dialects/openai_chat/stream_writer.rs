@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Dialect, Losses, Wanted, Writer,
     ir::{Event, Ext, PartDelta, PartStart, Place, Usage},
-    json::{ObjectWriter, write_string},
+    json::{ObjectWriter, one_line, write_string},
     seal,
 };
 
@@ -181,7 +181,9 @@ impl StreamWriter {
             out.extend_from_slice(b"data: ");
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b",\"choices\":[],\"usage\":");
+            let start = out.len();
             words::write_usage(out, &usage, self.own.then_some(&ext));
+            one_line(out.get_mut(start..).unwrap_or_default());
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
@@ -206,7 +208,9 @@ impl Writer for StreamWriter {
                 out.extend_from_slice(&self.head);
                 let rest = format!(",\"choices\":[{{\"index\":{choice},\"delta\":{{}},\"logprobs\":");
                 out.extend_from_slice(rest.as_bytes());
+                let start = out.len();
                 out.extend_from_slice(logprobs.text().as_bytes());
+                one_line(out.get_mut(start..).unwrap_or_default());
                 out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
             }
             Event::Logprobs { .. } => {
@@ -255,9 +259,15 @@ impl StreamWriter {
     fn ext(&mut self, out: &mut Vec<u8>, place: Place, ext: &Ext) {
         let mut members = Vec::new();
         let mut object = ObjectWriter::open(&mut members);
-        object.ext(ext);
+        // What a whole answer calls itself; chunks have a name of their own.
+        let told = ext.0.iter().filter(|(name, _)| name != "object");
+        object.ext(&Ext(told.cloned().collect()));
         object.close();
+        one_line(&mut members);
         let inner = members.get(1..members.len().saturating_sub(1)).unwrap_or_default();
+        if inner.is_empty() {
+            return;
+        }
         match place {
             Place::Message(choice) => {
                 self.choice(choice);

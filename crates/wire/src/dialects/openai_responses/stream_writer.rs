@@ -8,7 +8,7 @@ use crate::{
     Dialect, Losses, Wanted, Writer,
     dialects::openai_chat::fault::{error_code, error_message},
     ir::{Event, Fold, PartDelta, PartStart},
-    json::{ObjectWriter, Raw, write_array},
+    json::{ObjectWriter, Raw, one_line, write_array},
     seal,
 };
 
@@ -69,11 +69,13 @@ impl StreamWriter {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\ndata: ");
+        let start = out.len();
         let mut object = ObjectWriter::open(out);
         object.string("type", kind);
         object.value("sequence_number", &self.sequence);
         members(&mut object);
         object.close();
+        one_line(out.get_mut(start..).unwrap_or_default());
         out.extend_from_slice(b"\n\n");
         self.sequence += 1;
     }
