@@ -69,6 +69,14 @@ providers:
     models:
       echo: {{ price: {{ input: 2.5, output: 10 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 2.5, output: 10 }} }}
+  bedrock-sim:
+    dialect: bedrock_converse
+    base_url: http://127.0.0.1:{sim}
+    api_key: sk-test-upstream
+    models:
+      echo: {{ price: {{ input: 3, output: 15 }} }}
+      thinker: {{ output_tokens: 4096, quirks: {{ reasoning: budget }} }}
+      "echo!pace=20ms,words=400": {{ price: {{ input: 3, output: 15 }} }}
   bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
   nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
 models:
@@ -88,12 +96,15 @@ keys:
 
 
 # One target for each dialect that the simulator speaks.
-TARGETS = ["openai-sim/echo", "anthropic-sim/echo", "responses-sim/echo", "gemini-sim/echo", "ollama-sim/echo", "cohere-sim/echo"]
+TARGETS = [
+    "openai-sim/echo", "anthropic-sim/echo", "responses-sim/echo", "gemini-sim/echo", "ollama-sim/echo",
+    "cohere-sim/echo", "bedrock-sim/echo",
+]
 
 # Those whose API has no stop sequences.
 NO_STOPS = ["responses-sim/echo"]
 # Those whose API cannot ask for one call at a time.
-ALWAYS_PARALLEL = ["gemini-sim/echo", "ollama-sim/echo", "cohere-sim/echo"]
+ALWAYS_PARALLEL = ["gemini-sim/echo", "ollama-sim/echo", "cohere-sim/echo", "bedrock-sim/echo"]
 # Those that cannot be made to call a tool.
 NO_CHOICE = ["ollama-sim/echo"]
 # Those that take no documents, and what they are shown of a picture by address, one in bytes and a document.
@@ -101,6 +112,8 @@ NO_DOCUMENTS = {
     "ollama-sim/echo": "shown 1: image/png",
     "cohere-sim/echo": "shown 2: https://example.com/cat.png, image/png",
 }
+# Those that take pictures as bytes only.
+NO_ADDRESSES = {"bedrock-sim/echo": "shown 2: image/png, application/pdf"}
 
 
 def free_port():

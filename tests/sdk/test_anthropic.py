@@ -5,7 +5,7 @@ import json
 
 import anthropic
 import pytest
-from conftest import ALWAYS_PARALLEL, APP_KEY, NO_CHOICE, NO_DOCUMENTS, NO_STOPS, TARGETS
+from conftest import ALWAYS_PARALLEL, APP_KEY, NO_ADDRESSES, NO_CHOICE, NO_DOCUMENTS, NO_STOPS, TARGETS
 
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
@@ -111,6 +111,9 @@ def test_images_and_documents(client, model):
     if model in NO_DOCUMENTS:
         assert NO_DOCUMENTS[model] in text
         assert "messages[0].content[3]" in raw.headers["x-tollgate-loss"].split(", ")
+    elif model in NO_ADDRESSES:
+        assert NO_ADDRESSES[model] in text
+        assert "messages[0].content[1]" in raw.headers["x-tollgate-loss"].split(", ")
     else:
         assert "shown 3: https://example.com/cat.png, image/png, application/pdf" in text
 

@@ -5,7 +5,7 @@ import json
 
 import openai
 import pytest
-from conftest import ALWAYS_PARALLEL, APP_KEY, NO_CHOICE, NO_DOCUMENTS, NO_STOPS, TARGETS
+from conftest import ALWAYS_PARALLEL, APP_KEY, NO_ADDRESSES, NO_CHOICE, NO_DOCUMENTS, NO_STOPS, TARGETS
 
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 
@@ -51,7 +51,8 @@ def test_plain(client, gateway, model):
     assert record["tokens"]["output"] == answer.usage.completion_tokens
     price = {"openai-sim": (1_000_000, 2_000_000), "anthropic-sim": (3_000_000, 15_000_000),
              "responses-sim": (2_000_000, 8_000_000), "gemini-sim": (500_000, 3_000_000),
-             "ollama-sim": (250_000, 500_000), "cohere-sim": (2_500_000, 10_000_000)}[record["provider"]]
+             "ollama-sim": (250_000, 500_000), "cohere-sim": (2_500_000, 10_000_000),
+             "bedrock-sim": (3_000_000, 15_000_000)}[record["provider"]]
     assert record["cost"] == record["tokens"]["input"] * price[0] + record["tokens"]["output"] * price[1]
     assert float(raw.headers["x-tollgate-cost-usd"]) == pytest.approx(record["cost"] / 1e12)
 
@@ -137,6 +138,9 @@ def test_images_and_files(client, model):
     if model in NO_DOCUMENTS:
         assert NO_DOCUMENTS[model] in text
         assert "messages[0].content[3]" in raw.headers["x-tollgate-loss"].split(", ")
+    elif model in NO_ADDRESSES:
+        assert NO_ADDRESSES[model] in text
+        assert "messages[0].content[1]" in raw.headers["x-tollgate-loss"].split(", ")
     else:
         assert "shown 3: https://example.com/cat.png, image/png, application/pdf" in text
 

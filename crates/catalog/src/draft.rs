@@ -14,7 +14,7 @@ pub struct ProviderDraft {
     /// Where its API begins, without a trailing slash, as `https://api.example.com/v1`.
     pub base_url: Option<String>,
     /// The dialect that is spoken below `base_url`: `openai_chat`, `openai_responses`,
-    /// `anthropic_messages`, `gemini`, `cohere_v2` or `ollama`.
+    /// `anthropic_messages`, `gemini`, `bedrock_converse`, `cohere_v2` or `ollama`.
     pub dialect: Option<String>,
     /// Further dialects, each with the whole URL that takes its requests.
     pub dialects: Option<BTreeMap<String, String>>,

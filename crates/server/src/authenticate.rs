@@ -42,6 +42,14 @@ pub(crate) fn authenticate(
 /// The headers in which SDKs send a key: Anthropic's, Google's and Azure's.
 const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
 
+/// The access key id of a request that an AWS SDK signed, which is the key. The signature says nothing here: who knows
+/// the key is its owner
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
+fn signer(authorization: &str) -> Option<&str> {
+    let credential = authorization.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
+    credential.split('/').next()
+}
+
 /// Where a request may show a key.
 #[derive(Clone, Copy)]
 pub(crate) struct Shown<'a> {
@@ -64,6 +72,9 @@ impl<'a> Shown<'a> {
         let text = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
         let bearer = text("authorization").and_then(|value| {
             let (scheme, key) = value.split_once(' ')?;
+            if scheme.eq_ignore_ascii_case("AWS4-HMAC-SHA256") {
+                return signer(key);
+            }
             scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
         });
         let named = || KEY_HEADERS.iter().find_map(|name| text(name)).map(str::trim);

@@ -31,7 +31,7 @@ pub(crate) fn list(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Resu
         }
         Dialect::Gemini => json!({"models": told(Named::gemini)}),
         Dialect::Ollama => json!({"models": told(Named::ollama)}),
-        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::CohereV2 => {
+        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::CohereV2 | Dialect::BedrockConverse => {
             json!({"object": "list", "data": told(Named::openai)})
         }
     };
@@ -59,7 +59,9 @@ pub(crate) fn one(
         Dialect::AnthropicMessages => named.anthropic(),
         Dialect::Gemini => named.gemini(),
         Dialect::Ollama => named.ollama(),
-        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::CohereV2 => named.openai(),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::CohereV2 | Dialect::BedrockConverse => {
+            named.openai()
+        }
     };
     Ok(respond::json(StatusCode::OK, body.to_string()))
 }

@@ -1,30 +1,34 @@
-//! Answers that do not name their model get the name by which it was asked.
+//! Answers that name neither themselves nor their model get the call's id, and the name by which the model was asked.
 
 use std::{borrow::Cow, sync::Arc};
 
 use policy::route::Target;
+use uuid::Uuid;
 use wire::{Dialect, Losses, Wanted, Writer, ir::Event};
 
-/// Fills the model's name in.
+/// Fills the names in.
 struct Named {
     writer: Box<dyn Writer>,
     model: Arc<str>,
+    id: Uuid,
 }
 
 /// A writer for a caller of an answer from this target.
-pub(crate) fn writer(caller: Dialect, wanted: Wanted, target: &Target) -> Box<dyn Writer> {
+pub(crate) fn writer(caller: Dialect, wanted: Wanted, target: &Target, id: Uuid) -> Box<dyn Writer> {
     let writer = caller.writer(wanted);
     if target.dialect.names_model() {
         return writer;
     }
-    Box::new(Named { writer, model: Arc::clone(&target.model) })
+    Box::new(Named { writer, model: Arc::clone(&target.model), id })
 }
 
 impl Writer for Named {
     fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Start { id, model, created_s } if model.is_empty() => {
-                let (id, model) = (Cow::Borrowed(&**id), Cow::Borrowed(&*self.model));
+                let own = self.id.hyphenated().to_string();
+                let id = if id.is_empty() { Cow::Owned(own) } else { Cow::Borrowed(&**id) };
+                let model = Cow::Borrowed(&*self.model);
                 self.writer.event(&Event::Start { id, model, created_s: *created_s }, out);
             }
             event => self.writer.event(event, out),

@@ -74,6 +74,9 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     if path.starts_with("/v2/") {
         return Dialect::CohereV2;
     }
+    if path.starts_with("/model/") {
+        return Dialect::BedrockConverse;
+    }
     Dialect::OpenaiChat
 }
 
@@ -92,7 +95,7 @@ fn nothing(path: &str) -> Fault {
             .to_owned()
     } else {
         format!(
-            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /v2/chat, /api/chat and /v1/models"
+            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /v2/chat, /model/{{id}}/converse, /api/chat and /v1/models"
         )
     };
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")

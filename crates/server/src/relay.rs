@@ -123,7 +123,8 @@ pub(crate) async fn relay(
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     let silence_max = target.provider.deadlines.between_events;
     let now = Instant::now();
-    let writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, Mode::Stream), target));
+    let id = call.open().arrival.id;
+    let writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, Mode::Stream), target, id));
     let mut relay = Relay {
         begun: false,
         broken: None,
@@ -234,7 +235,8 @@ async fn whole(
     let mode = if stream { Mode::Stream } else { Mode::Whole };
     let kind = if stream && !as_array { caller.stream_type() } else { "application/json" };
     let own = caller == target.dialect && mode == Mode::Whole;
-    let mut writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, mode), target));
+    let id = call.open().arrival.id;
+    let mut writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, mode), target, id));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
     let mut reader = if own { caller.watcher(Mode::Whole) } else { target.dialect.reader(Mode::Whole) };
     let meter = &mut call.open().meter;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     answer::{Asked, Scene},
-    anthropic,
+    anthropic, bedrock,
     calls::Calls,
     cohere, gemini, ollama, openai, responses,
 };
@@ -50,6 +50,15 @@ pub(crate) fn find(path: &str) -> Option<Address> {
         "/v1/messages" => plain(&anthropic::API),
         "/api/chat" => plain(&ollama::API),
         "/v2/chat" => plain(&cohere::API),
+        _ if path.starts_with("/model/") => {
+            let (model, method) = path.strip_prefix("/model/")?.rsplit_once('/')?;
+            let stream = match method {
+                "converse" => false,
+                "converse-stream" => true,
+                _ => return None,
+            };
+            Some(Address { api: &bedrock::API, model: Some(decoded(model)), stream: Some(stream) })
+        }
         _ => {
             let (model, method) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
             let stream = match method {

@@ -1,5 +1,5 @@
 //! Providers on cue: a server that speaks OpenAI's chat completions and Responses, Anthropic's Messages, Gemini,
-//! Ollama's chat and Cohere's in the
+//! Ollama's, Cohere's and Bedrock's in the
 //! providers' own wire form, well or badly.
 //!
 //! Invariants
@@ -17,6 +17,7 @@
 mod answer;
 mod anthropic;
 mod api;
+mod bedrock;
 mod body;
 mod calls;
 mod cohere;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::{
     Fault, Frame, Framing, Loss, Losses, Quirks,
-    dialects::{anthropic_messages, cohere_v2, gemini, ollama, openai_chat, openai_responses},
+    dialects::{
+        anthropic_messages, bedrock_converse, cohere_v2, gemini, ollama, openai_chat, openai_responses,
+    },
     ir,
 };
 
@@ -14,6 +16,7 @@ pub enum Dialect {
     OpenaiChat,
     OpenaiResponses,
     AnthropicMessages,
+    BedrockConverse,
     CohereV2,
     Gemini,
     Ollama,
@@ -152,10 +155,11 @@ pub struct Asked<'a> {
 pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 impl Dialect {
-    pub const ALL: [Dialect; 6] = [
+    pub const ALL: [Dialect; 7] = [
         Dialect::OpenaiChat,
         Dialect::OpenaiResponses,
         Dialect::AnthropicMessages,
+        Dialect::BedrockConverse,
         Dialect::CohereV2,
         Dialect::Gemini,
         Dialect::Ollama,
@@ -166,6 +170,7 @@ impl Dialect {
             Dialect::OpenaiChat => &openai_chat::SPOKEN,
             Dialect::OpenaiResponses => &openai_responses::SPOKEN,
             Dialect::AnthropicMessages => &anthropic_messages::SPOKEN,
+            Dialect::BedrockConverse => &bedrock_converse::SPOKEN,
             Dialect::CohereV2 => &cohere_v2::SPOKEN,
             Dialect::Gemini => &gemini::SPOKEN,
             Dialect::Ollama => &ollama::SPOKEN,

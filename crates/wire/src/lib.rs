@@ -22,6 +22,7 @@ mod fault;
 mod frame;
 pub mod ir;
 pub mod json;
+mod kept;
 mod loss;
 mod paths;
 mod quirks;

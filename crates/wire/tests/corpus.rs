@@ -5,12 +5,13 @@ mod support;
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 use support::{
     canonical::{canonical, canonical_response},
     exchange::{encode, fold, rewrite},
 };
-use tollgate_wire::{Dialect, Losses, Mode};
+use tollgate_wire::{Dialect, Losses, Mode, write_aws_message};
 
 #[test]
 fn recorded_traffic_keeps_the_laws() {
@@ -41,6 +42,15 @@ fn check(dialect: Dialect, record: &Value, report: &mut Report) {
         *report.faults.entry(format!("{status} {:?}", fault.kind)).or_default() += 1;
     } else if let Some(sse) = response["sse"].as_str() {
         found.extend(check_answer(dialect, Mode::Stream, sse.as_bytes(), report).err());
+    } else if let Some(bytes) = response["body_base64"].as_str() {
+        let bytes = BASE64_STANDARD.decode(bytes).expect("recorded bodies are base64");
+        found.extend(check_answer(dialect, Mode::Stream, &bytes, report).err());
+    } else if let Some(list) = response["events"].as_array() {
+        let mut bytes = Vec::new();
+        for (name, payload) in list.iter().filter_map(Value::as_object).flatten() {
+            write_aws_message(&mut bytes, "event", name, payload.to_string().as_bytes());
+        }
+        found.extend(check_answer(dialect, Mode::Stream, &bytes, report).err());
     } else if let Some(lines) = response["ndjson"].as_str() {
         found.extend(check_answer(dialect, Mode::Stream, lines.as_bytes(), report).err());
     } else if let Some(chunks) = response["body"].as_array() {
@@ -172,6 +182,7 @@ fn records(folder: &Path) -> Vec<(Dialect, Value)> {
         ("openai.chat.jsonl", Dialect::OpenaiChat),
         ("openai.responses.jsonl", Dialect::OpenaiResponses),
         ("anthropic.messages.jsonl", Dialect::AnthropicMessages),
+        ("bedrock.converse.jsonl", Dialect::BedrockConverse),
         ("cohere.chat.jsonl", Dialect::CohereV2),
         ("gemini.generateContent.jsonl", Dialect::Gemini),
         ("ollama.chat.jsonl", Dialect::Ollama),

@@ -382,7 +382,8 @@ fn no_value_panics() {
     let mut bodies: Vec<String> = Vec::new();
     for case in cases() {
         let files = case.request().into_iter().chain(case.answers().into_iter().map(|body| body.bytes));
-        bodies.extend(files.map(|bytes| String::from_utf8(bytes).expect("fixtures are text")));
+        // Binary streams are no JSON.
+        bodies.extend(files.filter_map(|bytes| String::from_utf8(bytes).ok()));
     }
     let odd = ["null", "0", "-1.5e300", "true", "\"\"", "\"x\"", "[]", "{}", "[{}]", "{\"type\":\"text\"}"];
     proptest!(config(4096), |(which in any::<Index>(), line in any::<Index>(), node in any::<Index>(), by in any::<Index>())| {

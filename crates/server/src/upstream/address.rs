@@ -40,6 +40,9 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'/');
 
+/// The same, and the slash.
+const SEGMENT: &AsciiSet = &ESCAPED.add(b'/');
+
 impl Address {
     /// Takes a URL apart; the catalogue and the configuration have checked it, so `None` is a bug there.
     pub(crate) fn parse(url: &str) -> Option<(Address, Path)> {
@@ -70,7 +73,9 @@ impl Path {
         if !self.0.contains('{') {
             return Cow::Borrowed(&self.0);
         }
-        let filled = self.0.replace("{model}", &Cow::from(utf8_percent_encode(model, ESCAPED)));
+        // A name that is a whole segment of the path (Bedrock's) holds no slash there.
+        let escaped = if self.0.contains("{model}/") { SEGMENT } else { ESCAPED };
+        let filled = self.0.replace("{model}", &Cow::from(utf8_percent_encode(model, escaped)));
         // A method with a query of its own joins the one that is there.
         match (filled.split_once('?'), method.split_once('?')) {
             (Some((path, query)), Some((method, more))) => {
@@ -105,7 +110,7 @@ mod tests {
             "https://a.example:8443/{model}/{method}?v=1",
             "a b/ü",
             "x?alt=sse",
-            "/a%20b/%C3%BC/x?v=1&alt=sse",
+            "/a%20b%2F%C3%BC/x?v=1&alt=sse",
         );
     }
 }

@@ -30,6 +30,21 @@ pub(crate) fn is_remainder(name: &str) -> bool {
         "strict_tools",
         "schema",
         "document",
+        "image",
+        "audio",
+        "toolUse",
+        "toolResult",
+        "toolSpec",
+        "toolConfig",
+        "inferenceConfig",
+        "outputConfig",
+        "additionalModelRequestFields",
+        "reasoningContent",
+        "reasoning_config",
+        "reasoning_effort",
+        "citationsContent",
+        "guardContent",
+        "json",
     ];
     let usage = [
         "prompt_tokens_details",
@@ -39,6 +54,12 @@ pub(crate) fn is_remainder(name: &str) -> bool {
         "output_tokens_details",
         "billed_units",
         "tokens",
+        "totalTokens",
+        "cacheDetails",
+        "cacheReadInputTokens",
+        "cacheReadInputTokenCount",
+        "cacheWriteInputTokens",
+        "cacheWriteInputTokenCount",
     ];
     let counts = ["cache_creation_input_tokens", "cache_read_input_tokens"];
     requests.contains(&name) || spellings.contains(&name) || usage.contains(&name) || counts.contains(&name)

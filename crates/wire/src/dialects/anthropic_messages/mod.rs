@@ -7,7 +7,6 @@ mod block_writer;
 mod config_encode;
 mod event;
 mod fault;
-mod kept;
 mod own_path;
 mod paths;
 mod request_decode;
@@ -24,6 +23,7 @@ mod words;
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{EVENT_STREAM, Route, Spoken},
+    kept,
     whole::WholeReader,
 };
 

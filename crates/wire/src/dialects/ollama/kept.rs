@@ -6,14 +6,14 @@
 
 use crate::{
     ir::{Ext, ExtRef},
-    json::{Object, ObjectWriter, Raw, RawRef},
+    json::{ObjectWriter, Raw, RawRef},
 };
 
 const MARK: &str = "[]";
 
 /// A member that had its rarer spelling.
 pub(super) fn marked(name: &str) -> (String, Raw) {
-    (name.to_owned(), Raw::parse(MARK).expect("an empty list is JSON"))
+    (name.to_owned(), Raw::parse(MARK).unwrap_or_else(crate::kept::stood))
 }
 
 /// The same in an event.
@@ -36,25 +36,6 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, ext: &Ext, marks: &[&str], ot
     }
 }
 
-/// The members that nobody took, as an object.
-pub(super) fn rest(object: Object<'_>) -> Raw {
-    let mut text = Vec::new();
-    let mut writer = ObjectWriter::open(&mut text);
-    writer.ext(&object.rest());
-    writer.close();
-    Raw::parse(&String::from_utf8_lossy(&text)).expect("it is made of members that were JSON")
-}
-
 /// Writes the members of a kept object into one that is being written.
-pub(super) fn write_members(object: &mut ObjectWriter<'_>, kept: Option<&Raw>) {
-    if let Some(Ok(kept)) = kept.map(|kept| Object::from_raw(kept.value())) {
-        for (name, value) in kept.iter() {
-            object.raw(name, value.get());
-        }
-    }
-}
-
-/// Ext members as they stand in an event.
-pub(super) fn as_event(ext: Ext) -> ExtRef<'static> {
-    ExtRef(ext.0.into_iter().map(|(name, raw)| (name.into(), RawRef::Owned(raw))).collect())
-}
+pub(super) use crate::kept::write as write_members;
+pub(super) use crate::kept::{as_event, rest};

@@ -79,8 +79,7 @@ impl ItemWriter<'_> {
         for (at, part) in message.content.parts.iter().enumerate() {
             let place = format!("{path}.content[{at}]");
             if part.cache.is_some() {
-                self.losses
-                    .approximated(format!("{place}.cache_control"), "prompt caching is automatic there");
+                self.losses.approximated(format!("{place}.cache"), "prompt caching is automatic there");
             }
             let mut out = Vec::with_capacity(256);
             let written = match &part.kind {

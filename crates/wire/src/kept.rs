@@ -8,26 +8,26 @@ use crate::{
 };
 
 /// The members that nobody took, as an object.
-pub(super) fn rest(object: Object<'_>) -> Raw {
+pub(crate) fn rest(object: Object<'_>) -> Raw {
     object_of(&object.rest())
 }
 
 /// Members as an object.
-pub(super) fn object_of(members: &Ext) -> Raw {
+pub(crate) fn object_of(members: &Ext) -> Raw {
     let mut text = Vec::new();
     let mut writer = ObjectWriter::open(&mut text);
     writer.ext(members);
     writer.close();
-    Raw::parse(&String::from_utf8_lossy(&text)).expect("it is made of members that were JSON")
+    Raw::parse(&String::from_utf8_lossy(&text)).unwrap_or_else(stood)
 }
 
 /// The mere fact that a member stood there.
-pub(super) fn stood() -> Raw {
-    Raw::parse("{}").expect("an empty object is JSON")
+pub(crate) fn stood() -> Raw {
+    Raw::parse("{}").unwrap_or_else(|| Raw::string(""))
 }
 
 /// Writes the members of a kept object into one that is being written.
-pub(super) fn write(object: &mut ObjectWriter<'_>, kept: Option<&Raw>) {
+pub(crate) fn write(object: &mut ObjectWriter<'_>, kept: Option<&Raw>) {
     if let Some(Ok(kept)) = kept.map(|kept| Object::from_raw(kept.value())) {
         for (name, value) in kept.iter() {
             object.raw(name, value.get());
@@ -36,7 +36,7 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, kept: Option<&Raw>) {
 }
 
 /// An object's text with a member in place of the one of that name, or behind the others.
-pub(super) fn with_member(object: &Raw, name: &str, value: &str) -> Option<Raw> {
+pub(crate) fn with_member(object: &Raw, name: &str, value: &str) -> Option<Raw> {
     let parsed = Object::from_raw(object.value()).ok()?;
     let mut text = Vec::with_capacity(object.text().len() + value.len());
     let mut writer = ObjectWriter::open(&mut text);
@@ -53,6 +53,6 @@ pub(super) fn with_member(object: &Raw, name: &str, value: &str) -> Option<Raw> 
 }
 
 /// Ext members as they stand in an event.
-pub(super) fn as_event(ext: Ext) -> ExtRef<'static> {
+pub(crate) fn as_event(ext: Ext) -> ExtRef<'static> {
     ExtRef(ext.0.into_iter().map(|(name, raw)| (Cow::Owned(name), RawRef::Owned(raw))).collect())
 }
