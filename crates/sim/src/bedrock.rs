@@ -155,6 +155,10 @@ fn read_settings(body: &Value, model: &str, asked: &mut Asked) {
     let config = &body["toolConfig"];
     for tool in config["tools"].as_array().into_iter().flatten() {
         let spec = &tool["toolSpec"];
+        // A cache point stands among the tools.
+        if spec.is_null() {
+            continue;
+        }
         let name = spec["name"].as_str().unwrap_or_default().to_owned();
         asked.tools.push(Tool { name, schema: spec["inputSchema"]["json"].clone() });
     }

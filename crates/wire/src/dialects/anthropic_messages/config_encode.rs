@@ -59,6 +59,7 @@ impl Thinking<'_> {
             // (<https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>).
             (None, Some(_)) if quirks.reasoning == ReasoningControl::Effort => Thinking::Adaptive,
             (None, Some(_)) => Thinking::Effort,
+            (None, None) if reasoning.enabled == Some(true) => asked(request, quirks, limit, losses),
             (None, None) => Thinking::Off,
         }
     }
@@ -67,6 +68,19 @@ impl Thinking<'_> {
     pub(super) fn is_on(&self) -> bool {
         matches!(self, Thinking::Budget(_) | Thinking::Adaptive)
     }
+}
+
+/// Thinking that was asked for without a word of how much.
+fn asked(request: &Request, quirks: &Quirks, limit: Option<u64>, losses: &mut Losses) -> Thinking<'static> {
+    if quirks.reasoning == ReasoningControl::Effort {
+        return Thinking::Adaptive;
+    }
+    if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+        losses.dropped("reasoning.enabled", "a tool cannot be forced while the model thinks");
+        return Thinking::Off;
+    }
+    losses.approximated("reasoning.enabled", "the model takes a budget of tokens: half of the output limit");
+    budgeted(limit.unwrap_or(OUTPUT_TOKENS_DEFAULT) / 2, limit, losses)
 }
 
 /// The share of the output limit that an effort may think, in tenths

@@ -47,6 +47,9 @@ fn write_tools(object: &mut ObjectWriter<'_>, request: &Request, own: bool, loss
         Some(ToolChoice::Named(name)) if !own => Some(name.as_str()),
         _ => None,
     };
+    if only.is_some() {
+        losses.approximated("tool_choice", "only this tool is told, and one must be called");
+    }
     let mut written: Vec<Vec<u8>> = Vec::with_capacity(request.tools.len());
     for (at, tool) in request.tools.iter().enumerate() {
         let named = |only: &str| matches!(&tool.kind, ToolKind::Function { name, .. } if name == only);

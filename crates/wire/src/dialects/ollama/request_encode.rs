@@ -46,8 +46,9 @@ pub(super) fn encode_request(request: &Request, encoding: &Encoding<'_>, losses:
 
 fn write_tools(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {
     match &request.tool_choice {
-        // Tools that must not be called need not be told.
-        Some(ToolChoice::None) if !own => return,
+        Some(ToolChoice::None) if !own => {
+            return losses.approximated("tool_choice", "tools that must not be called are not told");
+        }
         Some(ToolChoice::Auto) | None => {}
         Some(_) => losses.dropped("tool_choice", "the model decides by itself whether to call a tool"),
     }
