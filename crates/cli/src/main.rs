@@ -45,15 +45,8 @@ enum Command {
         json: bool,
     },
     /// List the models of the catalogue with their limits and prices.
-    #[command(after_help = "Example: tollgate models --provider openai")]
-    Models {
-        /// Only this provider's.
-        #[arg(long)]
-        provider: Option<String>,
-        /// Print as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(after_help = "Example: tollgate models --can vision,tools --max-price 0.5")]
+    Models(catalog::Wish),
     /// Show the journal: the latest calls, or sums by key and model.
     Logs(logs::Arguments),
     /// Run the provider simulator on its own.
@@ -70,7 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Schema) => check::schema(),
         Some(Command::Keys(arguments)) => keys::run(&arguments),
         Some(Command::Providers { json }) => catalog::providers(json),
-        Some(Command::Models { provider, json }) => catalog::models(provider.as_deref(), json),
+        Some(Command::Models(wish)) => catalog::models(&wish),
         Some(Command::Logs(arguments)) => logs::run(&arguments),
         Some(Command::Sim(arguments)) => simulate::run(&arguments),
     };

@@ -1,7 +1,7 @@
 //! `tollgate providers` and `tollgate models`.
 
 use anyhow::bail;
-use catalog::{Model, Provider};
+use catalog::{Capability, Model, Provider};
 use serde_json::{Value, json};
 
 use super::{say, table};
@@ -22,7 +22,40 @@ pub(crate) fn providers(as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn models(only: Option<&str>, as_json: bool) -> anyhow::Result<()> {
+/// Which models to list.
+#[derive(clap::Args)]
+pub(crate) struct Wish {
+    /// Only this provider's.
+    #[arg(long)]
+    provider: Option<String>,
+    /// Only those that can do all of these: tools, vision, pdf, audio, reasoning, json_schema, caching.
+    #[arg(long, value_delimiter = ',', value_parser = capability)]
+    can: Vec<Capability>,
+    /// Only those whose input costs no more, in USD per million tokens; unpriced ones are left out.
+    #[arg(long, value_name = "USD")]
+    max_price: Option<f64>,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn capability(name: &str) -> Result<Capability, String> {
+    Capability::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::name).collect();
+        format!("use {}", known.join(", "))
+    })
+}
+
+impl Wish {
+    fn wants(&self, model: &Model) -> bool {
+        let rate = model.price.as_ref().and_then(|price| price.rates.input);
+        let cheap = self.max_price.is_none_or(|most| rate.is_some_and(|rate| rate as f64 <= most * 1e6));
+        cheap && self.can.iter().all(|can| model.can.contains(can))
+    }
+}
+
+pub(crate) fn models(wish: &Wish) -> anyhow::Result<()> {
+    let only = wish.provider.as_deref();
     let chosen: Vec<&Provider> =
         catalog::known().iter().filter(|provider| only.is_none_or(|only| provider.id == only)).collect();
     if chosen.is_empty() {
@@ -30,8 +63,9 @@ pub(crate) fn models(only: Option<&str>, as_json: bool) -> anyhow::Result<()> {
     }
     let all = chosen
         .iter()
-        .flat_map(|provider| provider.models().iter().map(|model| (provider.id.as_str(), model.as_ref())));
-    if as_json {
+        .flat_map(|provider| provider.models().iter().map(|model| (provider.id.as_str(), model.as_ref())))
+        .filter(|(_, model)| wish.wants(model));
+    if wish.json {
         let all: Vec<Value> = all.map(|(provider, model)| model_json(provider, model)).collect();
         say(&json!(all).to_string());
         return Ok(());
