@@ -13,8 +13,10 @@ mod draft;
 mod known;
 mod price;
 mod provider;
+mod yaml;
 
 pub use draft::{LongContextDraft, ModelDraft, OneOrMany, PriceDraft, ProviderDraft};
-pub use known::{known, parse_yaml};
+pub use known::known;
 pub use price::{LongContext, Price, Rates};
 pub use provider::{Auth, Capability, Model, Problem, Provider};
+pub use yaml::parse_yaml;
