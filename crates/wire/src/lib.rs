@@ -15,6 +15,7 @@
 //! What it refuses to know: providers, prices, keys, and who is asking.
 
 pub mod count;
+mod crossing;
 mod dialect;
 mod dialects;
 mod envelope;

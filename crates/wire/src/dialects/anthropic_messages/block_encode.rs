@@ -8,7 +8,7 @@ use super::{
     words::call_id,
 };
 use crate::{
-    Dialect, Losses,
+    Dialect, Losses, crossing,
     ir::{Content, Form, Media, Part, PartKind, Source},
     json::{ObjectWriter, Raw, write_array, write_string},
     seal::Seals,
@@ -214,25 +214,13 @@ impl BlockWriter<'_> {
         path: &str,
     ) -> ObjectWriter<'b> {
         let id = self.call_id(id, path, "id");
-        let input = self.input(arguments, path);
+        let place = || format!("{path}.arguments");
+        let input = crossing::arguments(arguments, self.own, place, self.losses);
         let mut object = typed(out, "tool_use");
         object.string("id", &id);
         object.string("name", name);
         object.raw("input", &input);
         object
-    }
-
-    /// The arguments as an object. Models err: what is no object is wrapped, so that the call is not lost.
-    fn input<'t>(&mut self, arguments: &'t str, path: &str) -> Cow<'t, str> {
-        let parsed = Raw::parse(arguments);
-        match parsed {
-            Some(_) if self.own || arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
-            None if arguments.trim().is_empty() => Cow::Borrowed("{}"),
-            Some(_) | None => {
-                self.losses.approximated(format!("{path}.arguments"), "the arguments are no JSON object");
-                Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
-            }
-        }
     }
 
     fn tool_result<'b>(&mut self, out: &'b mut Vec<u8>, result: &PartKind, path: &str) -> ObjectWriter<'b> {

@@ -24,7 +24,7 @@ use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{EVENT_STREAM, Route, Spoken},
     kept,
-    whole::WholeReader,
+    whole::{WholeReader, WholeWriter},
 };
 
 pub(crate) const SPOKEN: Spoken = Spoken {
@@ -63,7 +63,7 @@ fn watcher(mode: Mode) -> Box<dyn Reader> {
 
 fn writer(wanted: Wanted) -> Box<dyn Writer> {
     match wanted.mode {
-        Mode::Whole => Box::new(whole_writer::WholeWriter::new(&wanted)),
+        Mode::Whole => Box::new(WholeWriter::new(wanted, whole_writer::write, fault::encode_fault)),
         Mode::Stream => Box::new(stream_writer::StreamWriter::new(&wanted)),
     }
 }

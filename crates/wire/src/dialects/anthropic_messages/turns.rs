@@ -1,9 +1,8 @@
 //! Messages of any dialect in this one's order: instructions apart, results of tools in the user's turn.
 
 use crate::{
-    Dialect, Losses,
-    ir::{Ext, Form, Message, Part, PartKind, Request, Role},
-    json::Raw,
+    Dialect, Losses, crossing,
+    ir::{Form, Message, Part, PartKind, Request, Role},
 };
 
 /// A request's instructions and its turns.
@@ -42,7 +41,7 @@ pub(super) fn turns<'r>(request: &'r Request, losses: &mut Losses) -> Turns<'r> 
     let mut turns: Vec<Turn<'r>> = Vec::new();
     for (at, message) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
-        losses.ext(&path, &unread(message));
+        losses.ext(&path, &crossing::unread(message));
         let mut spoken = Spoken {
             form: message.content.form,
             parts: placed(of_message(message, at), &message.content.parts),
@@ -114,15 +113,4 @@ pub(super) fn placed(paths: Vec<String>, parts: &[Part]) -> Vec<Placed<'_>> {
 fn is_results(message: &Message) -> bool {
     let results = |part: &Part| matches!(part.kind, PartKind::ToolResult { .. });
     message.role == Role::Tool && message.content.parts.iter().all(results)
-}
-
-/// Members that say something which no part says. Reasoning stands in parts as well.
-fn unread(message: &Message) -> Ext {
-    let read = ["reasoning", "reasoning_content", "reasoning_details"];
-    let reasons =
-        |part: &Part| matches!(part.kind, PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. });
-    let read = if message.content.parts.iter().any(reasons) { &read[..] } else { &[] };
-    let says = |raw: &Raw| !matches!(raw.text(), "[]" | "\"\"");
-    let kept = message.ext.0.iter().filter(|(name, raw)| !read.contains(&name.as_str()) && says(raw));
-    Ext(kept.cloned().collect())
 }

@@ -2,54 +2,21 @@
 
 use super::{
     block_encode::{BlockWriter, thinking},
-    fault::write_error,
     paths,
     turns::{Placed, placed},
     usage,
     words::{self, Told},
 };
 use crate::{
-    Dialect, Losses, Wanted, Writer,
-    ir::{Choice, Event, Fold, Part, PartKind, Place, Response, StopReason},
+    Dialect, Losses, Wanted,
+    ir::{Choice, Part, PartKind, Place, Response, StopReason},
     json::{ObjectWriter, write_string},
     seal::{self, Seals},
 };
 
-/// Collects an answer and writes it at its end.
-pub(super) struct WholeWriter {
-    source: Dialect,
-    fold: Fold,
-    losses: Losses,
-}
-
-impl WholeWriter {
-    pub(super) fn new(wanted: &Wanted) -> WholeWriter {
-        WholeWriter { source: wanted.source, fold: Fold::default(), losses: Losses::default() }
-    }
-}
-
-impl Writer for WholeWriter {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event {
-            Event::End => write(out, self.fold.response(), self.source, &mut self.losses),
-            Event::Fault(fault) => write_error(out, fault, ""),
-            Event::Start { .. }
-            | Event::PartStart { .. }
-            | Event::PartDelta { .. }
-            | Event::PartStop { .. }
-            | Event::Logprobs { .. }
-            | Event::ChoiceStop { .. }
-            | Event::Usage { .. }
-            | Event::Ext { .. } => self.fold.event(event),
-        }
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-fn write(out: &mut Vec<u8>, response: &Response, source: Dialect, losses: &mut Losses) {
+/// Writes an answer.
+pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    let source = wanted.source;
     let own = source == Dialect::AnthropicMessages;
     let none = Choice::default();
     let choice = response.choices.iter().find(|choice| choice.index == 0).unwrap_or(&none);

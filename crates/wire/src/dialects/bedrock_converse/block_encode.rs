@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{cache_point, media, words};
 use crate::{
-    Dialect, Losses,
+    Dialect, Losses, crossing,
     ir::{Content, Ext, Form, Media, Part, PartKind, Source},
     json::{ObjectWriter, Raw, write_array},
     kept,
@@ -208,7 +208,8 @@ impl BlockWriter<'_> {
         path: &str,
     ) {
         let id = self.call_id(id, path);
-        let input = self.arguments(arguments, path);
+        let place = || format!("{path}.arguments");
+        let input = crossing::arguments(arguments, self.own, place, self.losses);
         let mut call = ObjectWriter::open(object.key("toolUse"));
         call.string("toolUseId", &id);
         call.string("name", name);
@@ -218,18 +219,6 @@ impl BlockWriter<'_> {
         }
         kept::write(&mut call, ext.get("toolUse"));
         call.close();
-    }
-
-    /// The arguments as an object. Models err: what is no object is wrapped, so that the call is not lost.
-    fn arguments<'t>(&mut self, arguments: &'t str, path: &str) -> Cow<'t, str> {
-        match Raw::parse(arguments) {
-            Some(_) if self.own || arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
-            None if arguments.trim().is_empty() => Cow::Borrowed("{}"),
-            Some(_) | None => {
-                self.losses.approximated(format!("{path}.arguments"), "the arguments are no JSON object");
-                Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
-            }
-        }
     }
 
     fn call_id<'t>(&mut self, id: &'t str, path: &str) -> Cow<'t, str> {

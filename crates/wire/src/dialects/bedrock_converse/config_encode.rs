@@ -2,7 +2,7 @@
 
 use super::words::thinking_type;
 use crate::{
-    Dialect, Encoding, Losses, ReasoningControl, Sampling,
+    Dialect, Encoding, Losses, ReasoningControl, Sampling, crossing,
     dialects::openai_chat::effort_name,
     ir::{Effort, Ext, OutputFormat, Reasoning, Request},
     json::{Object, ObjectWriter, Raw, write_array, write_string},
@@ -194,9 +194,7 @@ fn write_thinking(
     encoding: &Encoding<'_>,
     losses: &mut Losses,
 ) {
-    let told = ["type", "summary", "generate_summary", "display", "exclude"];
-    let kept = reasoning.ext.0.iter().filter(|(name, _)| !told.contains(&name.as_str())).cloned();
-    losses.ext("reasoning", &Ext(kept.collect()));
+    crossing::report_reasoning(reasoning, losses);
     if reasoning.enabled == Some(false) || reasoning.effort == Some(Effort::None) {
         return;
     }

@@ -2,7 +2,7 @@
 
 use super::{block_encode::BlockWriter, cache_point, config_encode};
 use crate::{
-    Dialect, Encoding, Losses,
+    Dialect, Encoding, Losses, crossing,
     ir::{Form, Message, Request, Role, Tool, ToolChoice, ToolKind},
     json::{ObjectWriter, write_array},
     kept,
@@ -79,7 +79,7 @@ fn write_turns(object: &mut ObjectWriter<'_>, request: &Request, writer: &mut Bl
     let mut turns: Vec<(&str, Vec<Vec<u8>>)> = Vec::new();
     for (at, message) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
-        writer.losses.ext(&path, &unread(message));
+        writer.losses.ext(&path, &crossing::unread(message));
         let mut blocks = Vec::with_capacity(message.content.parts.len());
         writer.blocks(&mut blocks, &message.content.parts, &format!("{path}.content"));
         let role = match message.role {
@@ -110,22 +110,6 @@ fn write_turns(object: &mut ObjectWriter<'_>, request: &Request, writer: &mut Bl
         write_array(turn.key("content"), blocks, |out, block| out.extend_from_slice(block));
         turn.close();
     });
-}
-
-/// Members that say something which no part says. Reasoning stands in parts as well.
-fn unread(message: &Message) -> crate::ir::Ext {
-    use crate::ir::PartKind;
-    let reasons = message
-        .content
-        .parts
-        .iter()
-        .any(|part| matches!(part.kind, PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. }));
-    let read = ["reasoning", "reasoning_content", "reasoning_details"];
-    let kept = message.ext.0.iter().filter(|(name, raw)| {
-        let known = reasons && read.contains(&name.as_str());
-        !known && !matches!(raw.text(), "[]" | "\"\"")
-    });
-    crate::ir::Ext(kept.cloned().collect())
 }
 
 fn write_tools(object: &mut ObjectWriter<'_>, request: &Request, own: bool, losses: &mut Losses) {

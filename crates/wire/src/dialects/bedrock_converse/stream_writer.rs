@@ -8,7 +8,7 @@ use super::{
     words::{self, Told},
 };
 use crate::{
-    Dialect, Losses, Wanted, Writer,
+    Dialect, Losses, Wanted, Writer, crossing,
     ir::{Event, Ext, PartDelta, PartStart, Place, Stop, StopReason, Usage},
     json::{Object, ObjectWriter, Raw},
     kept, seal, write_aws_message,
@@ -302,15 +302,7 @@ impl Writer for StreamWriter {
             }
             Event::Ext { place: Place::Message(_), ext } if self.own => self.message_ext.merge(ext),
             Event::Ext { ext, .. } if self.own => self.ext.merge(ext),
-            Event::Ext { place: Place::Echo, .. } => {}
-            Event::Ext { place, ext } => {
-                let path = match place {
-                    Place::Choice(_) => "response.choices",
-                    Place::Message(_) => "response.message",
-                    Place::Response | Place::Echo => "response",
-                };
-                self.losses.answer_ext(path, &ext.to_owned());
-            }
+            Event::Ext { place, ext } => crossing::report_ext(*place, ext, &mut self.losses),
             Event::Fault(fault) => {
                 self.ended = true;
                 let mut payload = Vec::with_capacity(96);

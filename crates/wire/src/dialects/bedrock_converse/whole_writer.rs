@@ -2,52 +2,19 @@
 
 use super::{
     block_encode::BlockWriter,
-    fault::encode_fault,
     usage,
     words::{self, Told},
 };
 use crate::{
-    Dialect, Losses, Wanted, Writer,
-    ir::{Choice, Event, Fold, PartKind, Response, StopReason, Usage},
+    Dialect, Losses, Wanted,
+    ir::{Choice, PartKind, Response, StopReason, Usage},
     json::{ObjectWriter, write_array},
     seal::Seals,
 };
 
-/// Collects an answer and writes it at its end.
-pub(super) struct WholeWriter {
-    source: Dialect,
-    fold: Fold,
-    losses: Losses,
-}
-
-impl WholeWriter {
-    pub(super) fn new(wanted: &Wanted) -> WholeWriter {
-        WholeWriter { source: wanted.source, fold: Fold::default(), losses: Losses::default() }
-    }
-}
-
-impl Writer for WholeWriter {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event {
-            Event::End => write(out, self.fold.response(), self.source, &mut self.losses),
-            Event::Fault(fault) => out.extend_from_slice(&encode_fault(fault, "").json),
-            Event::Start { .. }
-            | Event::PartStart { .. }
-            | Event::PartDelta { .. }
-            | Event::PartStop { .. }
-            | Event::Logprobs { .. }
-            | Event::ChoiceStop { .. }
-            | Event::Usage { .. }
-            | Event::Ext { .. } => self.fold.event(event),
-        }
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-fn write(out: &mut Vec<u8>, response: &Response, source: Dialect, losses: &mut Losses) {
+/// Writes an answer.
+pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    let source = wanted.source;
     let own = source == Dialect::BedrockConverse;
     let none = Choice::default();
     let choice = response.choices.iter().find(|choice| choice.index == 0).unwrap_or(&none);

@@ -6,7 +6,7 @@ use super::{
     words::PLAN,
 };
 use crate::{
-    Losses,
+    Losses, crossing,
     ir::{Content, Ext, Form, Media, Message, Part, PartKind, Role, Source},
     json::{ObjectWriter, Raw, array, write_array},
 };
@@ -33,7 +33,7 @@ impl MessageWriter<'_> {
             out.push(own_message(message));
             return;
         }
-        self.losses.ext(path, &unread(message));
+        self.losses.ext(path, &crossing::unread(message));
         let mut spoken = Spoken::default();
         for (at, part) in message.content.parts.iter().enumerate() {
             let path = format!("{path}.content[{at}]");
@@ -264,21 +264,6 @@ fn write_citations(object: &mut ObjectWriter<'_>, blocks: &[&Part], ext: &Ext) {
         None => {}
     }
     write_array(object.key("citations"), list, |out, raw| out.extend_from_slice(raw.as_bytes()));
-}
-
-/// Members that say something which no part says. Reasoning stands in parts as well.
-fn unread(message: &Message) -> Ext {
-    let reasons = message
-        .content
-        .parts
-        .iter()
-        .any(|part| matches!(part.kind, PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. }));
-    let read = ["reasoning", "reasoning_content", "reasoning_details"];
-    let kept = message.ext.0.iter().filter(|(name, raw)| {
-        let known = reasons && read.contains(&name.as_str());
-        !known && !matches!(raw.text(), "[]" | "\"\"")
-    });
-    Ext(kept.cloned().collect())
 }
 
 /// What is left of an object, when another member's name says where it stood.

@@ -20,7 +20,7 @@ mod words;
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{EVENT_STREAM, Route, Spoken},
-    whole::WholeReader,
+    whole::{WholeReader, WholeWriter},
 };
 
 pub(crate) const SPOKEN: Spoken = Spoken {
@@ -54,7 +54,7 @@ fn reader(mode: Mode) -> Box<dyn Reader> {
 
 fn writer(wanted: Wanted) -> Box<dyn Writer> {
     match wanted.mode {
-        Mode::Whole => Box::new(whole_writer::WholeWriter::new(&wanted)),
+        Mode::Whole => Box::new(WholeWriter::new(wanted, whole_writer::write, fault::encode_fault)),
         Mode::Stream => Box::new(stream_writer::StreamWriter::new(&wanted)),
     }
 }

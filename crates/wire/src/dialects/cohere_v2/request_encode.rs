@@ -2,8 +2,8 @@
 
 use super::{kept, message_encode::MessageWriter};
 use crate::{
-    Dialect, Encoding, Losses, Sampling,
-    ir::{Effort, Ext, OutputFormat, Request, Tool, ToolChoice, ToolKind},
+    Dialect, Encoding, Losses, Sampling, crossing,
+    ir::{Effort, OutputFormat, Request, Tool, ToolChoice, ToolKind},
     json::{ObjectWriter, write_array, write_string},
 };
 
@@ -170,7 +170,7 @@ fn write_output(object: &mut ObjectWriter<'_>, request: &Request, own: bool, los
     match output {
         OutputFormat::Text => format.string("type", "text"),
         OutputFormat::JsonObject | OutputFormat::Opaque(_) => format.string("type", "json_object"),
-        OutputFormat::JsonSchema { name, description, schema, strict, ext } => {
+        OutputFormat::JsonSchema { schema, ext, .. } => {
             format.string("type", "json_object");
             let older = own && ext.get("schema").is_some();
             if let Some(schema) = schema {
@@ -179,16 +179,7 @@ fn write_output(object: &mut ObjectWriter<'_>, request: &Request, own: bool, los
             if own {
                 super::message_encode::write_kept(&mut format, ext, "schema");
             } else {
-                if description.is_some() {
-                    losses.dropped("output.description", "a format has no description there");
-                }
-                if name.is_some() {
-                    losses.approximated("output.name", "a format has no name there");
-                }
-                if *strict == Some(false) {
-                    losses.approximated("output.strict", "a schema is always kept to there");
-                }
-                losses.ext("output", ext);
+                crossing::report_format(output, losses);
             }
         }
     }
@@ -214,9 +205,7 @@ fn write_thinking(object: &mut ObjectWriter<'_>, request: &Request, own: bool, l
         if !off && reasoning.effort.is_some() {
             losses.approximated("reasoning.effort", "the model thinks or does not; there is no effort there");
         }
-        let told = ["type", "summary", "generate_summary", "display", "exclude"];
-        let kept = reasoning.ext.0.iter().filter(|(name, _)| !told.contains(&name.as_str())).cloned();
-        losses.ext("reasoning", &Ext(kept.collect()));
+        crossing::report_reasoning(reasoning, losses);
     }
     thinking.close();
     object.key("thinking").extend_from_slice(&out);

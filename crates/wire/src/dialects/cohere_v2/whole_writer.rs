@@ -1,7 +1,6 @@
 //! Whole answers: events to bytes.
 
 use super::{
-    fault::write_error,
     message_encode::write_own,
     part_encode::{block, call},
     usage,
@@ -9,47 +8,15 @@ use super::{
     words,
 };
 use crate::{
-    Dialect, Losses, Wanted, Writer,
-    ir::{Choice, Content, Event, Ext, Fold, Form, Part, PartKind, Response, StopReason},
+    Dialect, Losses, Wanted,
+    ir::{Choice, Content, Ext, Form, Part, PartKind, Response, StopReason},
     json::{ObjectWriter, Raw, write_array},
     seal,
 };
 
-/// Collects an answer and writes it at its end.
-pub(super) struct WholeWriter {
-    source: Dialect,
-    fold: Fold,
-    losses: Losses,
-}
-
-impl WholeWriter {
-    pub(super) fn new(wanted: &Wanted) -> WholeWriter {
-        WholeWriter { source: wanted.source, fold: Fold::default(), losses: Losses::default() }
-    }
-}
-
-impl Writer for WholeWriter {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event {
-            Event::End => write(out, self.fold.response(), self.source, &mut self.losses),
-            Event::Fault(fault) => write_error(out, fault, ""),
-            Event::Start { .. }
-            | Event::PartStart { .. }
-            | Event::PartDelta { .. }
-            | Event::PartStop { .. }
-            | Event::Logprobs { .. }
-            | Event::ChoiceStop { .. }
-            | Event::Usage { .. }
-            | Event::Ext { .. } => self.fold.event(event),
-        }
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-fn write(out: &mut Vec<u8>, response: &Response, source: Dialect, losses: &mut Losses) {
+/// Writes an answer.
+pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    let source = wanted.source;
     let own = source == Dialect::CohereV2;
     let none = Choice::default();
     let choice = response.choices.iter().find(|choice| choice.index == 0).unwrap_or(&none);

@@ -5,7 +5,7 @@ use super::{
     words,
 };
 use crate::{
-    Dialect, Encoding, Losses, ReasoningControl, Sampling,
+    Dialect, Encoding, Losses, ReasoningControl, Sampling, crossing,
     ir::{Effort, Ext, OutputFormat, Request},
     json::{ObjectWriter, Raw, write_array, write_string},
 };
@@ -94,7 +94,7 @@ fn write_output(
         OutputFormat::Text => {}
         OutputFormat::JsonObject => config.string(&media_type, "application/json"),
         OutputFormat::Opaque(_) => losses.dropped("output.type", "the target has no such format"),
-        OutputFormat::JsonSchema { name, description, schema, strict, ext: other } => {
+        OutputFormat::JsonSchema { schema, .. } => {
             config.string(&media_type, "application/json");
             let as_written = noted(ext, "responseSchema").or(schema.as_ref().map(Raw::text));
             let member =
@@ -105,16 +105,7 @@ fn write_output(
             if own {
                 return;
             }
-            if description.is_some() {
-                losses.dropped("output.description", "a format has no description there");
-            }
-            if name.is_some() {
-                losses.approximated("output.name", "a format has no name there");
-            }
-            if *strict == Some(false) {
-                losses.approximated("output.strict", "a schema is always kept to there");
-            }
-            losses.ext("output", other);
+            crossing::report_format(output, losses);
         }
     }
 }
@@ -150,7 +141,7 @@ fn write_thinking(
         config.key(&spelled(ext, "thinkingConfig")).extend_from_slice(&out);
         return;
     }
-    losses.ext("reasoning", &shown_otherwise(&reasoning.ext));
+    crossing::report_reasoning(reasoning, losses);
     let by_level = encoding.quirks.reasoning == ReasoningControl::Effort;
     let off = reasoning.enabled == Some(false) || reasoning.effort == Some(Effort::None);
     match (&reasoning.effort, reasoning.budget_tokens) {
@@ -180,10 +171,4 @@ fn write_thinking(
     }
     thinking.close();
     config.key("thinkingConfig").extend_from_slice(&out);
-}
-
-/// What a caller says of how thoughts are told means nothing where they are told in one way.
-fn shown_otherwise(ext: &Ext) -> Ext {
-    let told = ["type", "summary", "generate_summary", "display", "exclude"];
-    Ext(ext.0.iter().filter(|(name, _)| !told.contains(&name.as_str())).cloned().collect())
 }

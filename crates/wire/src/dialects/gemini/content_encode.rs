@@ -7,7 +7,7 @@ use super::{
     part_encode::{PartWriter, Signatures},
 };
 use crate::{
-    Dialect, Losses,
+    Dialect, Losses, crossing,
     ir::{Form, Message, PartKind, Request, Role},
     json::{ObjectWriter, write_array},
 };
@@ -46,7 +46,7 @@ pub(super) fn contents(request: &Request, third: bool, losses: &mut Losses) -> C
             }
             continue;
         }
-        writer.losses.ext(&path, &unread(message));
+        writer.losses.ext(&path, &crossing::unread(message));
         if apart {
             if !turns.is_empty() {
                 writer.losses.approximated(path, "instructions within a conversation move to its beginning");
@@ -116,19 +116,4 @@ fn content(role: Option<&str>, parts: &[Vec<u8>]) -> Vec<u8> {
     write_array(object.key("parts"), parts, |out, part| out.extend_from_slice(part));
     object.close();
     out
-}
-
-/// Members that say something which no part says. Reasoning stands in parts as well.
-fn unread(message: &Message) -> crate::ir::Ext {
-    let reasons = message
-        .content
-        .parts
-        .iter()
-        .any(|part| matches!(part.kind, PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. }));
-    let read = ["reasoning", "reasoning_content", "reasoning_details"];
-    let kept = message.ext.0.iter().filter(|(name, raw)| {
-        let known = reasons && read.contains(&name.as_str());
-        !known && !matches!(raw.text(), "[]" | "\"\"")
-    });
-    crate::ir::Ext(kept.cloned().collect())
 }

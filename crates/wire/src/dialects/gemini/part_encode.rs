@@ -11,7 +11,7 @@ use super::{
     words::{is_made, media_type_of},
 };
 use crate::{
-    Dialect, Losses,
+    Dialect, Losses, crossing,
     ir::{Content, Ext, Media, Message, Part, PartKind, Role, Source},
     json::{ObjectWriter, Raw, write_array},
     seal,
@@ -230,22 +230,11 @@ impl PartWriter<'_> {
         }
         call.string("name", name);
         if noted(ext, "args").is_none() {
-            call.raw("args", &self.arguments(arguments, path));
+            let place = || format!("{path}.arguments");
+            call.raw("args", &crossing::arguments(arguments, self.own, place, self.losses));
         }
         write_rest(&mut call, &inside, &[]);
         call.close();
-    }
-
-    /// The arguments as an object. Models err: what is no object is wrapped, so that the call is not lost.
-    fn arguments<'t>(&mut self, arguments: &'t str, path: &str) -> Cow<'t, str> {
-        match Raw::parse(arguments) {
-            Some(_) if self.own || arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
-            None if arguments.trim().is_empty() => Cow::Borrowed("{}"),
-            Some(_) | None => {
-                self.losses.approximated(format!("{path}.arguments"), "the arguments are no JSON object");
-                Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
-            }
-        }
     }
 
     fn result(&mut self, object: &mut ObjectWriter<'_>, part: &Part, path: &str, beside: &mut Vec<Vec<u8>>) {

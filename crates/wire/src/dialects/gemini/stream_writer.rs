@@ -9,7 +9,7 @@ use super::{
     usage, words,
 };
 use crate::{
-    Losses, Wanted, Writer,
+    Losses, Wanted, Writer, crossing,
     ir::{Event, Ext, Part, PartDelta, PartKind, PartStart, Place, Stop, StopReason, Usage},
     json::{ObjectWriter, Raw, one_line, write_array},
 };
@@ -340,15 +340,7 @@ impl Writer for StreamWriter {
                 }
             }
             Event::Ext { ext, .. } if self.own => self.ext.merge(ext),
-            Event::Ext { place: Place::Echo, .. } => {}
-            Event::Ext { place, ext } => {
-                let path = match place {
-                    Place::Choice(_) => "response.choices",
-                    Place::Message(_) => "response.message",
-                    Place::Response | Place::Echo => "response",
-                };
-                self.losses.answer_ext(path, &ext.to_owned());
-            }
+            Event::Ext { place, ext } => crossing::report_ext(*place, ext, &mut self.losses),
             Event::Fault(fault) => {
                 self.ended = true;
                 let mut chunk = Vec::with_capacity(256);

@@ -1,16 +1,14 @@
 //! Parts of an answer as they are told to a caller.
 
-use std::borrow::Cow;
-
 use super::{
     notes::{NONE, nested, noted, spelled, write_rest},
     signature::{Bearer, bearer, wrapped, wrapped_redacted},
     words::is_made,
 };
 use crate::{
-    Dialect, Losses,
+    Dialect, Losses, crossing,
     ir::{Ext, Part, PartKind},
-    json::{ObjectWriter, Raw, write_array},
+    json::{ObjectWriter, write_array},
 };
 
 /// Tells the parts of one candidate.
@@ -103,7 +101,8 @@ impl Teller {
         }
         call.string("name", name);
         if noted(ext, "args").is_none() {
-            call.raw("args", &self.arguments(arguments, losses));
+            let path = || "response.tool_calls.arguments".to_owned();
+            call.raw("args", &crossing::arguments(arguments, self.own, path, losses));
         }
         write_rest(&mut call, &inside, &[]);
         call.close();
@@ -111,17 +110,6 @@ impl Teller {
         write_rest(&mut object, ext, &["functionCall"]);
         object.close();
         out
-    }
-
-    fn arguments<'t>(&self, arguments: &'t str, losses: &mut Losses) -> Cow<'t, str> {
-        match Raw::parse(arguments) {
-            Some(_) if self.own || arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
-            None if arguments.trim().is_empty() => Cow::Borrowed("{}"),
-            Some(_) | None => {
-                losses.approximated("response.tool_calls.arguments", "the arguments are no JSON object");
-                Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
-            }
-        }
     }
 }
 

@@ -1,52 +1,19 @@
 //! Whole answers: events to bytes.
 
 use super::{
-    fault::write_error,
     notes::{noted, write_rest},
     tell::{Teller, write_content},
     usage, words,
 };
 use crate::{
-    Dialect, Losses, Wanted, Writer,
-    ir::{Choice, Event, Fold, Part, PartKind, Response, StopReason},
+    Dialect, Losses, Wanted,
+    ir::{Choice, Part, PartKind, Response, StopReason},
     json::{ObjectWriter, write_array},
 };
 
-/// Collects an answer and writes it at its end.
-pub(super) struct WholeWriter {
-    source: Dialect,
-    fold: Fold,
-    losses: Losses,
-}
-
-impl WholeWriter {
-    pub(super) fn new(wanted: &Wanted) -> WholeWriter {
-        WholeWriter { source: wanted.source, fold: Fold::default(), losses: Losses::default() }
-    }
-}
-
-impl Writer for WholeWriter {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event {
-            Event::End => write(out, self.fold.response(), self.source, &mut self.losses),
-            Event::Fault(fault) => write_error(out, fault, ""),
-            Event::Start { .. }
-            | Event::PartStart { .. }
-            | Event::PartDelta { .. }
-            | Event::PartStop { .. }
-            | Event::Logprobs { .. }
-            | Event::ChoiceStop { .. }
-            | Event::Usage { .. }
-            | Event::Ext { .. } => self.fold.event(event),
-        }
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-fn write(out: &mut Vec<u8>, response: &Response, source: Dialect, losses: &mut Losses) {
+/// Writes an answer.
+pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    let source = wanted.source;
     let own = source == Dialect::Gemini;
     let mut object = ObjectWriter::open(out);
     // A prompt that was blocked has no candidates.

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 
 use super::kept;
 use crate::{
-    Fault, Losses,
+    Fault, Losses, crossing,
     ir::Ext,
-    json::{self, Object, ObjectWriter, Raw},
+    json::{self, Object, ObjectWriter},
 };
 
 /// The calls of one conversation.
@@ -174,27 +174,11 @@ pub(super) fn write(
         function.value("index", &number);
     }
     function.string("name", name);
-    function.raw("arguments", &object_of(arguments, path, losses));
+    let place = || format!("{path}.arguments");
+    function.raw("arguments", &crossing::arguments(arguments, false, place, losses));
     function.close();
     object.close();
     out
-}
-
-/// The arguments as an object. Models err: what is no object is wrapped, so that the call is not lost.
-fn object_of<'t>(arguments: &'t str, path: &str, losses: &mut Losses) -> Cow<'t, str> {
-    if is_object(arguments) {
-        return Cow::Borrowed(arguments);
-    }
-    if arguments.trim().is_empty() {
-        return Cow::Borrowed("{}");
-    }
-    losses.approximated(format!("{path}.arguments"), "the arguments are no JSON object");
-    Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
-}
-
-/// Whether arguments are one whole JSON object.
-pub(super) fn is_object(arguments: &str) -> bool {
-    arguments.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(arguments).is_ok()
 }
 
 /// A list of texts.

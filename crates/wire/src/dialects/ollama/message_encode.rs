@@ -5,7 +5,7 @@ use super::{
     kept,
 };
 use crate::{
-    Losses,
+    Losses, crossing,
     ir::{Content, Ext, Form, Media, Message, Part, PartKind, Role, Source},
     json::{ObjectWriter, write_array, write_string},
 };
@@ -34,7 +34,7 @@ impl MessageWriter<'_> {
             out.push(self.own_message(message));
             return;
         }
-        self.losses.ext(path, &unread(message));
+        self.losses.ext(path, &crossing::unread(message));
         let mut spoken = Spoken::default();
         for (at, part) in message.content.parts.iter().enumerate() {
             let path = format!("{path}.content[{at}]");
@@ -227,19 +227,4 @@ fn role_name(role: Role) -> &'static str {
         Role::Assistant => "assistant",
         Role::Tool => "tool",
     }
-}
-
-/// Members that say something which no part says. Reasoning stands in parts as well.
-fn unread(message: &Message) -> Ext {
-    let reasons = message
-        .content
-        .parts
-        .iter()
-        .any(|part| matches!(part.kind, PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. }));
-    let read = ["reasoning", "reasoning_content", "reasoning_details"];
-    let kept = message.ext.0.iter().filter(|(name, raw)| {
-        let known = reasons && read.contains(&name.as_str());
-        !known && !matches!(raw.text(), "[]" | "\"\"")
-    });
-    Ext(kept.cloned().collect())
 }

@@ -2,7 +2,7 @@
 
 use super::{calls::Calls, kept, message_encode::MessageWriter, words};
 use crate::{
-    Dialect, Encoding, Losses, Sampling,
+    Dialect, Encoding, Losses, Sampling, crossing,
     ir::{OutputFormat, Request, Tool, ToolChoice, ToolKind},
     json::{ObjectWriter, Raw, write_array, write_string},
 };
@@ -114,21 +114,12 @@ fn write_format(object: &mut ObjectWriter<'_>, request: &Request, own: bool, los
         Some(OutputFormat::JsonObject) => object.string("format", "json"),
         Some(OutputFormat::Opaque(raw)) if own => object.raw("format", raw.text()),
         Some(OutputFormat::Opaque(_)) => losses.dropped("output.type", "the target has no such format"),
-        Some(OutputFormat::JsonSchema { name, description, schema, strict, ext }) => {
+        Some(output @ OutputFormat::JsonSchema { schema, .. }) => {
             object.raw("format", schema.as_ref().map_or("\"json\"", Raw::text));
             if own {
                 return;
             }
-            if description.is_some() {
-                losses.dropped("output.description", "a format has no description there");
-            }
-            if name.is_some() {
-                losses.approximated("output.name", "a format has no name there");
-            }
-            if *strict == Some(false) {
-                losses.approximated("output.strict", "a schema is always kept to there");
-            }
-            losses.ext("output", ext);
+            crossing::report_format(output, losses);
         }
     }
 }
@@ -153,9 +144,7 @@ fn write_thinking(object: &mut ObjectWriter<'_>, request: &Request, own: bool, l
         (None, None) => {}
     }
     if !own {
-        let told = ["type", "summary", "generate_summary", "display", "exclude"];
-        let kept = reasoning.ext.0.iter().filter(|(name, _)| !told.contains(&name.as_str())).cloned();
-        losses.ext("reasoning", &crate::ir::Ext(kept.collect()));
+        crossing::report_reasoning(reasoning, losses);
     }
 }
 

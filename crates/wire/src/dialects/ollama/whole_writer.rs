@@ -1,51 +1,17 @@
 //! Whole answers: events to bytes.
 
 use super::{
-    fault::write_error,
     reader::DATE,
     tell::{self, Head, Said},
     words,
 };
 use crate::{
-    Dialect, Losses, Wanted, Writer,
-    ir::{Choice, Event, Fold, PartKind, Response},
+    Dialect, Losses, Wanted,
+    ir::{Choice, PartKind, Response},
 };
 
-/// Collects an answer and writes it at its end.
-pub(super) struct WholeWriter {
-    wanted: Wanted,
-    fold: Fold,
-    losses: Losses,
-}
-
-impl WholeWriter {
-    pub(super) fn new(wanted: Wanted) -> WholeWriter {
-        WholeWriter { wanted, fold: Fold::default(), losses: Losses::default() }
-    }
-}
-
-impl Writer for WholeWriter {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event {
-            Event::End => write(out, self.fold.response(), &self.wanted, &mut self.losses),
-            Event::Fault(fault) => write_error(out, fault, ""),
-            Event::Start { .. }
-            | Event::PartStart { .. }
-            | Event::PartDelta { .. }
-            | Event::PartStop { .. }
-            | Event::Logprobs { .. }
-            | Event::ChoiceStop { .. }
-            | Event::Usage { .. }
-            | Event::Ext { .. } => self.fold.event(event),
-        }
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+/// Writes an answer.
+pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
     let own = wanted.source == Dialect::Ollama;
     let none = Choice::default();
     let choice = response.choices.iter().find(|choice| choice.index == 0).unwrap_or(&none);

@@ -22,7 +22,7 @@ pub(super) use words::{effort, effort_name};
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{EVENT_STREAM, Route, Spoken},
-    whole::WholeReader,
+    whole::{WholeReader, WholeWriter},
 };
 
 pub(crate) const SPOKEN: Spoken = Spoken {
@@ -69,7 +69,7 @@ fn watcher(mode: Mode) -> Box<dyn Reader> {
 
 fn writer(wanted: Wanted) -> Box<dyn Writer> {
     match wanted.mode {
-        Mode::Whole => Box::new(whole_writer::WholeWriter::new(wanted)),
+        Mode::Whole => Box::new(WholeWriter::new(wanted, whole_writer::write, fault::encode_fault)),
         Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
     }
 }

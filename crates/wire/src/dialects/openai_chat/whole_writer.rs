@@ -1,57 +1,19 @@
 //! Whole answers: events to bytes.
 
 use super::{
-    fault::write_error,
     message_encode::{is_own, tool_call},
     words,
 };
 use crate::{
-    Dialect, Losses, Wanted, Writer,
-    ir::{Choice, Event, Ext, Fold, PartKind, Response},
+    Dialect, Losses, Wanted,
+    ir::{Choice, Ext, PartKind, Response},
     json::{ObjectWriter, Raw, write_array},
     seal,
 };
 
-/// Collects an answer and writes it at its end.
-pub(super) struct WholeWriter {
-    wanted: Wanted,
-    fold: Fold,
-    losses: Losses,
-}
-
-impl WholeWriter {
-    pub(super) fn new(wanted: Wanted) -> WholeWriter {
-        WholeWriter { wanted, fold: Fold::default(), losses: Losses::default() }
-    }
-}
-
-impl Writer for WholeWriter {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match event {
-            Event::End => {
-                write_response(
-                    out,
-                    self.fold.response(),
-                    self.wanted.source,
-                    self.wanted.now_s,
-                    &mut self.losses,
-                );
-            }
-            Event::Fault(fault) => {
-                let mut body = ObjectWriter::open(out);
-                write_error(&mut body, fault, "");
-                body.close();
-            }
-            other => self.fold.event(other),
-        }
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-fn write_response(out: &mut Vec<u8>, response: &Response, source: Dialect, now_s: i64, losses: &mut Losses) {
+/// Writes an answer.
+pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    let Wanted { source, now_s, .. } = *wanted;
     let own = is_own(source);
     let mut object = ObjectWriter::open(out);
     object.string("id", &response.id);

@@ -9,7 +9,7 @@ use super::{
     words::{self, ANNOTATED, ITEM, rest, seal, unseal, write_members},
 };
 use crate::{
-    Dialect, Fault, Losses, Sink,
+    Dialect, Fault, Losses, Sink, Wanted,
     ir::{Event, ExtRef, Part, PartDelta, PartKind, PartStart, Response},
     json::{self, Object, ObjectWriter, Raw, RawRef, write_array},
     seal,
@@ -139,13 +139,8 @@ pub(super) fn empty() -> RawRef<'static> {
 }
 
 /// Writes a whole answer.
-pub(super) fn write_response(
-    out: &mut Vec<u8>,
-    response: &Response,
-    source: Dialect,
-    now_s: i64,
-    losses: &mut Losses,
-) {
+pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    let Wanted { source, now_s, .. } = *wanted;
     let own = source == Dialect::OpenaiResponses;
     let choice = response.choices.iter().find(|choice| choice.index == 0);
     let parts = choice.map_or(&[][..], |choice| &choice.parts);

@@ -9,7 +9,6 @@ mod request_encode;
 mod stream_reader;
 mod stream_writer;
 mod whole_reader;
-mod whole_writer;
 mod words;
 
 pub(crate) use joined::joined;
@@ -18,7 +17,7 @@ use super::openai_chat;
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{EVENT_STREAM, Route, Spoken},
-    whole::WholeReader,
+    whole::{WholeReader, WholeWriter},
 };
 
 pub(crate) const SPOKEN: Spoken = Spoken {
@@ -56,7 +55,7 @@ fn reader(mode: Mode) -> Box<dyn Reader> {
 
 fn writer(wanted: Wanted) -> Box<dyn Writer> {
     match wanted.mode {
-        Mode::Whole => Box::new(whole_writer::WholeWriter::new(wanted)),
+        Mode::Whole => Box::new(WholeWriter::new(wanted, answer::write, openai_chat::fault::encode_fault)),
         Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
     }
 }

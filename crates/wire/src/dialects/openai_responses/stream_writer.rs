@@ -1,7 +1,7 @@
 //! Streamed answers: meaning to events. The last event holds the whole answer, as the dialect has it.
 
 use super::{
-    answer::{answer_id, item_id, write_response, write_summary},
+    answer::{self, answer_id, item_id, write_summary},
     words::{self, ITEM, unseal, write_members},
 };
 use crate::{
@@ -319,8 +319,7 @@ impl StreamWriter {
         let (status, _) = words::status(choice.and_then(|choice| choice.stop.as_ref()));
         let kind = if status == "incomplete" { "response.incomplete" } else { "response.completed" };
         let mut response = Vec::with_capacity(1024);
-        let Wanted { source, now_s, .. } = self.wanted;
-        write_response(&mut response, self.fold.response(), source, now_s, &mut self.losses);
+        answer::write(&mut response, self.fold.response(), &self.wanted, &mut self.losses);
         self.send(out, kind, |object| object.raw("response", &String::from_utf8_lossy(&response)));
     }
 }

@@ -1,0 +1,77 @@
+//! What every encoder does with what comes from another dialect.
+
+use std::borrow::Cow;
+
+use crate::{
+    Losses,
+    ir::{Ext, ExtRef, Message, OutputFormat, PartKind, Place, Reasoning},
+    json::Raw,
+};
+
+/// Members of a message that say something which no part says. Reasoning stands in parts as well.
+pub(crate) fn unread(message: &Message) -> Ext {
+    let reasons = message
+        .content
+        .parts
+        .iter()
+        .any(|part| matches!(part.kind, PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. }));
+    let read = ["reasoning", "reasoning_content", "reasoning_details"];
+    let kept = message.ext.0.iter().filter(|(name, raw)| {
+        let known = reasons && read.contains(&name.as_str());
+        !known && !matches!(raw.text(), "[]" | "\"\"")
+    });
+    Ext(kept.cloned().collect())
+}
+
+/// A call's arguments as an object. Models err: what is no object is wrapped, so that the call is not lost. `own` is
+/// whether they come from the same dialect, and go on as they are when they are JSON at all.
+pub(crate) fn arguments<'t>(
+    arguments: &'t str,
+    own: bool,
+    path: impl FnOnce() -> String,
+    losses: &mut Losses,
+) -> Cow<'t, str> {
+    match Raw::parse(arguments) {
+        Some(_) if own || arguments.trim_start().starts_with('{') => Cow::Borrowed(arguments),
+        None if arguments.trim().is_empty() => Cow::Borrowed("{}"),
+        Some(_) | None => {
+            losses.approximated(path(), "the arguments are no JSON object");
+            Cow::Owned(format!("{{\"arguments\":{}}}", Raw::string(arguments).text()))
+        }
+    }
+}
+
+/// Tells what is lost of a wish to think beside how much: not how thoughts are told, which means nothing where there
+/// is one way.
+pub(crate) fn report_reasoning(reasoning: &Reasoning, losses: &mut Losses) {
+    let told = ["type", "summary", "generate_summary", "display", "exclude"];
+    let kept = reasoning.ext.0.iter().filter(|(name, _)| !told.contains(&name.as_str())).cloned();
+    losses.ext("reasoning", &Ext(kept.collect()));
+}
+
+/// Tells what is lost of a format where only its schema is taken, and always kept to.
+pub(crate) fn report_format(output: &OutputFormat, losses: &mut Losses) {
+    let OutputFormat::JsonSchema { name, description, strict, ext, .. } = output else { return };
+    if description.is_some() {
+        losses.dropped("output.description", "a format has no description there");
+    }
+    if name.is_some() {
+        losses.approximated("output.name", "a format has no name there");
+    }
+    if *strict == Some(false) {
+        losses.approximated("output.strict", "a schema is always kept to there");
+    }
+    losses.ext("output", ext);
+}
+
+/// Tells what is lost of the members of an answer that only its own dialect knows.
+pub(crate) fn report_ext(place: Place, ext: &ExtRef<'_>, losses: &mut Losses) {
+    let path = match place {
+        // What repeats the request means nothing elsewhere.
+        Place::Echo => return,
+        Place::Choice(_) => "response.choices",
+        Place::Message(_) => "response.message",
+        Place::Response => "response",
+    };
+    losses.answer_ext(path, &ext.to_owned());
+}
