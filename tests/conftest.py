@@ -16,6 +16,7 @@ BINARY = os.environ.get("TOLLGATE_BIN") or str(
 )
 APP_KEY = "tg-" + "a" * 43
 ADMIN_KEY = "tg-admin-" + "b" * 43
+NARROW_KEY = "tg-" + "n" * 43
 
 CONFIG = """
 server: {{ listen: "127.0.0.1:{port}", limits: {{ body: 2MiB, drain_time: 3s }} }}
@@ -26,10 +27,18 @@ providers:
     dialect: openai_chat
     base_url: http://127.0.0.1:{sim}/v1
     api_key: sk-test-upstream
+    forms: {{ jina_rerank: "http://127.0.0.1:{sim}/v1/rerank" }}
     models:
       echo: {{ price: {{ input: 1, cached: 0.1, output: 2 }} }}
       reasoner: {{ price: {{ input: 1, output: 2 }} }}
       "echo!no-usage": {{ price: {{ input: 1, output: 2 }} }}
+      embed: {{ price: {{ input: 0.1 }} }}
+      batched: {{ price: {{ input: 1, output: 2, batch: 0.5 }} }}
+      gpt-image-1: {{ price: {{ input: 5, image_input: 10, image_output: 40 }} }}
+      dall-e: {{ price: {{ per_image: 0.04 }} }}
+      tts: {{ price: {{ per_1m_characters: 15 }} }}
+      whisper: {{ price: {{ per_minute: 0.006 }} }}
+      rerank: {{ price: {{ input: 0.05 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 1, output: 2 }} }}
   anthropic-sim:
     dialect: anthropic_messages
@@ -53,6 +62,7 @@ providers:
     models:
       echo: {{ price: {{ input: 0.5, cached: 0.05, output: 3 }} }}
       third: {{ price: {{ input: 2, output: 12 }}, quirks: {{ reasoning: effort }} }}
+      embed: {{ price: {{ input: 0.15 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 0.5, output: 3 }} }}
   ollama-sim:
     dialect: ollama
@@ -61,6 +71,7 @@ providers:
     auth: bearer
     models:
       echo: {{ price: {{ input: 0.25, output: 0.5 }} }}
+      embed: {{ price: {{ input: 0 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 0.25, output: 0.5 }} }}
   cohere-sim:
     dialect: cohere_v2
@@ -68,6 +79,8 @@ providers:
     api_key: sk-test-upstream
     models:
       echo: {{ price: {{ input: 2.5, output: 10 }} }}
+      embed: {{ price: {{ input: 0.12 }} }}
+      rerank: {{ price: {{ per_1k_searches: 2 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 2.5, output: 10 }} }}
   bedrock-sim:
     dialect: bedrock_converse
@@ -77,6 +90,15 @@ providers:
       echo: {{ price: {{ input: 3, output: 15 }} }}
       thinker: {{ output_tokens: 4096, quirks: {{ reasoning: budget }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 3, output: 15 }} }}
+  voyage-sim:
+    base_url: http://127.0.0.1:{sim}/voyage/v1
+    api_key: sk-test-upstream
+    forms:
+      voyage_embeddings: http://127.0.0.1:{sim}/voyage/v1/embeddings
+      voyage_rerank: http://127.0.0.1:{sim}/voyage/v1/rerank
+    models:
+      embed: {{ price: {{ input: 0.06 }} }}
+      rerank: {{ price: {{ input: 0.05 }} }}
   bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
   nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
 models:
@@ -86,10 +108,12 @@ models:
   after-end: [ "anthropic-sim/echo!end=0", openai-sim/echo ]
   after-error: [ "anthropic-sim/echo!error=0", anthropic-sim/echo ]
   after-stall: [ "openai-sim/echo!stall=0", openai-sim/echo ]
+  embed-both: [ "openai-sim/embed!status=503", cohere-sim/embed ]
   strict: {{ targets: anthropic-sim/echo, fidelity: strict }}
 keys:
   - {{ name: app, key: {app} }}
   - {{ name: narrow, key: {narrow}, models: [ "openai-sim/*" ] }}
+  - {{ name: only-echo, key: tg-{o}, models: [ "openai-sim/echo" ] }}
   - {{ name: expired, key: {expired}, expires: 2020-01-01 }}
   - {{ name: boss, key: {admin}, admin: true }}
 """
@@ -178,7 +202,7 @@ class Gateway:
         self.file.write_text(
             config.format(
                 port=self.port, sim=sim.port, data=self.data, app=APP_KEY, admin=ADMIN_KEY,
-                narrow="tg-" + "n" * 43, expired="tg-" + "e" * 43, **values,
+                narrow=NARROW_KEY, expired="tg-" + "e" * 43, o="o" * 43, **values,
             )
         )
         self.process = None

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use serde_json::Value;
-use wire::{Dialect, Quirks};
+use wire::{Dialect, Form, Quirks};
 
 use crate::{
     Auth, Capability, LongContext, LongContextDraft, Model, ModelDraft, OneOrMany, Price, PriceDraft,
-    Problem, Provider, ProviderDraft, Rates, price::parse_rate,
+    Problem, Provider, ProviderDraft, Rates, UnitRates, price::parse_rate,
 };
 
 /// Collects problems below a path.
@@ -87,6 +87,8 @@ fn empty(id: &str) -> Provider {
         auth: Auth::Bearer,
         env: Vec::new(),
         headers: Vec::new(),
+        base_url: None,
+        forms: Vec::new(),
         docs: None,
         local: false,
         quirks: Quirks::default(),
@@ -107,6 +109,11 @@ fn addresses(provider: &mut Provider, draft: &ProviderDraft, problems: &mut Prob
             Some(dialect) => {
                 let url = format!("{}{}", base_url.trim_end_matches('/'), dialect.path());
                 provider.dialects = vec![(dialect, url)];
+                provider.base_url = Some(base_url.trim_end_matches('/').to_owned());
+            }
+            // A provider without chat has forms only.
+            None if draft.dialect.is_none() && draft.forms.is_some() => {
+                provider.base_url = Some(base_url.trim_end_matches('/').to_owned());
             }
             None if draft.dialect.is_none() => {
                 problems.add("dialect", "is missing; write openai_chat, or another of the dialects");
@@ -122,7 +129,21 @@ fn addresses(provider: &mut Provider, draft: &ProviderDraft, problems: &mut Prob
             provider.dialects.push((dialect, url.clone()));
         }
     }
-    if provider.dialects.is_empty() && problems.list.is_empty() {
+    for (name, url) in draft.forms.iter().flatten() {
+        let field = format!("forms.{name}");
+        check_url(url, &field, problems);
+        match Form::from_name(name) {
+            Some(form) => {
+                provider.forms.retain(|(known, _)| *known != form);
+                provider.forms.push((form, url.clone()));
+            }
+            None => {
+                let known: Vec<&str> = Form::ALL.iter().map(|form| form.name()).collect();
+                problems.add(&field, format!("\"{name}\" is no form; use one of: {}", known.join(", ")));
+            }
+        }
+    }
+    if provider.dialects.is_empty() && provider.forms.is_empty() && problems.list.is_empty() {
         problems.add(
             "base_url",
             "is missing; write where the provider's API begins, as https://api.example.com/v1",
@@ -201,7 +222,12 @@ fn build_model(
     model.aliases = draft.aliases.unwrap_or(model.aliases);
     model.context_tokens = draft.context_tokens.or(model.context_tokens);
     model.output_tokens = draft.output_tokens.or(model.output_tokens);
-    model.deprecated = draft.deprecated.or(model.deprecated);
+    if let Some(day) = draft.deprecated {
+        if !is_day(&day) {
+            problems.add("deprecated", format!("\"{day}\" is no day; write it as 2026-01-31"));
+        }
+        model.deprecated = Some(day);
+    }
     if let Some(names) = draft.can {
         model.can = capabilities(&names, problems);
     }
@@ -232,29 +258,92 @@ fn capabilities(names: &[String], problems: &mut Problems<'_>) -> Vec<Capability
 
 fn build_price(draft: PriceDraft, problems: &mut Problems<'_>) -> Price {
     let above = draft.above.clone().map(|above| long_context(above, &mut problems.under("above")));
+    if let Some(since) = &draft.since
+        && !is_day(since)
+    {
+        problems.add("since", format!("\"{since}\" is no day; write it as 2026-01-31"));
+    }
+    let rates = rates(
+        [
+            ("input", draft.input),
+            ("cached", draft.cached),
+            ("cache_write", draft.cache_write),
+            ("cache_write_1h", draft.cache_write_1h),
+            ("output", draft.output),
+            ("reasoning", draft.reasoning),
+            ("audio_input", draft.audio_input),
+            ("audio_output", draft.audio_output),
+            ("image_input", draft.image_input),
+            ("image_output", draft.image_output),
+        ],
+        problems,
+    );
     let mut rate = |field: &str, number: Option<serde_json::Number>| rate(field, number, problems);
-    let rates = Rates {
-        input: rate("input", draft.input),
-        cached: rate("cached", draft.cached),
-        cache_write: rate("cache_write", draft.cache_write),
-        cache_write_1h: rate("cache_write_1h", draft.cache_write_1h),
-        output: rate("output", draft.output),
-        reasoning: rate("reasoning", draft.reasoning),
+    // A rate is read in millionths of a dollar.
+    let each = |micros: Option<u64>, of: u64| micros.map(|micros| micros.saturating_mul(1_000_000 / of));
+    let units = UnitRates {
+        image: each(rate("per_image", draft.per_image), 1),
+        minute: each(rate("per_minute", draft.per_minute), 1),
+        character: each(rate("per_1m_characters", draft.per_1m_characters), 1_000_000),
+        search: each(rate("per_1k_searches", draft.per_1k_searches), 1_000),
+        request: each(rate("per_1k_requests", draft.per_1k_requests), 1_000),
     };
-    Price { rates, above }
+    let batch_permille = rate("batch", draft.batch).map(|micros| micros / 1_000);
+    Price { rates, above, units, batch_permille, since: draft.since }
 }
 
 fn long_context(draft: LongContextDraft, problems: &mut Problems<'_>) -> LongContext {
-    let mut rate = |field: &str, number: Option<serde_json::Number>| rate(field, number, problems);
-    let rates = Rates {
-        input: rate("input", draft.input),
-        cached: rate("cached", draft.cached),
-        cache_write: rate("cache_write", draft.cache_write),
-        cache_write_1h: rate("cache_write_1h", draft.cache_write_1h),
-        output: rate("output", draft.output),
-        reasoning: rate("reasoning", draft.reasoning),
-    };
+    let rates = rates(
+        [
+            ("input", draft.input),
+            ("cached", draft.cached),
+            ("cache_write", draft.cache_write),
+            ("cache_write_1h", draft.cache_write_1h),
+            ("output", draft.output),
+            ("reasoning", draft.reasoning),
+            ("audio_input", draft.audio_input),
+            ("audio_output", draft.audio_output),
+            ("image_input", draft.image_input),
+            ("image_output", draft.image_output),
+        ],
+        problems,
+    );
     LongContext { tokens: draft.tokens, rates }
+}
+
+/// Rates in the order in which [`Rates`] has them.
+fn rates(given: [(&str, Option<serde_json::Number>); 10], problems: &mut Problems<'_>) -> Rates {
+    let [
+        input,
+        cached,
+        cache_write,
+        cache_write_1h,
+        output,
+        reasoning,
+        audio_input,
+        audio_output,
+        image_input,
+        image_output,
+    ] = given.map(|(field, number)| rate(field, number, problems));
+    Rates {
+        input,
+        cached,
+        cache_write,
+        cache_write_1h,
+        output,
+        reasoning,
+        audio_input,
+        audio_output,
+        image_input,
+        image_output,
+    }
+}
+
+/// Whether a text has the shape of a day, as `2026-01-31`.
+fn is_day(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits = |part: &&str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(parts.as_slice(), [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2))
 }
 
 fn rate(field: &str, number: Option<serde_json::Number>, problems: &mut Problems<'_>) -> Option<u64> {

@@ -18,6 +18,11 @@ pub struct ProviderDraft {
     pub dialect: Option<String>,
     /// Further dialects, each with the whole URL that takes its requests.
     pub dialects: Option<BTreeMap<String, String>>,
+    /// Wire forms of operations beside chat, each with the whole URL that takes its requests: `openai_embeddings`,
+    /// `voyage_embeddings`, `cohere_embed`, `gemini_embed`, `ollama_embed`, `cohere_rerank`, `jina_rerank`,
+    /// `voyage_rerank`, `openai_images`, `openai_speech`, `openai_transcriptions` and so on. Default: those of the
+    /// dialect, below `base_url`.
+    pub forms: Option<BTreeMap<String, String>>,
     /// How the credential is shown: `bearer`, `header: NAME`, or `none`. Default: what the dialect's own
     /// provider uses (`bearer` for `openai_chat`, `header: x-api-key` for `anthropic_messages`,
     /// `header: x-goog-api-key` for `gemini`).
@@ -47,7 +52,8 @@ pub struct ModelDraft {
     pub context_tokens: Option<u64>,
     /// The most tokens of an answer.
     pub output_tokens: Option<u64>,
-    /// What it can do: `tools`, `vision`, `pdf`, `audio`, `reasoning`, `json_schema`, `caching`.
+    /// What it can do: `tools`, `vision`, `pdf`, `audio`, `reasoning`, `json_schema`, `caching`; or instead of text
+    /// `embeddings`, `rerank`, `images`, `speech`, `transcription`, `moderation`.
     pub can: Option<Vec<String>>,
     /// What it costs, in USD per million tokens. Left out, the model is "unpriced".
     pub price: Option<PriceDraft>,
@@ -58,7 +64,7 @@ pub struct ModelDraft {
     pub quirks: Option<serde_json::Value>,
 }
 
-/// Prices in USD per million tokens, with up to six decimals.
+/// Prices in USD with up to six decimals; per million tokens where the name says no other unit.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PriceDraft {
@@ -74,8 +80,30 @@ pub struct PriceDraft {
     pub output: Option<serde_json::Number>,
     /// Reasoning, where it is not sold as output.
     pub reasoning: Option<serde_json::Number>,
+    /// Input that is sound. Default: the price of input.
+    pub audio_input: Option<serde_json::Number>,
+    /// Output that is sound. Default: the price of output.
+    pub audio_output: Option<serde_json::Number>,
+    /// Input that is pictures. Default: the price of input.
+    pub image_input: Option<serde_json::Number>,
+    /// Output that is pictures. Default: the price of output.
+    pub image_output: Option<serde_json::Number>,
     /// Other prices for long prompts.
     pub above: Option<LongContextDraft>,
+    /// A picture that is made.
+    pub per_image: Option<serde_json::Number>,
+    /// A minute of sound that is transcribed or made.
+    pub per_minute: Option<serde_json::Number>,
+    /// A million characters that are spoken.
+    pub per_1m_characters: Option<serde_json::Number>,
+    /// A thousand searches, as rerankers and search tools count them.
+    pub per_1k_searches: Option<serde_json::Number>,
+    /// A thousand requests, whatever they use beside.
+    pub per_1k_requests: Option<serde_json::Number>,
+    /// What a batch costs of all this, as `0.5`. Default: as much.
+    pub batch: Option<serde_json::Number>,
+    /// The day from which it holds, as `2026-01-31`.
+    pub since: Option<String>,
 }
 
 /// Prices that hold for prompts above a number of tokens.
@@ -96,6 +124,14 @@ pub struct LongContextDraft {
     pub output: Option<serde_json::Number>,
     /// As in `price`.
     pub reasoning: Option<serde_json::Number>,
+    /// As in `price`.
+    pub audio_input: Option<serde_json::Number>,
+    /// As in `price`.
+    pub audio_output: Option<serde_json::Number>,
+    /// As in `price`.
+    pub image_input: Option<serde_json::Number>,
+    /// As in `price`.
+    pub image_output: Option<serde_json::Number>,
 }
 
 /// One text or a list of them.

@@ -17,6 +17,6 @@ mod yaml;
 
 pub use draft::{LongContextDraft, ModelDraft, OneOrMany, PriceDraft, ProviderDraft};
 pub use known::known;
-pub use price::{LongContext, Price, Rates};
+pub use price::{LongContext, Price, Rates, UnitRates};
 pub use provider::{Auth, Capability, Model, Problem, Provider};
 pub use yaml::parse_yaml;

@@ -10,6 +10,31 @@ pub struct Price {
     /// Other rates for prompts above a size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above: Option<LongContext>,
+    #[serde(flatten)]
+    pub units: UnitRates,
+    /// What a batch costs of this, in thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_permille: Option<u64>,
+    /// The day from which it holds, as `2026-01-31`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// What is sold in other units than tokens, in picodollars for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRates {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<u64>,
+    /// Of sound, in or out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minute: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<u64>,
+    /// For each call, whatever it uses beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
 }
 
 /// One set of rates. A class without a rate of its own is sold at the rate of the class it belongs to.
@@ -31,6 +56,15 @@ pub struct Rates {
     /// Reasoning, where it is not sold as output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<u64>,
+    /// Sound and pictures, where they are not sold as the rest of the input or the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_input: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_output: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_input: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_output: Option<u64>,
 }
 
 /// Rates that hold when the prompt has more than so many tokens.
@@ -54,6 +88,10 @@ impl Price {
             cache_write_1h: above.rates.cache_write_1h.or(self.rates.cache_write_1h),
             output: above.rates.output.or(self.rates.output),
             reasoning: above.rates.reasoning.or(self.rates.reasoning),
+            audio_input: above.rates.audio_input.or(self.rates.audio_input),
+            audio_output: above.rates.audio_output.or(self.rates.audio_output),
+            image_input: above.rates.image_input.or(self.rates.image_input),
+            image_output: above.rates.image_output.or(self.rates.image_output),
         }
     }
 }
@@ -94,7 +132,8 @@ mod tests {
     fn long_prompts_have_their_own_rates() {
         let rates = Rates { input: Some(1), cached: Some(5), output: Some(2), ..Rates::default() };
         let long = Rates { input: Some(10), ..Rates::default() };
-        let price = Price { rates, above: Some(LongContext { tokens: 100, rates: long }) };
+        let above = Some(LongContext { tokens: 100, rates: long });
+        let price = Price { rates, above, ..Price::default() };
         assert_eq!(price.at(100), rates);
         assert_eq!(price.at(101), Rates { input: Some(10), ..rates });
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use wire::{Dialect, Quirks};
+use wire::{Dialect, Form, Quirks};
 
 use crate::Price;
 
@@ -14,6 +14,10 @@ pub struct Provider {
     pub name: String,
     /// The dialects it speaks and the URL that takes requests of each; the first is preferred.
     pub dialects: Vec<(Dialect, String)>,
+    /// Where its API begins, without a trailing slash.
+    pub base_url: Option<String>,
+    /// The forms of other operations that its entry names, with the URL that takes requests of each.
+    pub(crate) forms: Vec<(Form, String)>,
     pub auth: Auth,
     /// Environment variables that usually hold its credential.
     pub env: Vec<String>,
@@ -54,7 +58,7 @@ pub struct Model {
     pub quirks: Quirks,
 }
 
-/// What a model can do beyond text.
+/// What a model can do beyond text, or instead of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     Tools,
@@ -64,6 +68,17 @@ pub enum Capability {
     Reasoning,
     JsonSchema,
     Caching,
+    /// Texts to vectors.
+    Embeddings,
+    /// Documents by how well they answer a query.
+    Rerank,
+    /// Pictures.
+    Images,
+    /// Text to sound.
+    Speech,
+    /// Sound to text.
+    Transcription,
+    Moderation,
 }
 
 /// One thing that is wrong with a draft.
@@ -75,6 +90,21 @@ pub struct Problem {
 }
 
 impl Provider {
+    /// The forms of operations beside chat that it takes, with the URL of each: those that its entry names, then those
+    /// that are usual below its base URL.
+    pub fn forms(&self) -> Vec<(Form, String)> {
+        let mut forms = self.forms.clone();
+        let base = self.base_url.as_ref().zip(self.dialects.first());
+        let Some((base_url, (dialect, _))) = base else { return forms };
+        for form in Form::usual(*dialect) {
+            // What its entry names of an operation is all it has of it.
+            if !self.forms.iter().any(|(named, _)| named.reaches(form)) {
+                forms.push((form, format!("{base_url}{}", form.path())));
+            }
+        }
+        forms
+    }
+
     /// A model by its name or one of its aliases.
     pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
@@ -87,7 +117,7 @@ impl Provider {
 }
 
 impl Capability {
-    pub const ALL: [Capability; 7] = [
+    pub const ALL: [Capability; 13] = [
         Capability::Tools,
         Capability::Vision,
         Capability::Pdf,
@@ -95,6 +125,12 @@ impl Capability {
         Capability::Reasoning,
         Capability::JsonSchema,
         Capability::Caching,
+        Capability::Embeddings,
+        Capability::Rerank,
+        Capability::Images,
+        Capability::Speech,
+        Capability::Transcription,
+        Capability::Moderation,
     ];
 
     pub fn name(self) -> &'static str {
@@ -106,6 +142,12 @@ impl Capability {
             Capability::Reasoning => "reasoning",
             Capability::JsonSchema => "json_schema",
             Capability::Caching => "caching",
+            Capability::Embeddings => "embeddings",
+            Capability::Rerank => "rerank",
+            Capability::Images => "images",
+            Capability::Speech => "speech",
+            Capability::Transcription => "transcription",
+            Capability::Moderation => "moderation",
         }
     }
 

@@ -60,6 +60,23 @@ impl Key {
         Ok(())
     }
 
+    /// Whether the key may ask a provider for anything, whatever the model.
+    pub fn may_reach(&self, provider: &str) -> Result<(), Fault> {
+        let whole = |pattern: &String| {
+            let start = pattern.strip_suffix('*');
+            start.is_some_and(|start| format!("{provider}/").starts_with(start))
+        };
+        if self.models.is_empty() || self.models.iter().any(whole) {
+            return Ok(());
+        }
+        let message = format!(
+            "key \"{}\" is for some models only, and this request names none; it may use: {}",
+            self.name,
+            self.models.join(", ")
+        );
+        Err(Fault::new(Origin::Client, Kind::Forbidden, message).code("model_not_allowed"))
+    }
+
     /// Whether the key may ask for this model name.
     pub fn may_use(&self, model: &str) -> Result<(), Fault> {
         let allowed = |pattern: &String| match pattern.strip_suffix('*') {
@@ -108,6 +125,19 @@ mod tests {
         check(&["fast"], "faster", false);
         check(&["house/*"], "house/llama", true);
         check(&["house/*"], "home/llama", false);
+    }
+
+    #[test]
+    fn a_provider_is_open_to_keys_that_may_use_all_of_it() {
+        let check = |models: &[&str], allowed: bool| {
+            assert_eq!(key(models).may_reach("house").is_ok(), allowed, "{models:?}");
+        };
+        check(&[], true);
+        check(&["*"], true);
+        check(&["house/*"], true);
+        check(&["house/llama*"], false);
+        check(&["house/llama"], false);
+        check(&["home/*"], false);
     }
 
     #[test]

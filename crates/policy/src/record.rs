@@ -19,6 +19,8 @@ pub struct Note<'a> {
     #[serde(borrow)]
     pub key_name: Cow<'a, str>,
     #[serde(borrow)]
+    pub operation: Cow<'a, str>,
+    #[serde(borrow)]
     pub dialect: Cow<'a, str>,
     #[serde(borrow)]
     pub model_asked: Cow<'a, str>,
@@ -39,7 +41,10 @@ pub struct Record<'a> {
     pub key_id: Uuid,
     #[serde(borrow)]
     pub key_name: Cow<'a, str>,
-    /// The dialect that the caller spoke.
+    /// What was asked for: `chat`, `embeddings`, …
+    #[serde(borrow)]
+    pub operation: Cow<'a, str>,
+    /// The dialect, or the form of another operation, that the caller spoke.
     #[serde(borrow)]
     pub dialect: Cow<'a, str>,
     /// The model's name as the caller wrote it.
@@ -61,7 +66,9 @@ pub struct Record<'a> {
     #[serde(borrow)]
     pub stop: Option<Cow<'a, str>>,
     pub tokens: Tokens,
-    /// Where the token counts come from.
+    /// What was used beside.
+    pub units: Units,
+    /// Where the counts come from.
     pub counted: Counted,
     /// What the call costs. `None` is "unpriced": the price of this model is not known. Never a guess of 0.
     pub cost: Option<Money>,
@@ -110,7 +117,20 @@ pub struct Tokens {
     pub reasoning: u64,
 }
 
-/// Where token counts come from.
+/// What is sold beside tokens of text: parts of the token totals that have prices of their own, and other units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Units {
+    pub audio_input_tokens: u64,
+    pub audio_output_tokens: u64,
+    pub image_input_tokens: u64,
+    pub image_output_tokens: u64,
+    pub images: u64,
+    pub audio_ms: u64,
+    pub characters: u64,
+    pub searches: u64,
+}
+
+/// Where counts come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Counted {
@@ -120,6 +140,8 @@ pub enum Counted {
     Estimated,
     /// There is nothing to count.
     Nothing,
+    /// Something was used, and nobody can say how much.
+    Unknown,
 }
 
 /// One attempt of a call.
@@ -147,6 +169,7 @@ impl Note<'_> {
             started_us: self.started_us,
             key_id: self.key_id,
             key_name: owned(self.key_name),
+            operation: owned(self.operation),
             dialect: owned(self.dialect),
             model_asked: owned(self.model_asked),
             provider: owned(self.provider),
@@ -180,6 +203,21 @@ impl From<&wire::ir::Usage> for Tokens {
             cache_write_1h: usage.cache_write_1h_tokens,
             output: usage.output_tokens,
             reasoning: usage.reasoning_tokens,
+        }
+    }
+}
+
+impl From<&wire::ir::Usage> for Units {
+    fn from(usage: &wire::ir::Usage) -> Units {
+        Units {
+            audio_input_tokens: usage.input_audio_tokens,
+            audio_output_tokens: usage.output_audio_tokens,
+            image_input_tokens: usage.input_image_tokens,
+            image_output_tokens: usage.output_image_tokens,
+            images: usage.images,
+            audio_ms: usage.audio_ms,
+            characters: usage.characters,
+            searches: usage.searches,
         }
     }
 }
@@ -227,6 +265,7 @@ impl<'a> From<Note<'a>> for Record<'a> {
             started_us: note.started_us,
             key_id: note.key_id,
             key_name: note.key_name,
+            operation: note.operation,
             dialect: note.dialect,
             model_asked: note.model_asked,
             stream: note.stream,
@@ -235,6 +274,7 @@ impl<'a> From<Note<'a>> for Record<'a> {
             fault: None,
             stop: None,
             tokens: Tokens::default(),
+            units: Units::default(),
             counted: Counted::Nothing,
             cost: None,
             price: None,

@@ -53,6 +53,8 @@ pub struct Limits {
     pub header_time_max: Duration,
     /// For a client to send its request's body.
     pub body_time_max: Duration,
+    /// The largest body that is sent on while it comes: sound, pictures, files.
+    pub upload_bytes_max: u64,
     /// The largest whole answer of a provider that is taken.
     pub answer_bytes_max: usize,
     /// For streams in flight to finish when the process is asked to stop.
@@ -84,11 +86,25 @@ pub enum Fidelity {
 /// A provider that is switched on.
 pub struct Provider {
     pub facts: catalog::Provider,
+    /// The forms of operations beside chat that it takes.
+    pub forms: Vec<wire::Form>,
     /// What opens it; none for local servers.
     pub api_key: Option<Secret>,
     pub deadlines: Deadlines,
     /// The most connections that one core keeps to it.
     pub connections_max: usize,
+}
+
+impl Provider {
+    pub fn new(
+        facts: catalog::Provider,
+        api_key: Option<Secret>,
+        deadlines: Deadlines,
+        connections_max: usize,
+    ) -> Provider {
+        let forms = facts.forms().into_iter().map(|(form, _)| form).collect();
+        Provider { facts, forms, api_key, deadlines, connections_max }
+    }
 }
 
 /// A model name with its targets, tried in order.

@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 use bytes::Bytes;
 use policy::{key::Key, route::Target};
 use uuid::Uuid;
-use wire::{Dialect, Losses};
+use wire::{Dialect, Form, Losses, Operation};
 
 use crate::{
     core::{Core, Held},
@@ -33,7 +33,13 @@ pub(crate) struct Open {
     pub(crate) arrival: Arrival,
     pub(crate) world: Held<World>,
     pub(crate) key: Arc<Key>,
+    /// The dialect in which the caller is talked to.
     pub(crate) dialect: Dialect,
+    pub(crate) operation: Operation,
+    /// The form of an operation beside chat.
+    pub(crate) form: Option<Form>,
+    /// Whether nothing that is sold can be used.
+    pub(crate) free: bool,
     pub(crate) model_asked: String,
     pub(crate) stream: bool,
     /// Whether the stream is told as one JSON array.
@@ -69,6 +75,33 @@ pub(crate) struct Attempt {
 impl Arrival {
     pub(crate) fn now() -> Arrival {
         Arrival { id: Uuid::now_v7(), at: Instant::now(), started_us: crate::world::now_us() }
+    }
+}
+
+impl Open {
+    /// A call of which nothing has happened yet.
+    pub(crate) fn new(arrival: Arrival, world: Held<World>, key: Arc<Key>, dialect: Dialect) -> Open {
+        Open {
+            arrival,
+            world,
+            key,
+            dialect,
+            operation: Operation::Chat,
+            form: None,
+            free: false,
+            model_asked: String::new(),
+            stream: false,
+            as_array: false,
+            include_usage: false,
+            prompt: Bytes::new(),
+            target: None,
+            attempt_began: None,
+            attempts: Vec::new(),
+            losses: Losses::default(),
+            meter: Meter::default(),
+            status: 0,
+            noted: false,
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Asks targets for an answer until one begins, and hands it to the relay.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::Response;
@@ -10,25 +14,28 @@ use policy::{
     route::{Plan, Target},
     snapshot::Fidelity,
 };
-use wire::{Dialect, Edits, Encoding, Fault, Kind, LossKind, Losses, Origin, StreamUsage};
+use wire::{Dialect, Edits, Encoding, Envelope, Fault, Form, Kind, LossKind, Losses, Origin, StreamUsage};
 
 use crate::{
     call::{Attempt, Call},
     headers,
+    inbound::{Asks, Inbound},
     meter::Meter,
     metrics::Counter,
-    pipeline::Inbound,
     relay::{self, Body},
     settle::Ending,
-    upstream::{Answer, Exchange, Failure, FailureKind},
+    upstream::{Answer, Exchange, Failure, FailureKind, Rest},
+    world::{Endpoint, World},
 };
 
 /// The most of a provider's error answer that is read.
 const FAULT_BYTES_MAX: usize = 64 << 10;
 
 /// A request as one target takes it.
-struct Outbound {
+struct Outbound<'i> {
     body: Bytes,
+    /// Path and query.
+    path: Cow<'i, str>,
     losses: Losses,
     /// Usage on the stream was asked for by the gateway and not by the caller.
     usage_added: bool,
@@ -48,38 +55,47 @@ pub(crate) async fn drive(
     let mut begun = false;
     while let Step::Try(number) = step {
         let Some(target) = plan.targets.get(number) else { break };
-        let outbound = match encode(&call.open().dialect.clone(), inbound, target, plan.fidelity) {
-            Ok(outbound) => outbound,
+        let world = Rc::clone(&call.open().world);
+        let encoded = endpoint(&world, inbound, target).and_then(|endpoint| {
+            let outbound = encode(call.open().dialect, inbound, target, endpoint, plan.fidelity)?;
+            Ok((endpoint, outbound))
+        });
+        let (endpoint, outbound) = match encoded {
+            Ok(encoded) => encoded,
             Err(fault) => {
                 // A request that this target cannot take is refused as it is: another would get another request.
                 last = fault;
                 break;
             }
         };
-        match attempt(&mut call, inbound, plan, target, &outbound).await {
+        match attempt(&mut call, inbound, plan, target, endpoint, &outbound).await {
             Ok(answer) if answer.status < 400 => {
                 call.open().losses = outbound.losses;
                 let status = answer.status;
-                let broken = match relay::relay(call, answer, target, outbound.usage_added, deadline).await {
+                let relayed = match inbound.reading() {
+                    None => relay::relay(call, answer, target, outbound.usage_added, deadline).await,
+                    Some(reading) => relay::relay_form(call, answer, target, reading, deadline).await,
+                };
+                let broken = match relayed {
                     Ok(response) => return Ok(response),
                     Err(broken) => *broken,
                 };
                 (call, last, begun) = (broken.call, broken.fault, true);
                 close(&mut call, target, Some(status), &last, true);
-                step = attempts.after(&last);
+                step = next(&mut attempts, inbound, &last);
             }
             Ok(answer) => {
                 begun = false;
                 let refusal = refusal(&mut call, answer, target, deadline).await;
                 last = refusal.fault.clone();
-                step = attempts.after(&last);
+                step = next(&mut attempts, inbound, &last);
                 if step == Step::GiveUp {
                     return Ok(relay::refusal(call, refusal, target));
                 }
             }
             Err(fault) => {
                 begun = false;
-                step = attempts.after(&fault);
+                step = next(&mut attempts, inbound, &fault);
                 last = fault;
             }
         }
@@ -97,25 +113,78 @@ fn deadline(call: &mut Call, plan: &Plan) -> tokio::time::Instant {
     tokio::time::Instant::from_std(call.open().arrival.at + plan.deadlines.total)
 }
 
-/// The request in the target's dialect. In the caller's own it goes on byte for byte, but for the model's name.
-fn encode(
-    caller: &Dialect,
-    inbound: &Inbound<'_>,
+/// What to do after a fault. A body that was sent as it came is gone.
+fn next(attempts: &mut Attempts, inbound: &Inbound<'_>, fault: &Fault) -> Step {
+    if inbound.rest().is_some_and(Rest::is_spent) { Step::GiveUp } else { attempts.after(fault) }
+}
+
+/// Where a target takes such a request.
+fn endpoint<'w>(world: &'w World, inbound: &Inbound<'_>, target: &Target) -> Result<&'w Endpoint, Fault> {
+    let provider = &target.provider.facts.id;
+    let found = match inbound.asks {
+        Asks::Chat { .. } | Asks::Form { .. } => world.endpoint(target),
+        Asks::Pass { .. } => world.root(provider),
+    };
+    found.ok_or_else(|| {
+        Fault::new(Origin::Gateway, Kind::Internal, format!("{provider} has no address for this"))
+    })
+}
+
+fn encode<'i>(
+    caller: Dialect,
+    inbound: &'i Inbound<'_>,
     target: &Target,
+    endpoint: &'i Endpoint,
     fidelity: Fidelity,
-) -> Result<Outbound, Fault> {
+) -> Result<Outbound<'i>, Fault> {
+    match &inbound.asks {
+        Asks::Chat { body, envelope } => encode_chat(caller, (body, envelope), target, endpoint, fidelity),
+        Asks::Form { asked, work, body } => {
+            let mut losses = Losses::default();
+            let own = target.form == Some(asked.form);
+            let written = match (work, target.form) {
+                (Some(work), Some(form)) if !own => form.write(work, &target.model, &mut losses),
+                _ => None,
+            };
+            refuse_losses(&losses, target, fidelity)?;
+            let (body, method) = match written {
+                Some((body, method)) => (body.into(), method),
+                None => (asked.form.renamed(&body.named(&target.model), &target.model), asked.method),
+            };
+            let mut path = endpoint.path.filled(&target.model, method);
+            if let Some(query) = inbound.query() {
+                path.to_mut().push_str(&query);
+            }
+            Ok(Outbound { body, path, losses, usage_added: false })
+        }
+        Asks::Pass { path, body, .. } => {
+            let root = endpoint.path.filled("", "");
+            let path = Cow::Owned(format!("{}{path}", root.trim_end_matches('/')));
+            Ok(Outbound { body: body.first(), path, losses: Losses::default(), usage_added: false })
+        }
+    }
+}
+
+/// The request in the target's dialect. In the caller's own it goes on byte for byte, but for the model's name.
+fn encode_chat<'i>(
+    caller: Dialect,
+    (body, envelope): (&Bytes, &Envelope),
+    target: &Target,
+    endpoint: &'i Endpoint,
+    fidelity: Fidelity,
+) -> Result<Outbound<'i>, Fault> {
     let quirks = target.quirks();
-    let envelope = &inbound.envelope;
+    let path = endpoint.path.filled(&target.model, target.dialect.method(envelope.stream));
     let openai = target.dialect == Dialect::OpenaiChat;
     // A seal that was marked for this caller goes back as its provider gave it, which takes a translation.
-    if *caller == target.dialect && !wire::is_marked(&inbound.body) {
+    if caller == target.dialect && !wire::is_marked(body) {
         let include_usage = openai && envelope.stream && quirks.stream_usage == StreamUsage::Ask;
         let edits = Edits { model: Some(&target.model), include_usage };
         let usage_added = include_usage && !envelope.include_usage;
-        let body = envelope.edit(&inbound.body, &edits);
-        return Ok(Outbound { body, losses: Losses::default(), usage_added });
+        let body = envelope.edit(body, &edits);
+        return Ok(Outbound { body, path, losses: Losses::default(), usage_added });
     }
-    let mut request = caller.decode_request(&inbound.body)?;
+    let mut request = caller.decode_request(body)?;
     if caller.names_model_in_path() {
         request.stream = Some(envelope.stream);
     }
@@ -123,17 +192,21 @@ fn encode(
     let encoding = Encoding { model: &target.model, quirks, output_tokens_max };
     let mut losses = Losses::default();
     let body = target.dialect.encode_request(&request, &encoding, &mut losses);
+    refuse_losses(&losses, target, fidelity)?;
+    Ok(Outbound { body: body.into(), path, losses, usage_added: false })
+}
+
+/// Refuses a request that would lose what it is about; with `fidelity: strict`, one that would lose anything.
+fn refuse_losses(losses: &Losses, target: &Target, fidelity: Fidelity) -> Result<(), Fault> {
     let vital = losses.iter().find(|loss| loss.kind == LossKind::Vital);
     let refused = vital.or_else(|| losses.iter().next().filter(|_| fidelity == Fidelity::Strict));
-    if let Some(loss) = refused {
-        let (provider, why) = (&target.provider.facts.id, loss.why);
-        let strict = if vital.is_some() { "" } else { " (fidelity: strict)" };
-        let message = format!("{} cannot be carried to {provider}: {why}{strict}", loss.path);
-        let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("unsupported_field");
-        fault.param = Some(loss.path.clone());
-        return Err(fault);
-    }
-    Ok(Outbound { body: body.into(), losses, usage_added: false })
+    let Some(loss) = refused else { return Ok(()) };
+    let (provider, why) = (&target.provider.facts.id, loss.why);
+    let strict = if vital.is_some() { "" } else { " (fidelity: strict)" };
+    let message = format!("{} cannot be carried to {provider}: {why}{strict}", loss.path);
+    let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("unsupported_field");
+    fault.param = Some(loss.path.clone());
+    Err(fault)
 }
 
 /// One request to one target. It is noted before it leaves.
@@ -142,32 +215,24 @@ async fn attempt(
     inbound: &Inbound<'_>,
     plan: &Plan,
     target: &Target,
-    outbound: &Outbound,
+    endpoint: &Endpoint,
+    outbound: &Outbound<'_>,
 ) -> Result<Answer, Fault> {
     note(call, target)?;
-    let core = std::rc::Rc::clone(call.core());
-    let world = std::rc::Rc::clone(&call.open().world);
+    let core = Rc::clone(call.core());
     let open = call.open();
     open.attempt_began = Some(Instant::now());
     open.meter = Meter::default();
     open.target = Some(target.clone());
     core.count(Counter::AttemptsMade);
-    let Some(endpoint) = world.endpoint(target) else {
-        let message = format!("{} has no address", target.provider.facts.id);
-        return Err(Fault::new(Origin::Gateway, Kind::Internal, message));
-    };
-    let mut head = Vec::with_capacity(endpoint.head.len() + 256);
-    head.extend_from_slice(&endpoint.head);
-    for (name, value) in headers::forwarded(&inbound.parts.headers, target.dialect) {
-        for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-            head.extend_from_slice(piece);
-        }
-    }
+    let head = head(inbound, target, endpoint);
     let exchange = Exchange {
         address: &endpoint.address,
-        path: &endpoint.path.filled(&target.model, target.dialect.method(inbound.envelope.stream)),
+        path: &outbound.path,
+        method: &inbound.parts.method,
         head: &head,
         body: &outbound.body,
+        rest: inbound.rest(),
         connections_max: target.provider.connections_max,
         connect: plan.deadlines.connect,
         first_byte: plan.deadlines.first_byte,
@@ -183,9 +248,31 @@ async fn attempt(
     }
 }
 
+/// The header lines of a request.
+fn head(inbound: &Inbound<'_>, target: &Target, endpoint: &Endpoint) -> Vec<u8> {
+    let mut head = Vec::with_capacity(endpoint.head.len() + 256);
+    head.extend_from_slice(&endpoint.head);
+    let mut line = |name: &str, value: &[u8]| {
+        for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+            head.extend_from_slice(piece);
+        }
+    };
+    let caller = &inbound.parts.headers;
+    if let Asks::Pass { .. } = inbound.asks {
+        headers::passed(caller).for_each(|(name, value)| line(name, value));
+        return head;
+    }
+    match inbound.content_type() {
+        Some(kind) => line("content-type", kind),
+        None => line("content-type", b"application/json"),
+    }
+    headers::forwarded(caller, target.dialect).for_each(|(name, value)| line(name, value));
+    head
+}
+
 /// Writes the call down, once, before anything of it leaves.
 fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
-    let core = std::rc::Rc::clone(call.core());
+    let core = Rc::clone(call.core());
     let open = call.open();
     if open.noted {
         return Ok(());
@@ -195,7 +282,8 @@ fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
         started_us: open.arrival.started_us,
         key_id: open.key.id,
         key_name: open.key.name.as_str().into(),
-        dialect: open.dialect.name().into(),
+        operation: open.operation.name().into(),
+        dialect: open.form.map_or(open.dialect.name(), Form::name).into(),
         model_asked: open.model_asked.as_str().into(),
         provider: target.provider.facts.id.as_str().into(),
         model: (&*target.model).into(),

@@ -8,6 +8,7 @@ pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-tollgate-target
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 pub(crate) const COST: HeaderName = HeaderName::from_static("x-tollgate-cost-usd");
 pub(crate) const LOSS: HeaderName = HeaderName::from_static("x-tollgate-loss");
+pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-tollgate-provider");
 pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-tollgate-origin");
 
 /// Headers of a caller that go on to the provider: those that change what the provider does, and the trace.
@@ -27,8 +28,12 @@ const FORWARDED: [(&str, Option<Dialect>); 6] = [
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// Headers of an answer that go back to the caller, beside those that begin with one of `ANSWER_PREFIXES`.
-const ANSWER: [&str; 7] = [
+const ANSWER: [&str; 11] = [
     "content-type",
+    "content-disposition",
+    "etag",
+    "last-modified",
+    "location",
     "retry-after",
     "retry-after-ms",
     "request-id",
@@ -47,6 +52,44 @@ pub(crate) fn is_answer_header(name: &str) -> bool {
             .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
 }
 
+/// Headers of a caller that stay here when a request is passed through: what belongs to the connection (RFC 9110,
+/// section 7.6.1), credentials, and what the gateway writes itself. Encodings are left out, since answers are read.
+const KEPT_BACK: [&str; 21] = [
+    "accept-encoding",
+    "api-key",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "proxy-connection",
+    "referer",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "x-api-key",
+    "x-goog-api-key",
+];
+
+const KEPT_BACK_PREFIXES: [&str; 4] = ["x-tollgate-", "x-forwarded-", "x-real-", "x-amz-"];
+
+/// The headers of a caller's request that go on when it is passed through.
+pub(crate) fn passed(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    let own = |name: &str| {
+        KEPT_BACK.binary_search(&name).is_ok()
+            || KEPT_BACK_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let all = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    all.filter(move |(name, _)| !own(name))
+}
+
 /// The headers of a caller's request that go on to a target of this dialect.
 pub(crate) fn forwarded(
     headers: &HeaderMap,
@@ -61,7 +104,12 @@ pub(crate) fn forwarded(
 
 #[cfg(test)]
 mod tests {
-    use super::is_answer_header;
+    use super::*;
+
+    #[test]
+    fn the_list_of_what_stays_is_in_order() {
+        assert!(KEPT_BACK.is_sorted());
+    }
 
     #[test]
     fn answer_headers_are_chosen_by_name() {

@@ -13,7 +13,7 @@ use wire::{Dialect, Fault, Kind, Origin};
 use crate::{
     authenticate::{Shown, authenticate},
     core::Core,
-    operation,
+    entry,
     relay::Body,
     respond,
 };
@@ -23,7 +23,7 @@ pub(crate) fn list(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Resu
     let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
     let names = names(&core.world().snapshot, &key);
     let told = |tell: fn(&Named) -> Value| names.iter().map(tell).collect::<Vec<Value>>();
-    let body = match operation::dialect(parts.uri.path(), &parts.headers) {
+    let body = match entry::dialect(parts.uri.path(), &parts.headers) {
         Dialect::AnthropicMessages => {
             let (first, last) = (names.first(), names.last());
             let (first, last) = (first.map(|named| &named.name), last.map(|named| &named.name));
@@ -46,7 +46,7 @@ pub(crate) fn one(
     now_us: i64,
 ) -> Result<Response<Body>, Fault> {
     let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
-    let name = operation::model_name(encoded)?;
+    let name = entry::model_name(encoded)?;
     let name = name.strip_prefix("models/").unwrap_or(&name);
     let named = names(&core.world().snapshot, &key).into_iter().find(|named| named.name == name);
     let Some(named) = named else {
@@ -55,7 +55,7 @@ pub(crate) fn one(
             format!("there is no model \"{shown}\" for this key; GET /v1/models lists those there are");
         return Err(Fault::new(Origin::Client, Kind::NotFound, message).code("model_not_found"));
     };
-    let body = match operation::dialect(parts.uri.path(), &parts.headers) {
+    let body = match entry::dialect(parts.uri.path(), &parts.headers) {
         Dialect::AnthropicMessages => named.anthropic(),
         Dialect::Gemini => named.gemini(),
         Dialect::Ollama => named.ollama(),

@@ -5,7 +5,10 @@ use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use hyper::body::Incoming;
-use policy::{key::Scope, route};
+use policy::{
+    key::Scope,
+    route::{self, Asking},
+};
 use wire::{Asked, Envelope, Fault, Kind, Origin};
 
 use crate::{
@@ -13,10 +16,12 @@ use crate::{
     authenticate::{Shown, authenticate},
     call::{Arrival, Call, Open},
     core::Core,
-    drive, front,
+    drive,
+    entry::{self, Entry},
+    front,
+    inbound::{Asks, Inbound},
     metrics::Counter,
-    models,
-    operation::{self, Operation},
+    models, pass, perform,
     relay::Body,
     respond,
 };
@@ -30,21 +35,25 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
     let id = arrival.id;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let answered = match operation::operation(&parts.method, path) {
-        Ok(Operation::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,
-        Ok(Operation::Models) => models::list(&core, &parts, arrival.started_us),
-        Ok(Operation::Model(name)) => models::one(&core, &parts, name, arrival.started_us),
-        Ok(Operation::Version) => Ok(respond::json(StatusCode::OK, VERSION)),
-        Ok(Operation::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
-        Ok(Operation::Ready) => Ok(ready(&core)),
-        Ok(Operation::Admin) => admin::forward(&core, &parts, body).await,
-        Err(fault) => Err(fault),
+    let answered = match entry::entry(&parts.method, path) {
+        // Azure's own paths begin as those of a provider that is named as OpenAI usually is.
+        Ok(_) if pass::is_ahead(&core, path) => pass::pass(&core, arrival, &parts, body).await,
+        Ok(Entry::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,
+        Ok(Entry::Perform(asked)) => perform::perform(&core, arrival, &parts, body, asked).await,
+        Ok(Entry::Models) => models::list(&core, &parts, arrival.started_us),
+        Ok(Entry::Model(name)) => models::one(&core, &parts, name, arrival.started_us),
+        Ok(Entry::Version) => Ok(respond::json(StatusCode::OK, VERSION)),
+        Ok(Entry::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
+        Ok(Entry::Ready) => Ok(ready(&core)),
+        Ok(Entry::Admin) => admin::forward(&core, &parts, body).await,
+        Err(fault) if !pass::is_passed(&core, path) => Err(fault),
+        Err(_) => pass::pass(&core, arrival, &parts, body).await,
     };
     answered.unwrap_or_else(|fault| {
         if fault.kind == Kind::Unauthenticated && fault.origin == Origin::Client {
             core.count(Counter::Unauthenticated);
         }
-        respond::fault(&fault, operation::dialect(path, &parts.headers), id)
+        respond::fault(&fault, entry::dialect(path, &parts.headers), id)
     })
 }
 
@@ -63,31 +72,16 @@ async fn complete(
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let (body, envelope) = envelope(body, asked)?;
     let dialect = asked.dialect;
-    let plan = route::plan(&world.snapshot, &key, &envelope.model, dialect)?;
+    let plan = route::plan(&world.snapshot, &key, &envelope.model, Asking::Chat(dialect))?;
     admit(core, world.snapshot.server.limits.calls_max)?;
-    let call = Call::new(
-        core,
-        Open {
-            arrival,
-            key,
-            dialect,
-            model_asked: envelope.model.clone(),
-            stream: envelope.stream,
-            as_array: operation::is_array(asked, parts.uri.query().unwrap_or_default()),
-            include_usage: envelope.include_usage,
-            prompt: body.clone(),
-            target: None,
-            attempt_began: None,
-            attempts: Vec::new(),
-            losses: wire::Losses::default(),
-            meter: crate::meter::Meter::default(),
-            status: 0,
-            noted: false,
-            world: Rc::clone(&world),
-        },
-    );
-    let inbound = Inbound { body, envelope, parts };
-    drive::drive(call, &inbound, &plan).await
+    let mut open = Open::new(arrival, world, key, dialect);
+    open.model_asked = envelope.model.clone();
+    open.stream = envelope.stream;
+    open.as_array = entry::is_array(asked, parts.uri.query().unwrap_or_default());
+    open.include_usage = envelope.include_usage;
+    open.prompt = body.clone();
+    let inbound = Inbound { parts, asks: Asks::Chat { body, envelope } };
+    drive::drive(Call::new(core, open), &inbound, &plan).await
 }
 
 /// What routing needs of a request, from its path and its body; and the body as its dialect has it.
@@ -96,7 +90,7 @@ fn envelope(body: Bytes, asked: Asked<'_>) -> Result<(Bytes, Envelope), Fault> {
         let envelope = Envelope::parse(&body, asked.dialect.streams_unasked())?;
         return Ok((body, envelope));
     };
-    let model = operation::model_name(model)?;
+    let model = entry::model_name(model)?;
     match asked.stream {
         Some(stream) => {
             let envelope = Envelope::addressed(&body, model.into_owned(), stream)?;
@@ -106,15 +100,8 @@ fn envelope(body: Bytes, asked: Asked<'_>) -> Result<(Bytes, Envelope), Fault> {
     }
 }
 
-/// What a caller sent, as far as driving its call needs it.
-pub(crate) struct Inbound<'a> {
-    pub(crate) body: Bytes,
-    pub(crate) envelope: Envelope,
-    pub(crate) parts: &'a request::Parts,
-}
-
 /// Takes one of the places for calls in flight; settling gives it back.
-fn admit(core: &Core, calls_max: usize) -> Result<(), Fault> {
+pub(crate) fn admit(core: &Core, calls_max: usize) -> Result<(), Fault> {
     let open = &core.shared.calls_open;
     if open.fetch_add(1, Relaxed) < calls_max {
         return Ok(());

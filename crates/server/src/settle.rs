@@ -4,10 +4,10 @@ use std::{borrow::Cow, rc::Rc, sync::atomic::Ordering::Relaxed, time::Instant};
 
 use policy::{
     Money, price,
-    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried},
+    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried, Units},
     route::Target,
 };
-use wire::Fault;
+use wire::{Counting, Fault, Form};
 
 use crate::{
     call::{Attempt, Open},
@@ -62,13 +62,14 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
 }
 
 fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>) -> Record<'a> {
-    let (tokens, counted) = count(open, outcome);
+    let (tokens, units, counted) = count(open, outcome);
     let facts = open.target.as_ref().and_then(Target::facts);
     let price = facts.and_then(|facts| facts.price.as_ref());
     let cost = match price {
         // Where nothing was used there is nothing to pay, whatever the price.
         _ if counted == Counted::Nothing => Some(Money::ZERO),
-        Some(price) => price::cost(price, &tokens),
+        _ if counted == Counted::Unknown => None,
+        Some(price) => price::cost(price, &tokens, &units),
         None => None,
     };
     let since = |at: Instant| {
@@ -79,7 +80,8 @@ fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>) -> 
         started_us: open.arrival.started_us,
         key_id: open.key.id,
         key_name: borrowed(&open.key.name),
-        dialect: borrowed(open.dialect.name()),
+        operation: borrowed(open.operation.name()),
+        dialect: borrowed(open.form.map_or(open.dialect.name(), Form::name)),
         first_byte_us: open.meter.first_byte.map(since),
         total_us: since(Instant::now()),
         model_asked: borrowed(&open.model_asked),
@@ -91,6 +93,7 @@ fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>) -> 
         fault: fault.map(borrowed),
         stop: open.meter.stop.as_deref().map(borrowed),
         tokens,
+        units,
         counted,
         cost,
         price: facts.and_then(|facts| facts.price_json.as_deref()).map(|json| AppliedPrice(borrowed(json))),
@@ -126,26 +129,35 @@ fn close_attempt(open: &mut Open, fault: Option<&'static str>) {
     });
 }
 
-/// Tokens as the provider reported them, or as counted here where it did not or could not.
-fn count(open: &Open, outcome: Outcome) -> (Tokens, Counted) {
+/// What was used, as the provider reported it, or as counted here where it did not or could not.
+fn count(open: &Open, outcome: Outcome) -> (Tokens, Units, Counted) {
     let generated = open.meter.generated_tokens();
     match (open.meter.usage(), outcome) {
-        (Some(usage), Outcome::Complete) => (usage.into(), Counted::Reported),
+        (Some(usage), Outcome::Complete) => (usage.into(), usage.into(), Counted::Reported),
         // What is reported before the end is what stood at the beginning.
         (Some(usage), _) => {
             let mut tokens = Tokens::from(usage);
             if tokens.output >= generated {
-                return (tokens, Counted::Reported);
+                return (tokens, usage.into(), Counted::Reported);
             }
             tokens.output = generated;
-            (tokens, Counted::Estimated)
+            (tokens, usage.into(), Counted::Estimated)
         }
-        (None, Outcome::Failed) => (Tokens::default(), Counted::Nothing),
-        (None, _) => {
-            let input = wire::count::estimate_request(&open.prompt);
-            (Tokens { input, output: generated, ..Tokens::default() }, Counted::Estimated)
-        }
+        (None, Outcome::Failed) => (Tokens::default(), Units::default(), Counted::Nothing),
+        (None, _) if open.free => (Tokens::default(), Units::default(), Counted::Nothing),
+        (None, _) => match open.operation.counting() {
+            Counting::Text => estimated(open, generated),
+            // What was passed through and said something was a model's answer.
+            Counting::Unknown if generated > 0 => estimated(open, generated),
+            Counting::Unknown => (Tokens::default(), Units::default(), Counted::Unknown),
+            Counting::Free => (Tokens::default(), Units::default(), Counted::Nothing),
+        },
     }
+}
+
+fn estimated(open: &Open, output: u64) -> (Tokens, Units, Counted) {
+    let input = wire::count::estimate_request(&open.prompt);
+    (Tokens { input, output, ..Tokens::default() }, Units::default(), Counted::Estimated)
 }
 
 /// Settles what was dropped before its end: the caller went away.

@@ -13,18 +13,27 @@ use policy::{
     snapshot::Provider,
 };
 use store::KeyHasher;
-use wire::Dialect;
+use wire::{Dialect, Form};
 
 use crate::upstream::{Address, Path};
 
 /// One configuration in force, with what each request needs made ready.
 pub(crate) struct World {
     pub(crate) snapshot: Snapshot,
-    /// By the provider's name; a provider speaks few dialects.
-    endpoints: HashMap<String, Vec<(Dialect, Endpoint)>>,
+    /// By the provider's name.
+    reached: HashMap<String, Reached>,
 }
 
-/// Where a provider takes requests of one dialect, and the header lines that open it.
+/// How a provider is reached.
+struct Reached {
+    /// A provider speaks few dialects.
+    dialects: Vec<(Dialect, Endpoint)>,
+    forms: Vec<(Form, Endpoint)>,
+    /// What is passed through stands below it.
+    root: Option<Endpoint>,
+}
+
+/// Where a provider takes requests of one dialect or form, and the header lines that open it.
 pub(crate) struct Endpoint {
     pub(crate) address: Address,
     pub(crate) path: Path,
@@ -41,14 +50,23 @@ pub(crate) struct Keys {
 
 impl World {
     pub(crate) fn new(snapshot: Snapshot) -> World {
-        let endpoints = snapshot.providers.iter().map(|(name, provider)| (name.clone(), endpoints(provider)));
-        let endpoints = endpoints.collect();
-        World { snapshot, endpoints }
+        let reached = snapshot.providers.iter().map(|(name, provider)| (name.clone(), reached(provider)));
+        let reached = reached.collect();
+        World { snapshot, reached }
     }
 
     pub(crate) fn endpoint(&self, target: &Target) -> Option<&Endpoint> {
-        let spoken = self.endpoints.get(&target.provider.facts.id)?;
+        let reached = self.reached.get(&target.provider.facts.id)?;
+        if let Some(form) = target.form {
+            return reached.forms.iter().find(|(known, _)| *known == form).map(|(_, endpoint)| endpoint);
+        }
+        let spoken = &reached.dialects;
         spoken.iter().find(|(dialect, _)| *dialect == target.dialect).map(|(_, endpoint)| endpoint)
+    }
+
+    /// Where a provider's API begins; what follows its name in a path that is passed through stands below it.
+    pub(crate) fn root(&self, provider: &str) -> Option<&Endpoint> {
+        self.reached.get(provider)?.root.as_ref()
     }
 }
 
@@ -79,12 +97,38 @@ pub fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn endpoints(provider: &Provider) -> Vec<(Dialect, Endpoint)> {
-    let endpoint = |(dialect, url): &(Dialect, String)| {
+fn reached(provider: &Provider) -> Reached {
+    let head = endpoint_head(provider);
+    let endpoint = |url: &str| {
         let (address, path) = Address::parse(url)?;
-        Some((*dialect, Endpoint { address, path, head: endpoint_head(provider) }))
+        Some(Endpoint { address, path, head: head.clone() })
     };
-    provider.facts.dialects.iter().filter_map(endpoint).collect()
+    let facts = &provider.facts;
+    let dialects = facts.dialects.iter().filter_map(|(dialect, url)| Some((*dialect, endpoint(url)?)));
+    let forms = facts.forms();
+    let forms = forms.iter().filter_map(|(form, url)| Some((*form, endpoint(url)?)));
+    let listed = || facts.dialects.first().map(|(_, url)| origin(url));
+    let base = facts.base_url.as_deref().map(root).or_else(listed);
+    Reached { dialects: dialects.collect(), forms: forms.collect(), root: base.and_then(endpoint) }
+}
+
+/// An address without its path.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(host..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host + at);
+    url.get(..end).unwrap_or(url)
+}
+
+/// An API's address without its version: paths that are passed through bring their own.
+fn root(base_url: &str) -> &str {
+    let version = |segment: &str| {
+        segment == "api"
+            || segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    match base_url.rsplit_once('/') {
+        Some((before, last)) if version(last) && !before.ends_with('/') => before,
+        Some(_) | None => base_url,
+    }
 }
 
 fn endpoint_head(provider: &Provider) -> Vec<u8> {
@@ -94,7 +138,6 @@ fn endpoint_head(provider: &Provider) -> Vec<u8> {
             head.extend_from_slice(piece.as_bytes());
         }
     };
-    line("content-type", "application/json");
     line("user-agent", concat!("tollgate/", env!("CARGO_PKG_VERSION")));
     if let Some(secret) = &provider.api_key {
         match &provider.facts.auth {
@@ -107,4 +150,22 @@ fn endpoint_head(provider: &Provider) -> Vec<u8> {
         line(name, value);
     }
     head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_passed_through_stands_below_the_root() {
+        let check = |url: &str, expected: &str| assert_eq!(root(url), expected);
+        check("https://api.example.com/v1", "https://api.example.com");
+        check("https://api.example.com/openai/v1", "https://api.example.com/openai");
+        check("https://api.example.com/v1beta", "https://api.example.com");
+        check("http://localhost:11434/api", "http://localhost:11434");
+        check("https://api.example.com/video", "https://api.example.com/video");
+        check("https://v1", "https://v1");
+        assert_eq!(origin("http://localhost:1/v1/chat"), "http://localhost:1");
+        assert_eq!(origin("http://localhost:1"), "http://localhost:1");
+    }
 }

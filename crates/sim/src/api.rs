@@ -60,7 +60,7 @@ pub(crate) fn find(path: &str) -> Option<Address> {
             Some(Address { api: &bedrock::API, model: Some(decoded(model)), stream: Some(stream) })
         }
         _ => {
-            let (model, method) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
+            let (model, method) = gemini_path(path)?;
             let stream = match method {
                 "generateContent" => false,
                 "streamGenerateContent" => true,
@@ -71,8 +71,14 @@ pub(crate) fn find(path: &str) -> Option<Address> {
     }
 }
 
+/// The model and the method of one of Gemini's paths.
+pub(crate) fn gemini_path(path: &str) -> Option<(&str, &str)> {
+    let below = path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"))?;
+    below.rsplit_once(':')
+}
+
 /// A name as it stood in a path, in percent encoding.
-fn decoded(name: &str) -> String {
+pub(crate) fn decoded(name: &str) -> String {
     percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned()
 }
 

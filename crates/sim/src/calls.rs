@@ -7,6 +7,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use crate::operations::Stored;
+
 /// The most calls that are listed.
 const LISTED_MAX: usize = 10_000;
 
@@ -25,6 +27,7 @@ struct Seen {
     scripts: HashMap<String, u64>,
     /// Prompts that were marked to be cached.
     cached: HashMap<u64, usize>,
+    stored: Stored,
 }
 
 struct Call {
@@ -97,6 +100,11 @@ impl Calls {
     pub(crate) fn is_stored(&self, id: &str) -> bool {
         let number = id.strip_prefix("resp_sim").and_then(|number| number.parse::<u64>().ok());
         number.is_some_and(|number| number <= self.seen().total)
+    }
+
+    /// Files and batches that were stored.
+    pub(crate) fn stored<T>(&self, look: impl FnOnce(&mut Stored) -> T) -> T {
+        look(&mut self.seen().stored)
     }
 
     pub(crate) fn report(&self) -> Value {

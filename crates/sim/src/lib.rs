@@ -24,6 +24,7 @@ mod cohere;
 mod gemini;
 mod ollama;
 mod openai;
+mod operations;
 mod responses;
 mod schema;
 mod script;

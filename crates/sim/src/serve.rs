@@ -15,9 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     answer::{Scene, answer},
-    api::{self, Address, Api, Refused},
+    api::{self, Address, Api, EVENT_STREAM, Refused},
     body::Body,
     calls::Calls,
+    operations::{self, Operation, Reply, Sent},
     script::Script,
     slow::{SlowHead, Slowed},
 };
@@ -92,13 +93,100 @@ async fn respond(request: Request<Incoming>, calls: &Arc<Calls>, pace: &SlowHead
         "/v1/models" => return json_response(200, &models(&parts.headers)),
         _ => {}
     }
-    let Some(address) = api::find(path) else {
+    let (address, operation) = (api::find(path), operations::find(path));
+    if address.is_none() && operation.is_none() {
         return json_response(404, &json!({"error": {"message": format!("nothing at {path}")}}));
-    };
+    }
     let Ok(collected) = body.collect().await else {
         return json_response(400, &json!({"error": {"message": "the body broke off"}}));
     };
-    complete(&address, &parts, &collected.to_bytes(), calls, pace).await
+    match (address, operation) {
+        (Some(address), _) => complete(&address, &parts, &collected.to_bytes(), calls, pace).await,
+        (None, Some(operation)) => perform(&operation, &parts, &collected.to_bytes(), calls, pace).await,
+        (None, None) => json_response(404, &Value::Null),
+    }
+}
+
+/// An operation beside chat.
+async fn perform(
+    operation: &Operation,
+    parts: &Parts,
+    body: &Bytes,
+    calls: &Arc<Calls>,
+    pace: &SlowHead,
+) -> Response<Body> {
+    let (path, headers, api) = (parts.uri.path(), &parts.headers, operation.api);
+    let mut sent = Sent::new(&parts.method, path, text(headers, "content-type"), body, calls);
+    let asked_model = operation.model.clone().unwrap_or_else(|| sent.named());
+    let seen = if sent.json.is_null() { json!({"bytes": body.len()}) } else { sent.json.clone() };
+    let played = match play(api, parts, &asked_model, &seen, (calls, pace)).await {
+        Ok(played) => played,
+        Err(refused) => return refused,
+    };
+    (sent.model, sent.number) = (played.model, played.number);
+    let script = &played.script;
+    let (kind, body) = match (operation.answer)(&sent) {
+        Err(refused) => return refuse(refused),
+        Ok(Reply::Json(value)) => ("application/json", broken_up(value.to_string().as_bytes(), script)),
+        Ok(Reply::Bytes(kind, bytes)) => (kind, broken_up(&bytes, script)),
+        Ok(Reply::Events(frames)) => {
+            (EVENT_STREAM, Body::pieces(frames.into_iter().map(Bytes::from).collect(), script))
+        }
+    };
+    typed(200, kind, body.telling(calls, played.number))
+}
+
+/// What a script leaves of a call to be answered.
+struct Played<'m> {
+    model: &'m str,
+    number: u64,
+    script: Script,
+}
+
+/// Counts a call and plays its script up to the answer; where the script refuses it, that is the answer.
+async fn play<'m>(
+    api: &Api,
+    parts: &Parts,
+    asked_model: &'m str,
+    body: &Value,
+    (calls, pace): (&Calls, &SlowHead),
+) -> Result<Played<'m>, Response<Body>> {
+    let (path, headers) = (parts.uri.path(), &parts.headers);
+    let (model, suffix) = asked_model.split_once('!').unwrap_or((asked_model, ""));
+    let scripted = match text(headers, "x-sim-fault") {
+        "" => suffix,
+        fault => fault,
+    };
+    let mut script = Script::parse(scripted).map_err(|message| refuse((api.invalid)(&message)))?;
+    let number = calls.begin(path, asked_model, text(headers, "traceparent"), last(headers, body));
+    if script.times.is_some_and(|times| calls.played(&script.text) >= times) {
+        script = Script::default();
+    }
+    if script.hang {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(script.latency).await;
+    pace.set(script.slow_head);
+    if let Some(refused) = refused(api, headers, model, &script) {
+        return Err(with_retry(refuse(refused), &script));
+    }
+    if let Some(status) = script.html {
+        let page = format!("<html><body>{status} simulated</body></html>");
+        return Err(typed(status, "text/html", Body::whole(page)));
+    }
+    Ok(Played { model, number, script })
+}
+
+/// A header's text, or nothing.
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// A whole body, in pieces where it shall be cut or stalled.
+fn broken_up(bytes: &[u8], script: &Script) -> Body {
+    let broken = script.cut.is_some() || script.stall.is_some() || !script.pace.is_zero();
+    let size = if broken { 256 } else { bytes.len().max(1) };
+    Body::pieces(bytes.chunks(size).map(Bytes::copy_from_slice).collect(), script)
 }
 
 async fn complete(
@@ -108,7 +196,7 @@ async fn complete(
     calls: &Arc<Calls>,
     pace: &SlowHead,
 ) -> Response<Body> {
-    let (path, headers, api) = (parts.uri.path(), &parts.headers, address.api);
+    let api = address.api;
     let body: Value = match serde_json::from_slice(body) {
         Ok(body) => body,
         Err(error) => {
@@ -121,32 +209,11 @@ async fn complete(
         Some(model) => model.as_str(),
         None => body["model"].as_str().unwrap_or_default(),
     };
-    let (model, suffix) = asked_model.split_once('!').unwrap_or((asked_model, ""));
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let scripted = if text("x-sim-fault").is_empty() { suffix } else { text("x-sim-fault") };
-    let mut script = match Script::parse(scripted) {
-        Ok(script) => script,
-        Err(message) => return refuse((api.invalid)(&message)),
+    let played = match play(api, parts, asked_model, &body, (calls, pace)).await {
+        Ok(played) => played,
+        Err(refused) => return refused,
     };
-    let number = calls.begin(path, asked_model, text("traceparent"), last(headers, &body));
-    if script.times.is_some_and(|times| calls.played(&script.text) >= times) {
-        script = Script::default();
-    }
-    if script.hang {
-        std::future::pending::<()>().await;
-    }
-    tokio::time::sleep(script.latency).await;
-    pace.set(script.slow_head);
-    if let Some(refused) = refused(api, headers, model, &script) {
-        return with_retry(refuse(refused), &script);
-    }
-    if let Some(status) = script.html {
-        return typed(
-            status,
-            "text/html",
-            Body::whole(format!("<html><body>{status} simulated</body></html>")),
-        );
-    }
+    let Played { model, number, script } = played;
     let streamed = address.stream.or(body["stream"].as_bool()).unwrap_or(api.streams_unasked);
     if script.garbage {
         let kind = if streamed { api.stream_type } else { "application/json" };
@@ -167,12 +234,8 @@ async fn complete(
 
 /// A whole answer. It is sent in pieces where it shall be cut or stalled.
 fn whole(api: &Api, scene: &Scene<'_>) -> (&'static str, Body) {
-    let script = scene.script;
     let text = (api.whole)(scene).to_string();
-    let broken = script.cut.is_some() || script.stall.is_some();
-    let size = if broken { 256 } else { text.len().max(1) };
-    let pieces = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
-    ("application/json", Body::pieces(pieces, script))
+    ("application/json", broken_up(text.as_bytes(), scene.script))
 }
 
 /// A streamed answer, with the events as the script wants them.

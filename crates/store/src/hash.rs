@@ -1,6 +1,7 @@
 //! Keys: how they are made, and the keyed hash under which they are stored.
 
 use policy::Secret;
+use uuid::Uuid;
 
 use crate::Error;
 
@@ -17,6 +18,23 @@ impl KeyHasher {
     pub fn hash(&self, key: &str) -> [u8; 32] {
         *blake3::keyed_hash(&self.0, key.as_bytes()).as_bytes()
     }
+}
+
+/// The id of a batch's record: it begins with the time, as those of calls do, and the rest follows from the batch
+/// (version 8, RFC 9562, section 5.8).
+pub fn batch_id(provider: &str, batch: &str, ended_s: i64) -> Uuid {
+    let mut hasher = blake3::Hasher::new();
+    for part in [provider, batch] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    let mut id = [0; 16];
+    let ms = u64::try_from(ended_s.saturating_mul(1_000)).unwrap_or_default().to_be_bytes();
+    let hash = hasher.finalize();
+    let bytes = ms.iter().skip(2).chain(hash.as_bytes());
+    for (slot, byte) in id.iter_mut().zip(bytes) {
+        *slot = *byte;
+    }
+    Uuid::new_v8(id)
 }
 
 /// A new key of 256 random bits.

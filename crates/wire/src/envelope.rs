@@ -157,7 +157,7 @@ fn opening(body: &[u8]) -> usize {
 }
 
 /// The body with some ranges, in order, replaced.
-fn splice(body: &[u8], pieces: &[(Range<usize>, Cow<'_, str>)]) -> Bytes {
+pub(crate) fn splice(body: &[u8], pieces: &[(Range<usize>, Cow<'_, str>)]) -> Bytes {
     let added: usize = pieces.iter().map(|(_, text)| text.len()).sum();
     let mut edited = BytesMut::with_capacity(body.len() + added);
     let mut from = 0;
@@ -200,7 +200,7 @@ fn boolean(raw: Option<&RawValue>) -> Result<bool, Fault> {
 }
 
 /// Where a value stands in the body that it borrows from.
-fn place(body: &[u8], raw: &RawValue) -> Range<usize> {
+pub(crate) fn place(body: &[u8], raw: &RawValue) -> Range<usize> {
     let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     start..start + raw.get().len()
 }

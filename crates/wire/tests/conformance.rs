@@ -117,7 +117,7 @@ fn answers(folder: &std::path::Path, found: &mut Found<'_>) {
     let stream = match found.dialect.framing(Mode::Stream) {
         Framing::Lines => read("stream.ndjson"),
         Framing::AwsEvents => read("stream.events").map(|lines| binary(&lines)),
-        Framing::Array | Framing::Whole | Framing::Sse => read("stream.sse"),
+        Framing::Array | Framing::Whole | Framing::Opaque | Framing::Sse => read("stream.sse"),
     };
     for (mode, body) in [(Mode::Whole, read("response.json")), (Mode::Stream, stream)] {
         let Some(body) = body else { continue };

@@ -55,7 +55,7 @@ impl Case {
             Framing::Lines => read("stream.ndjson"),
             Framing::Array => read("stream.json"),
             Framing::AwsEvents => read("stream.events").map(|lines| aws_messages(&lines)),
-            Framing::Whole | Framing::Sse => read("stream.sse"),
+            Framing::Whole | Framing::Opaque | Framing::Sse => read("stream.sse"),
         };
         whole.into_iter().chain(stream.map(|bytes| Body { mode: Mode::Stream, bytes })).collect()
     }

@@ -104,7 +104,8 @@ async fn add_simulator(snapshot: &mut Snapshot) -> anyhow::Result<()> {
     let base = format!("http://{}/v1", sim.address());
     let draft = serde_json::json!({
         "name": "the bundled simulator",
-        "dialects": {"openai_chat": format!("{base}/chat/completions"), "anthropic_messages": format!("{base}/messages")},
+        "dialect": "openai_chat", "base_url": base,
+        "dialects": {"anthropic_messages": format!("{base}/messages")},
         "local": true,
         "models": {
             "echo": {"price": {"input": 0, "output": 0}},
@@ -115,8 +116,7 @@ async fn add_simulator(snapshot: &mut Snapshot) -> anyhow::Result<()> {
     let facts = catalog::Provider::build("sim", None, serde_json::from_value(draft)?);
     let facts = facts.map_err(|problems| anyhow::anyhow!("the simulator's entry: {problems:?}"))?;
     let deadlines = snapshot.deadlines;
-    let provider =
-        Provider { facts, api_key: Some(Secret::new("sk-sim")), deadlines, connections_max: 1_024 };
+    let provider = Provider::new(facts, Some(Secret::new("sk-sim")), deadlines, 1_024);
     snapshot.providers.insert("sim".to_owned(), Arc::new(provider));
     spawn(sim.serve(std::future::pending()));
     Ok(())

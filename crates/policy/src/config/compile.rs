@@ -153,12 +153,8 @@ impl Compiler<'_> {
             let names = facts.env.join(" or ");
             self.fault(path, format!("has no api_key; set {names}, or write api_key here"));
         }
-        Some(Provider {
-            facts,
-            api_key,
-            deadlines: merge(&entry.deadlines, deadlines),
-            connections_max: count(entry.connections, CONNECTIONS),
-        })
+        let deadlines = merge(&entry.deadlines, deadlines);
+        Some(Provider::new(facts, api_key, deadlines, count(entry.connections, CONNECTIONS)))
     }
 
     fn models(
@@ -385,6 +381,7 @@ fn merge(draft: &DeadlinesDraft, base: Deadlines) -> Deadlines {
 fn limits(draft: &LimitsDraft) -> Limits {
     Limits {
         body_bytes_max: draft.body.map_or(32 << 20, |size| size.0),
+        upload_bytes_max: draft.upload.map_or(1 << 30, |size| size.0 as u64),
         header_bytes_max: draft.headers.map_or(64 << 10, |size| size.0).max(8 << 10),
         connections_max: count(draft.connections, 10_000),
         calls_max: count(draft.calls, 10_000),

@@ -69,6 +69,8 @@ pub(super) struct TlsDraft {
 pub(super) struct LimitsDraft {
     /// The largest request body; a larger one is answered with 413. Default: `32MiB`.
     pub(super) body: Option<Size>,
+    /// The largest body of a request that is sent on while it comes, as sound, pictures and files are. Default: `1GiB`.
+    pub(super) upload: Option<Size>,
     /// The largest request head. Default: `64KiB`.
     pub(super) headers: Option<Size>,
     /// The most connections at a time; further ones are closed. Default: 10000.

@@ -23,12 +23,7 @@ pub(super) fn from_environment(
     let mut providers = BTreeMap::new();
     for facts in catalog::known().iter().filter(|facts| !facts.local) {
         if let Some(api_key) = usual_key(facts, sources) {
-            let provider = Provider {
-                facts: facts.clone(),
-                api_key: Some(api_key),
-                deadlines,
-                connections_max: CONNECTIONS,
-            };
+            let provider = Provider::new(facts.clone(), Some(api_key), deadlines, CONNECTIONS);
             providers.insert(facts.id.clone(), Arc::new(provider));
         }
     }

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 
-use super::connect::Io;
+use super::{Rest, connect::Io};
 use crate::headers;
 
 /// The largest head of an answer.
@@ -98,6 +98,27 @@ impl Connection {
             sent += count;
         }
         poll_fn(|cx| Pin::new(&mut self.io).poll_flush(cx)).await
+    }
+
+    /// Writes a request whose body still comes.
+    pub(crate) async fn send_coming(&mut self, head: &[u8], first: &[u8], rest: &Rest) -> io::Result<()> {
+        let Some(mut coming) = rest.take() else {
+            return Err(io::Error::other("the request's body was sent before"));
+        };
+        let chunked = coming.length.is_none();
+        if chunked {
+            self.send(head, &chunk(first)).await?;
+        } else {
+            self.send(head, first).await?;
+        }
+        while let Some(piece) = coming.next().await? {
+            if chunked {
+                self.send(&chunk(&piece), b"").await?;
+            } else {
+                self.send(&piece, b"").await?;
+            }
+        }
+        if chunked { self.send(b"0\r\n\r\n", b"").await } else { Ok(()) }
     }
 
     /// Reads the head of the answer, past any interim (1xx) ones.
@@ -216,6 +237,17 @@ impl Body {
             Framing::Chunked(state) => decode_chunks(state, input).map(Some),
         }
     }
+}
+
+/// One chunk of a body; an empty one would end it.
+fn chunk(data: &[u8]) -> Vec<u8> {
+    if data.is_empty() {
+        return Vec::new();
+    }
+    let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
+    chunk.extend_from_slice(data);
+    chunk.extend_from_slice(b"\r\n");
+    chunk
 }
 
 /// Decodes all chunks that are there. One chunk's data is handed on without a copy.

@@ -6,8 +6,10 @@ mod connect;
 mod h1;
 mod h2;
 mod pool;
+mod rest;
 
 pub(crate) use address::{Address, Path};
 pub(crate) use body::UpstreamBody;
 pub(crate) use connect::{Connector, TlsTrust};
 pub(crate) use pool::{Answer, Exchange, Failure, FailureKind, Pool};
+pub(crate) use rest::Rest;

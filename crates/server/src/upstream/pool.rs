@@ -10,10 +10,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::timeout_at;
 
-use super::{Address, Connector, UpstreamBody, h1::Connection, h2};
+use super::{Address, Connector, Rest, UpstreamBody, h1::Connection, h2};
 
 /// How long an idle connection is kept. Servers close theirs after 5 s (uvicorn) to 75 s (nginx).
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -43,9 +43,12 @@ pub(crate) struct Exchange<'a> {
     pub(crate) address: &'a Address,
     /// Path and query.
     pub(crate) path: &'a str,
+    pub(crate) method: &'a Method,
     /// Header lines, each `name: value\r\n`, credential included.
     pub(crate) head: &'a [u8],
     pub(crate) body: &'a Bytes,
+    /// What comes behind the body's beginning, and can be sent once.
+    pub(crate) rest: Option<&'a Rest>,
     pub(crate) connections_max: usize,
     pub(crate) connect: Duration,
     pub(crate) first_byte: Duration,
@@ -97,7 +100,9 @@ impl Pool {
         if shelf.busy.get() >= exchange.connections_max {
             return Err(Failure { kind: FailureKind::Busy, sent: false });
         }
-        if let Some(connection) = shelf.take() {
+        // A kept connection may turn out to be closed, and what is sent as it comes cannot be sent again.
+        let kept = if exchange.rest.is_some() { None } else { shelf.take() };
+        if let Some(connection) = kept {
             match over_h1(connection, Lease::new(Rc::clone(&shelf)), exchange).await {
                 // The other side closed it while the request was on its way: it was not read.
                 Err(Failure { kind: FailureKind::Stale, .. }) => {}
@@ -208,8 +213,19 @@ async fn over_h1(
 ) -> Result<Answer, Failure> {
     let broken = |error| Failure { kind: FailureKind::Broken(error), sent: true };
     let head = h1_head(exchange);
+    let sent = match exchange.rest {
+        Some(rest) => {
+            let sent = connection.send_coming(&head, exchange.body, rest);
+            let deadline = |_| Failure { kind: FailureKind::Deadline, sent: true };
+            timeout_at(exchange.deadline, sent).await.map_err(deadline)?
+        }
+        None => Ok(()),
+    };
     let answered = async {
-        let sent = connection.send(&head, exchange.body).await;
+        let sent = match exchange.rest {
+            Some(_) => sent,
+            None => connection.send(&head, exchange.body).await,
+        };
         // A server may answer (413, say) and close before it has read everything.
         match connection.head().await {
             Ok(head) => Ok(head),
@@ -230,7 +246,8 @@ async fn over_h1(
 
 async fn over_h2(mut sender: h2::Sender, exchange: &Exchange<'_>) -> Result<Answer, Failure> {
     let headers = header_map(exchange.head);
-    let answered = sender.send(exchange.address, exchange.path, headers, exchange.body.clone());
+    let body = h2::Body::new(exchange.body.clone(), exchange.rest.and_then(Rest::take));
+    let answered = sender.send(exchange, headers, body);
     let response = exchange.in_time(answered).await?.map_err(|unsent| {
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
         Failure { kind: FailureKind::Broken(error), sent: !unsent }
@@ -245,15 +262,19 @@ fn h1_head(exchange: &Exchange<'_>) -> BytesMut {
     let mut head =
         BytesMut::with_capacity(exchange.head.len() + exchange.path.len() + address.authority.len() + 96);
     let mut number = itoa::Buffer::new();
-    for piece in [
-        "POST ",
-        exchange.path,
-        " HTTP/1.1\r\nhost: ",
-        &address.authority,
-        "\r\ncontent-length: ",
-        number.format(exchange.body.len()),
-        "\r\n",
-    ] {
+    let length = match exchange.rest {
+        None => Some(exchange.body.len() as u64),
+        Some(rest) => rest.length().map(|length| length + exchange.body.len() as u64),
+    };
+    let framing = match length {
+        // A request without a body says nothing of it, unless its method wants one.
+        Some(0) if exchange.method != Method::POST && exchange.method != Method::PUT => ["", "", ""],
+        Some(length) => ["content-length: ", number.format(length), "\r\n"],
+        None => ["transfer-encoding: chunked", "", "\r\n"],
+    };
+    let line =
+        [exchange.method.as_str(), " ", exchange.path, " HTTP/1.1\r\nhost: ", &address.authority, "\r\n"];
+    for piece in line.into_iter().chain(framing) {
         head.extend_from_slice(piece.as_bytes());
     }
     head.extend_from_slice(exchange.head);

@@ -12,8 +12,8 @@ const HEADER_BYTES: usize = 9;
 /// The most that one entry's fields take; a longer one is damage.
 pub(super) const ENTRY_BYTES_MAX: usize = 1 << 20;
 
-const NOTE: u8 = 1;
-const DONE: u8 = 2;
+const NOTE: u8 = 3;
+const DONE: u8 = 4;
 
 /// What was read of a file.
 #[derive(Default)]

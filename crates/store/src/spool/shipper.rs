@@ -267,6 +267,7 @@ mod tests {
             started_us: i64::try_from(number).unwrap(),
             key_id: Uuid::nil(),
             key_name: "app".into(),
+            operation: "chat".into(),
             dialect: "openai_chat".into(),
             model_asked: "m \"quoted\"".into(),
             provider: "p".into(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use policy::{
     Money,
-    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried},
+    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried, Units},
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params, types::Type};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{Database, Error};
 const COLUMNS: &str = "id, started_us, key_id, key_name, dialect, model_asked, provider, model, stream, \
                        outcome, status, fault, stop, input_tokens, cache_read_tokens, cache_write_tokens, \
                        cache_write_1h_tokens, output_tokens, reasoning_tokens, counted, cost_picodollars, \
-                       price, first_byte_us, total_us, losses, attempts";
+                       price, first_byte_us, total_us, losses, attempts, operation, units";
 
 /// An id is made at most this long before or after its call is said to have started.
 const ID_SLACK_US: i64 = 1_000_000;
@@ -117,7 +117,7 @@ impl Database {
 fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), Error> {
     let insert = format!(
         "INSERT OR IGNORE INTO calls ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-         ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)"
+         ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)"
     );
     let mut statement = transaction.prepare_cached(&insert)?;
     for record in records {
@@ -149,6 +149,8 @@ fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), E
             record.total_us,
             json(&record.losses),
             json(&record.attempts),
+            record.operation,
+            (record.units != Units::default()).then(|| json(&record.units)),
         ])?;
     }
     Ok(())
@@ -158,11 +160,13 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record<'static>> {
     let outcome: String = row.get(9)?;
     let counted: String = row.get(19)?;
     let attempts: String = row.get(25)?;
+    let units: Option<String> = row.get(27)?;
     Ok(Record {
         id: row.get(0)?,
         started_us: row.get(1)?,
         key_id: row.get(2)?,
         key_name: text(row, 3)?,
+        operation: text(row, 26)?,
         dialect: text(row, 4)?,
         model_asked: text(row, 5)?,
         provider: text(row, 6)?,
@@ -180,6 +184,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record<'static>> {
             output: row.get(17)?,
             reasoning: row.get(18)?,
         },
+        units: units.map(|units| parse(27, &units)).transpose()?.unwrap_or_default(),
         counted: parse::<Counted>(19, &format!("\"{counted}\""))?,
         cost: row.get::<_, Option<i64>>(20)?.map(Money),
         price: row.get::<_, Option<String>>(21)?.map(|json| AppliedPrice(Cow::Owned(json))),

@@ -14,6 +14,8 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 pub enum Framing {
     /// The whole body is one frame, complete when the bytes end.
     Whole,
+    /// There are no frames: bytes of any kind.
+    Opaque,
     /// `text/event-stream`.
     Sse,
     /// A JSON value on each line (NDJSON).
@@ -56,6 +58,7 @@ pub struct Framer {
 #[derive(Debug)]
 enum Cutter {
     Whole,
+    Opaque,
     Sse(sse::Cutter),
     Lines { searched: usize },
     Array(array::Cutter),
@@ -77,6 +80,7 @@ impl Cutter {
     fn new(framing: Framing) -> Cutter {
         match framing {
             Framing::Whole => Cutter::Whole,
+            Framing::Opaque => Cutter::Opaque,
             Framing::Sse => Cutter::Sse(sse::Cutter::default()),
             Framing::Lines => Cutter::Lines { searched: 0 },
             Framing::Array => Cutter::Array(array::Cutter::default()),
@@ -87,7 +91,7 @@ impl Cutter {
     /// The end of the frame that begins at `start`.
     fn end(&mut self, bytes: &[u8], start: usize) -> Result<Option<usize>, FrameError> {
         Ok(match self {
-            Cutter::Whole => None,
+            Cutter::Whole | Cutter::Opaque => None,
             Cutter::Sse(cutter) => cutter.end(bytes),
             Cutter::Lines { searched } => {
                 let ahead = bytes.get(*searched..).unwrap_or_default();
@@ -103,7 +107,7 @@ impl Cutter {
     /// So many bytes have gone.
     fn shift(&mut self, count: usize) {
         match self {
-            Cutter::Whole | Cutter::AwsEvents => {}
+            Cutter::Whole | Cutter::Opaque | Cutter::AwsEvents => {}
             Cutter::Sse(cutter) => cutter.shift(count),
             Cutter::Lines { searched } => *searched -= count,
             Cutter::Array(cutter) => cutter.shift(count),
@@ -112,7 +116,7 @@ impl Cutter {
 
     fn parse<'a>(&self, raw: &'a [u8]) -> Result<Frame<'a>, FrameError> {
         Ok(match self {
-            Cutter::Whole => Frame { event: None, data: Cow::Borrowed(raw) },
+            Cutter::Whole | Cutter::Opaque => Frame { event: None, data: Cow::Borrowed(raw) },
             Cutter::Sse(_) => sse::parse(raw),
             Cutter::Lines { .. } => Frame { event: None, data: Cow::Borrowed(raw.trim_ascii()) },
             Cutter::Array(_) => array::parse(raw),
@@ -129,9 +133,13 @@ impl Framer {
     /// Takes more bytes and shows each complete frame. Returns the bytes of those frames that are to be
     /// passed on; when all are, and none was split, they are the bytes that came, not copied.
     pub fn push(&mut self, bytes: Bytes, found: &mut Found<'_>) -> Result<Bytes, FrameError> {
-        if matches!(self.cutter, Cutter::Whole) {
-            self.rest.extend_from_slice(&bytes);
-            return Ok(Bytes::new());
+        match self.cutter {
+            Cutter::Whole => {
+                self.rest.extend_from_slice(&bytes);
+                return Ok(Bytes::new());
+            }
+            Cutter::Opaque => return Ok(bytes),
+            Cutter::Sse(_) | Cutter::Lines { .. } | Cutter::Array(_) | Cutter::AwsEvents => {}
         }
         let joined = if self.rest.is_empty() {
             bytes

@@ -1,4 +1,4 @@
-//! Tokens by class.
+//! What an exchange used, by class.
 
 /// What an exchange used. Totals include their parts, as in OpenTelemetry's conventions
 /// (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>); Anthropic's `input_tokens`, which
@@ -21,6 +21,18 @@ pub struct Usage {
     pub reasoning_tokens: u64,
     /// Of the output: sound.
     pub output_audio_tokens: u64,
+    /// Of the input: pictures, where they are told apart.
+    pub input_image_tokens: u64,
+    /// Of the output: pictures, where they are told apart.
+    pub output_image_tokens: u64,
+    /// Pictures that were made.
+    pub images: u64,
+    /// Sound that was heard or made, in milliseconds.
+    pub audio_ms: u64,
+    /// Characters that were spoken.
+    pub characters: u64,
+    /// Searches, as rerankers count them.
+    pub searches: u64,
 }
 
 impl Usage {
@@ -35,6 +47,12 @@ impl Usage {
             (&mut self.output_tokens, later.output_tokens),
             (&mut self.reasoning_tokens, later.reasoning_tokens),
             (&mut self.output_audio_tokens, later.output_audio_tokens),
+            (&mut self.input_image_tokens, later.input_image_tokens),
+            (&mut self.output_image_tokens, later.output_image_tokens),
+            (&mut self.images, later.images),
+            (&mut self.audio_ms, later.audio_ms),
+            (&mut self.characters, later.characters),
+            (&mut self.searches, later.searches),
         ];
         for (mine, theirs) in pairs {
             *mine = (*mine).max(theirs);

@@ -1,16 +1,18 @@
-//! Which operation a request asks for, by its method and path.
+//! Where a request enters, by its method and path.
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
-use wire::{Asked, Dialect, Fault, Kind, Origin};
+use wire::{Asked, AskedForm, Dialect, Fault, Form, Kind, Origin, Upload};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation<'a> {
+pub(crate) enum Entry<'a> {
     /// A model's answer, in a dialect.
     Complete(Asked<'a>),
+    /// Another operation, in a form.
+    Perform(AskedForm<'a>),
     /// The models that a key may use.
     Models,
     /// One of them.
@@ -30,23 +32,25 @@ pub(crate) fn is_array(asked: Asked<'_>, query: &str) -> bool {
     streamed && !query.split('&').any(|pair| pair == "alt=sse")
 }
 
-/// Finds the operation.
-pub(crate) fn operation<'a>(method: &Method, path: &'a str) -> Result<Operation<'a>, Fault> {
-    let (operation, allowed) = match path {
-        "/v1/models" | "/v1beta/models" | "/api/tags" => (Operation::Models, Method::GET),
-        "/api/version" => (Operation::Version, Method::GET),
-        "/healthz" => (Operation::Health, Method::GET),
-        "/readyz" => (Operation::Ready, Method::GET),
-        "/metrics" => (Operation::Admin, Method::GET),
-        _ if path.starts_with("/admin/") => return Ok(Operation::Admin),
-        _ => match (Dialect::at(path), one_model(path)) {
-            (Some(asked), _) => (Operation::Complete(asked), Method::POST),
-            (None, Some(name)) => (Operation::Model(name), Method::GET),
-            (None, None) => return Err(nothing(path)),
+/// Finds what is asked for. What is found nowhere may still be a path that a provider knows.
+pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fault> {
+    let (entry, allowed) = match path {
+        "/v1/models" | "/v1beta/models" | "/api/tags" => (Entry::Models, Method::GET),
+        "/api/version" => (Entry::Version, Method::GET),
+        "/healthz" => (Entry::Health, Method::GET),
+        "/readyz" => (Entry::Ready, Method::GET),
+        "/metrics" => (Entry::Admin, Method::GET),
+        _ if path.starts_with("/admin/") => return Ok(Entry::Admin),
+        _ => match (Dialect::at(path), Form::at(path), one_model(path)) {
+            (Some(asked), _, _) => (Entry::Complete(asked), Method::POST),
+            (None, Some(asked), _) if asked.form.upload() == Upload::Any => return Ok(Entry::Perform(asked)),
+            (None, Some(asked), _) => (Entry::Perform(asked), Method::POST),
+            (None, None, Some(name)) => (Entry::Model(name), Method::GET),
+            (None, None, None) => return Err(nothing(path)),
         },
     };
     if *method == allowed || (allowed == Method::GET && *method == Method::HEAD) {
-        return Ok(operation);
+        return Ok(entry);
     }
     let message = format!("{path} takes {allowed}, not {method}");
     Err(Fault::new(Origin::Client, Kind::MethodNotAllowed, message).code("method_not_allowed"))
@@ -61,6 +65,9 @@ fn one_model(path: &str) -> Option<&str> {
 pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     if let Some(asked) = Dialect::at(path) {
         return asked.dialect;
+    }
+    if let Some(asked) = Form::at(path) {
+        return asked.form.dialect();
     }
     if headers.contains_key("anthropic-version") || path.starts_with("/v1/messages") {
         return Dialect::AnthropicMessages;
@@ -95,7 +102,8 @@ fn nothing(path: &str) -> Fault {
             .to_owned()
     } else {
         format!(
-            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /v2/chat, /model/{{id}}/converse, /api/chat and /v1/models"
+            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /v2/chat, \
+             /model/{{id}}/converse, /api/chat, /v1/embeddings, /v1/models, or a provider's own paths below /NAME/"
         )
     };
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")
@@ -108,19 +116,19 @@ mod tests {
     #[test]
     fn paths_name_operations() {
         let complete = |path: &str, dialect, model: Option<&str>| {
-            let found = operation(&Method::POST, path).unwrap();
-            assert_eq!(found, Operation::Complete(Asked { dialect, model, stream: None }), "{path}");
+            let found = entry(&Method::POST, path).unwrap();
+            assert_eq!(found, Entry::Complete(Asked { dialect, model, stream: None }), "{path}");
         };
         complete("/v1/chat/completions", Dialect::OpenaiChat, None);
         complete("/openai/deployments/a%2Fb/chat/completions", Dialect::OpenaiChat, Some("a%2Fb"));
         complete("/v1/responses", Dialect::OpenaiResponses, None);
         complete("/v1/messages", Dialect::AnthropicMessages, None);
-        assert_eq!(operation(&Method::GET, "/v1/models/a/b").unwrap(), Operation::Model("a/b"));
+        assert_eq!(entry(&Method::GET, "/v1/models/a/b").unwrap(), Entry::Model("a/b"));
         assert_eq!(model_name("a%2Fb").unwrap(), "a/b");
-        let refused = operation(&Method::GET, "/v1/messages").unwrap_err();
+        let refused = entry(&Method::GET, "/v1/messages").unwrap_err();
         assert_eq!(refused.kind, Kind::MethodNotAllowed);
         assert_eq!(
-            operation(&Method::GET, "/openai/deployments//chat/completions").unwrap_err().kind,
+            entry(&Method::GET, "/openai/deployments//chat/completions").unwrap_err().kind,
             Kind::NotFound
         );
     }

@@ -1,0 +1,121 @@
+//! Requests to a provider's own paths, passed through as they are: `/NAME/…` stands for where its API begins.
+//! The gateway's keys, limits and journal hold for them as for everything else.
+
+use std::{rc::Rc, sync::Arc};
+
+use http::{Method, Response, request};
+use hyper::body::Incoming;
+use policy::{
+    key::{Key, Scope},
+    route::{Plan, Target},
+};
+use wire::{Dialect, Envelope, Fault, Form, Kind, Operation, Origin};
+
+use crate::{
+    authenticate::{Shown, authenticate},
+    call::{Arrival, Call, Open},
+    core::Core,
+    drive, entry,
+    inbound::{Asks, Inbound, passed_query},
+    perform,
+    pipeline::admit,
+    relay::Body,
+};
+
+/// Where Azure's newer clients find what is chat here.
+const AZURE: &str = "/openai/v1/";
+
+/// Whether a path begins with a provider's name.
+pub(crate) fn is_passed(core: &Core, path: &str) -> bool {
+    let name = path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(name, _)| name);
+    name.is_some_and(|name| core.world().snapshot.providers.contains_key(name))
+}
+
+/// Whether a path is a provider's own though another meaning is known: who has a provider of that name means it.
+pub(crate) fn is_ahead(core: &Core, path: &str) -> bool {
+    path.starts_with(AZURE) && is_passed(core, path)
+}
+
+/// Passes a request through.
+pub(crate) async fn pass(
+    core: &Rc<Core>,
+    arrival: Arrival,
+    parts: &request::Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Fault> {
+    let world = core.world();
+    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, arrival.started_us)?;
+    let named = parts.uri.path().strip_prefix('/').and_then(|path| path.split_once('/'));
+    let named = named.and_then(|(name, path)| Some((name, path, world.snapshot.providers.get(name)?)));
+    let Some((name, path, provider)) = named else {
+        return Err(Fault::new(Origin::Client, Kind::NotFound, "there is no such provider"));
+    };
+    let path = format!("/{path}");
+    check(&parts.method, &path)?;
+    let limits = &world.snapshot.server.limits;
+    let body = perform::any(parts, body, limits).await?;
+    let (chat, form) = (Dialect::at(&path), Form::at(&path));
+    let addressed = chat.and_then(|asked| asked.model).or_else(|| form.and_then(|asked| asked.model));
+    let model = match addressed {
+        Some(encoded) => entry::model_name(encoded)?.into_owned(),
+        None => Envelope::parse(&body.first(), false).map(|envelope| envelope.model).unwrap_or_default(),
+    };
+    allowed(&key, name, &model)?;
+    admit(core, limits.calls_max)?;
+    let (chat, form) = (chat.map(|asked| asked.dialect), form.map(|asked| asked.form));
+    let first = provider.facts.dialects.first().map(|(dialect, _)| *dialect);
+    let dialect = chat.or_else(|| form.map(Form::dialect)).or(first).unwrap_or(Dialect::OpenaiChat);
+    let mut open = Open::new(arrival, Rc::clone(&world), key, dialect);
+    open.operation = Operation::PassThrough;
+    open.free = matches!(parts.method, Method::GET | Method::DELETE);
+    open.model_asked.clone_from(&model);
+    open.prompt = body.first();
+    let target = Target { provider: Arc::clone(provider), model: model.into(), dialect, form: None };
+    let (deadlines, fidelity) = (provider.deadlines, world.snapshot.fidelity);
+    let plan = Plan { targets: vec![target], deadlines, fidelity };
+    let path = format!("{path}{}", parts.uri.query().map(passed_query).unwrap_or_default());
+    let inbound = Inbound { parts, asks: Asks::Pass { path, body, dialect: chat, form } };
+    drive::drive(Call::new(core, open), &inbound, &plan).await
+}
+
+fn check(method: &Method, path: &str) -> Result<(), Fault> {
+    if ![Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method) {
+        let message = format!("{method} cannot be passed through");
+        return Err(Fault::new(Origin::Client, Kind::MethodNotAllowed, message).code("method_not_allowed"));
+    }
+    if !stays_below(path) {
+        let message = "the path must hold no \"..\" and no empty segments";
+        return Err(Fault::invalid("", message).code("invalid_path"));
+    }
+    Ok(())
+}
+
+/// A key that is for some models only passes where the request says which one it is about.
+fn allowed(key: &Key, provider: &str, model: &str) -> Result<(), Fault> {
+    if model.is_empty() { key.may_reach(provider) } else { key.may_use(&format!("{provider}/{model}")) }
+}
+
+/// Whether a path leads nowhere but down, however it is spelt.
+fn stays_below(path: &str) -> bool {
+    let decoded = entry::model_name(path);
+    decoded.is_ok_and(|path| {
+        !path.contains("//")
+            && !path.contains('\\')
+            && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stays_below;
+
+    #[test]
+    fn paths_lead_down() {
+        for good in ["/v1/models", "/v1/files/f-1/content", "/v1/a..b", "/v1beta/models/x:y"] {
+            assert!(stays_below(good), "{good}");
+        }
+        for bad in ["/../admin", "/v1/..", "/v1/%2e%2e/x", "/v1/%2E./x", "/a//b", "/a/./b", "/a\\b", "/%ff"] {
+            assert!(!stays_below(bad), "{bad}");
+        }
+    }
+}

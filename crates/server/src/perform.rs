@@ -1,0 +1,187 @@
+//! Operations beside chat, step by step, as completions go in `pipeline.rs`.
+
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use http::{Response, header, request};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use policy::{
+    key::Scope,
+    route::{self, Asking, Plan},
+    snapshot::Limits,
+};
+use tokio::time::timeout;
+use wire::{AskedForm, Counting, Envelope, Fault, Field, Form, Kind, Multipart, Origin, Upload};
+
+use crate::{
+    authenticate::{Shown, authenticate},
+    call::{Arrival, Call, Open},
+    core::Core,
+    drive, entry, front, headers,
+    inbound::{Asks, Inbound, Named, Sent},
+    pipeline::admit,
+    relay::Body,
+    upstream::Rest,
+};
+
+/// Bodies up to this size are kept, so that another target can be asked; larger ones are sent on as they come.
+const KEPT_BYTES_MAX: u64 = 1 << 20;
+
+/// Answers one request.
+pub(crate) async fn perform(
+    core: &Rc<Core>,
+    arrival: Arrival,
+    parts: &request::Parts,
+    body: Incoming,
+    asked: AskedForm<'_>,
+) -> Result<Response<Body>, Fault> {
+    let world = core.world();
+    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, arrival.started_us)?;
+    let limits = &world.snapshot.server.limits;
+    let model = asked.model.map(entry::model_name).transpose()?;
+    let (sent, model) = match asked.form.upload() {
+        Upload::Json => json(body, limits, asked.form, model.as_deref()).await?,
+        Upload::Multipart => multipart(parts, body, limits, model.as_deref()).await?,
+        Upload::Any => (any(parts, body, limits).await?, String::new()),
+    };
+    let plan: Plan = if asked.form.upload() == Upload::Any {
+        let named = parts.headers.get(headers::PROVIDER).and_then(|value| value.to_str().ok());
+        route::plan_resource(&world.snapshot, &key, named, asked.form)?
+    } else {
+        route::plan(&world.snapshot, &key, &model, Asking::Form(asked.form))?
+    };
+    // Only where another form may carry it is the request read.
+    let crosses = plan.targets.iter().any(|target| target.form != Some(asked.form));
+    let work = if crosses { asked.form.read(&sent.first(), asked.method)? } else { None };
+    admit(core, limits.calls_max)?;
+    let mut open = Open::new(arrival, Rc::clone(&world), key, asked.form.dialect());
+    open.operation = asked.form.operation();
+    open.form = Some(asked.form);
+    open.free = asked.form.operation().counting() == Counting::Free;
+    open.model_asked = model;
+    open.prompt = sent.first();
+    let inbound = Inbound { parts, asks: Asks::Form { asked, work, body: sent } };
+    drive::drive(Call::new(core, open), &inbound, &plan).await
+}
+
+/// A JSON body, and the model that it or its address names.
+async fn json(
+    body: Incoming,
+    limits: &Limits,
+    form: Form,
+    model: Option<&str>,
+) -> Result<(Sent, String), Fault> {
+    let body = front::body(body, limits).await?;
+    match model {
+        Some(model) if form.names_model_in_path() => {
+            let envelope = Envelope::addressed(&body, model.to_owned(), false)?;
+            let name = envelope.model.clone();
+            Ok((Sent::new(body, None, Named::Json(envelope)), name))
+        }
+        Some(model) => {
+            let (body, envelope) = Envelope::deployed(&body, model)?;
+            let name = envelope.model.clone();
+            Ok((Sent::new(body, None, Named::Json(envelope)), name))
+        }
+        None => {
+            let envelope = Envelope::parse(&body, false)?;
+            let name = envelope.model.clone();
+            Ok((Sent::new(body, None, Named::Json(envelope)), name))
+        }
+    }
+}
+
+/// A form with files: read until its model is known. What is large is sent on as it comes.
+async fn multipart(
+    parts: &request::Parts,
+    mut body: Incoming,
+    limits: &Limits,
+    model: Option<&str>,
+) -> Result<(Sent, String), Fault> {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let mut form = Multipart::new(kind.unwrap_or_default())?;
+    let mut read = BytesMut::new();
+    let mut ended = false;
+    let found = loop {
+        match form.find(&read, "model")? {
+            Field::NotYet if !ended => {}
+            Field::NotYet => {
+                return Err(
+                    Fault::invalid("", "the form ends in the middle of a field").code("invalid_multipart")
+                );
+            }
+            found => break found,
+        }
+        if read.len() > limits.body_bytes_max {
+            let message =
+                "send the field \"model\" before the file, so that a large one can be sent on as it comes";
+            return Err(Fault::new(Origin::Client, Kind::TooLarge, message).code("body_too_large"));
+        }
+        ended = !more(&mut body, &mut read, limits).await?;
+    };
+    let (named, name) = match (found, model) {
+        (Field::At(at), None) => {
+            let name = read.get(at.clone()).map(String::from_utf8_lossy).unwrap_or_default();
+            let name = name.trim().to_owned();
+            (Named::Field(at), name)
+        }
+        // The address says it, in place of the field.
+        (Field::At(at), Some(model)) => (Named::Field(at), model.to_owned()),
+        (_, Some(model)) => (Named::Nowhere, model.to_owned()),
+        (_, None) => return Err(Fault::invalid("model", "is missing; name the model to ask")),
+    };
+    let whole = coming(parts).filter(|length| *length <= KEPT_BYTES_MAX);
+    while !ended && whole.is_some() {
+        ended = !more(&mut body, &mut read, limits).await?;
+    }
+    let first: Bytes = read.freeze();
+    let rest = (!ended).then(|| rest(parts, body, limits, first.len())).transpose()?;
+    Ok((Sent::new(first, rest, named), name))
+}
+
+/// Any body: kept where it is small.
+pub(crate) async fn any(parts: &request::Parts, body: Incoming, limits: &Limits) -> Result<Sent, Fault> {
+    let small = match coming(parts) {
+        Some(length) => length <= KEPT_BYTES_MAX,
+        None => http_body::Body::is_end_stream(&body),
+    };
+    if small {
+        return Ok(Sent::new(front::body(body, limits).await?, None, Named::Nowhere));
+    }
+    let rest = rest(parts, body, limits, 0)?;
+    Ok(Sent::new(Bytes::new(), Some(rest), Named::Nowhere))
+}
+
+/// Reads another piece; false at the end.
+async fn more(body: &mut Incoming, read: &mut BytesMut, limits: &Limits) -> Result<bool, Fault> {
+    let frame = timeout(limits.body_time_max, body.frame()).await.map_err(|_| {
+        let message =
+            format!("the body did not come within {:?} (server.limits.body_time)", limits.body_time_max);
+        Fault::new(Origin::Client, Kind::Timeout, message).code("body_timeout")
+    })?;
+    match frame {
+        None => Ok(false),
+        Some(Ok(frame)) => {
+            read.extend_from_slice(&frame.into_data().unwrap_or_default());
+            Ok(true)
+        }
+        Some(Err(error)) => Err(Fault::invalid("", format!("the body broke off: {error}"))),
+    }
+}
+
+/// How many bytes the caller says that its body has.
+fn coming(parts: &request::Parts) -> Option<u64> {
+    parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What comes behind the bytes that were read.
+fn rest(parts: &request::Parts, body: Incoming, limits: &Limits, read: usize) -> Result<Rest, Fault> {
+    let left = coming(parts).map(|length| length.saturating_sub(read as u64));
+    let most = limits.upload_bytes_max.saturating_sub(read as u64);
+    if left.is_some_and(|left| left > most) {
+        let message = format!("the body is over {} bytes (server.limits.upload)", limits.upload_bytes_max);
+        return Err(Fault::new(Origin::Client, Kind::TooLarge, message).code("body_too_large"));
+    }
+    Ok(Rest::new(body, left, most, limits.body_time_max))
+}

@@ -1,0 +1,14 @@
+//! An answer on its way back: bytes to events, past the meter, to the caller's dialect.
+
+mod body;
+mod form;
+mod heads;
+mod refusal;
+mod stream;
+mod whole;
+
+pub(crate) use body::Body;
+pub(crate) use form::{Reading, relay_form};
+pub(crate) use refusal::refusal;
+pub(crate) use stream::relay;
+pub(crate) use whole::collect;

@@ -1,0 +1,14 @@
+//! The wire forms of the operations beside chat.
+
+mod embed;
+mod form;
+mod forwarded;
+mod operation;
+mod rename;
+mod rerank;
+mod work;
+
+pub use form::{AskedForm, Form, Upload};
+pub use forwarded::EndedBatch;
+pub use operation::{Counting, Operation};
+pub use work::{Answered, Work};
