@@ -33,6 +33,7 @@ providers:
       reasoner: {{ price: {{ input: 1, output: 2 }} }}
       "echo!no-usage": {{ price: {{ input: 1, output: 2 }} }}
       embed: {{ price: {{ input: 0.1 }} }}
+      o200k: {{ price: {{ input: 1, output: 2 }}, quirks: {{ tokenizer: o200k }} }}
       batched: {{ price: {{ input: 1, output: 2, batch: 0.5 }} }}
       gpt-image-1: {{ price: {{ input: 5, image_input: 10, image_output: 40 }} }}
       dall-e: {{ price: {{ per_image: 0.04 }} }}

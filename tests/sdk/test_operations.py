@@ -300,6 +300,21 @@ def test_batches(gateway):
     assert charged[0]["cost"] == tokens["input"] * 500_000 + tokens["output"] * 1_000_000
 
 
+def test_stored_responses_are_their_providers(client, gateway):
+    made = client.responses.create(model="responses-sim/echo", input="keep this")
+    assert client.responses.retrieve(made.id).output_text == made.output_text
+    items = client.responses.input_items.list(made.id).data
+    assert items[0].content[0].text == "keep this"
+    with pytest.raises(openai.BadRequestError):
+        client.responses.cancel(made.id)
+    client.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError) as gone:
+        client.responses.retrieve(made.id)
+    assert gone.value.response.headers["x-tollgate-origin"] == "upstream"
+    record = gateway.record(gone.value.response.headers["x-tollgate-request-id"])
+    assert (record["operation"], record["provider"], record["cost"]) == ("stored_responses", "responses-sim", 0)
+
+
 def test_other_providers_are_told_apart(client):
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.generate(model="anthropic-sim/echo", prompt="a cat")

@@ -94,6 +94,10 @@ impl Provider {
     /// that are usual below its base URL.
     pub fn forms(&self) -> Vec<(Form, String)> {
         let mut forms = self.forms.clone();
+        let responses = self.dialects.iter().find(|(dialect, _)| *dialect == Dialect::OpenaiResponses);
+        // Below where responses are made stand those that were stored.
+        let stored = Form::OpenaiStoredResponses;
+        forms.extend(responses.map(|(_, url)| (stored, format!("{url}{}", stored.path()))));
         let base = self.base_url.as_ref().zip(self.dialects.first());
         let Some((base_url, (dialect, _))) = base else { return forms };
         for form in Form::usual(*dialect) {

@@ -96,16 +96,10 @@ pub(crate) fn model_name(encoded: &str) -> Result<Cow<'_, str>, Fault> {
 
 fn nothing(path: &str) -> Fault {
     let shown: String = path.chars().take(100).collect();
-    let message = if path.starts_with("/v1/responses/") {
-        "stored responses are kept by the provider that made them and cannot be fetched through the gateway; \
-         keep the answer of POST /v1/responses"
-            .to_owned()
-    } else {
-        format!(
-            "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /v2/chat, \
-             /model/{{id}}/converse, /api/chat, /v1/embeddings, /v1/models, or a provider's own paths below /NAME/"
-        )
-    };
+    let message = format!(
+        "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /v2/chat, \
+         /model/{{id}}/converse, /api/chat, /v1/embeddings, /v1/models, or a provider's own paths below /NAME/"
+    );
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")
 }
 

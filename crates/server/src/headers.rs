@@ -9,6 +9,7 @@ pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-atte
 pub(crate) const COST: HeaderName = HeaderName::from_static("x-tollgate-cost-usd");
 pub(crate) const LOSS: HeaderName = HeaderName::from_static("x-tollgate-loss");
 pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-tollgate-provider");
+pub(crate) const COUNTED: HeaderName = HeaderName::from_static("x-tollgate-counted");
 pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-tollgate-origin");
 
 /// Headers of a caller that go on to the provider: those that change what the provider does, and the trace.

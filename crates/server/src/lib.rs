@@ -14,6 +14,7 @@ mod authenticate;
 mod call;
 mod control;
 mod core;
+mod count_tokens;
 mod drive;
 mod entry;
 mod front;

@@ -12,13 +12,13 @@ use policy::{
     snapshot::Limits,
 };
 use tokio::time::timeout;
-use wire::{AskedForm, Counting, Envelope, Fault, Field, Form, Kind, Multipart, Origin, Upload};
+use wire::{AskedForm, Counting, Envelope, Fault, Field, Form, Kind, Multipart, Operation, Origin, Upload};
 
 use crate::{
     authenticate::{Shown, authenticate},
     call::{Arrival, Call, Open},
     core::Core,
-    drive, entry, front, headers,
+    count_tokens, drive, entry, front, headers,
     inbound::{Asks, Inbound, Named, Sent},
     pipeline::admit,
     relay::Body,
@@ -45,6 +45,11 @@ pub(crate) async fn perform(
         Upload::Multipart => multipart(parts, body, limits, model.as_deref()).await?,
         Upload::Any => (any(parts, body, limits).await?, String::new()),
     };
+    if asked.form.operation() == Operation::CountTokens
+        && let Some(target) = count_tokens::target(&world.snapshot, &key, &model, asked.form)?
+    {
+        return count_tokens::count(asked.form, sent.first(), &target).await;
+    }
     let plan: Plan = if asked.form.upload() == Upload::Any {
         let named = parts.headers.get(headers::PROVIDER).and_then(|value| value.to_str().ok());
         route::plan_resource(&world.snapshot, &key, named, asked.form)?

@@ -18,6 +18,11 @@ pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 
     tokio::spawn(task)
 }
 
+/// Runs what would hold a core up on a thread of its own, and waits for it. `None` where it panicked.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
 /// Runs hyper's own tasks on this core.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalExecutor;

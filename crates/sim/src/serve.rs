@@ -228,13 +228,17 @@ async fn complete(
     };
     let answer = answer(&asked, &script);
     let scene = Scene { body: &body, model, number, asked: &asked, answer: &answer, script: &script };
-    let (kind, body) = if streamed { stream(api, &scene) } else { whole(api, &scene) };
+    let (kind, body) = if streamed { stream(api, &scene) } else { whole(api, &scene, calls) };
     typed(200, kind, body.telling(calls, number))
 }
 
 /// A whole answer. It is sent in pieces where it shall be cut or stalled.
-fn whole(api: &Api, scene: &Scene<'_>) -> (&'static str, Body) {
-    let text = (api.whole)(scene).to_string();
+fn whole(api: &Api, scene: &Scene<'_>, calls: &Calls) -> (&'static str, Body) {
+    let answered = (api.whole)(scene);
+    if answered["object"] == json!("response") {
+        calls.stored(|stored| stored.keep(scene.body, &answered));
+    }
+    let text = answered.to_string();
     ("application/json", broken_up(text.as_bytes(), scene.script))
 }
 

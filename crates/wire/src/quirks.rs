@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::count::Tokenizer;
+
 /// Departures from a dialect. Every member has a default that fits the dialect's own documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,19 @@ pub struct Quirks {
     pub sampling: Sampling,
     /// How a model is told how much to think.
     pub reasoning: ReasoningControl,
+    /// How its models' texts become tokens.
+    pub tokenizer: Tokenizer,
+    /// How many tokens its models count where `o200k_base` counts a hundred. Default: 110.
+    pub token_percent: Option<u64>,
+}
+
+/// Where no factor is known. Claude 2's is 110, Llama 3's 106, Llama 2's 130 over mixed texts.
+const TOKEN_PERCENT: u64 = 110;
+
+impl Quirks {
+    pub fn token_percent(&self) -> u64 {
+        self.token_percent.unwrap_or(TOKEN_PERCENT)
+    }
 }
 
 /// Which sampling parameters a model takes.

@@ -53,6 +53,7 @@ fn call_table(calls: &[Record<'_>]) -> String {
         vec![
             at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
             call.key_name.to_string(),
+            call.operation.to_string(),
             format!("{}/{}", call.provider, call.model),
             call.outcome.name().to_owned(),
             call.status.to_string(),
@@ -63,7 +64,10 @@ fn call_table(calls: &[Record<'_>]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = calls.iter().map(row).collect();
-    table(&["time (UTC)", "key", "target", "outcome", "status", "in", "out", "USD", "took"], &rows)
+    table(
+        &["time (UTC)", "key", "operation", "target", "outcome", "status", "in", "out", "USD", "took"],
+        &rows,
+    )
 }
 
 fn sum_table(sums: &[Summary]) -> String {

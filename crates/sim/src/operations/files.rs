@@ -18,6 +18,17 @@ use crate::{
 pub(crate) struct Stored {
     files: BTreeMap<String, File>,
     batches: BTreeMap<String, Value>,
+    /// What was asked and what was answered.
+    responses: BTreeMap<String, (Value, Value)>,
+}
+
+impl Stored {
+    /// Keeps a response, unless it shall not be kept.
+    pub(crate) fn keep(&mut self, asked: &Value, answered: &Value) {
+        if let Some(id) = answered["id"].as_str().filter(|_| asked["store"] != json!(false)) {
+            self.responses.insert(id.to_owned(), (asked["input"].clone(), answered.clone()));
+        }
+    }
 }
 
 struct File {
@@ -71,6 +82,39 @@ pub(super) fn files(sent: &Sent<'_>) -> Result<Reply, Refused> {
             None => Err(missing("File", id)),
         },
         _ => Err(openai::error(404, "Invalid URL", None, None)),
+    })
+}
+
+pub(super) fn responses(sent: &Sent<'_>) -> Result<Reply, Refused> {
+    let below: Vec<&str> = sent.path.trim_start_matches("/v1/responses").split('/').skip(1).collect();
+    let id = below.first().copied().unwrap_or_default();
+    let missing = || openai::error(404, &format!("Response with id '{id}' not found."), None, None);
+    sent.calls.stored(|stored| {
+        let (input, response) = stored.responses.get(id).cloned().ok_or_else(missing)?;
+        match (sent.method, below.as_slice()) {
+            (&Method::GET, [_]) => Ok(Reply::Json(response)),
+            (&Method::GET, [_, "input_items"]) => {
+                let text = input.as_str().map_or_else(|| input.to_string(), ToOwned::to_owned);
+                let content = json!([{"type": "input_text", "text": text}]);
+                let item = json!({"id": "msg_1", "type": "message", "role": "user", "status": "completed",
+                                  "content": content});
+                Ok(Reply::Json(
+                    json!({"object": "list", "data": [item], "first_id": "msg_1", "last_id": "msg_1",
+                                      "has_more": false}),
+                ))
+            }
+            (&Method::POST, [_, "cancel"]) => Err(openai::error(
+                400,
+                "Only responses created with background=true can be cancelled",
+                None,
+                None,
+            )),
+            (&Method::DELETE, [_]) => {
+                stored.responses.remove(id);
+                Ok(Reply::Json(json!({"id": id, "object": "response", "deleted": true})))
+            }
+            _ => Err(openai::error(404, "Invalid URL", None, None)),
+        }
     })
 }
 

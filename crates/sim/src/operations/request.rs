@@ -92,6 +92,7 @@ pub(crate) fn find(path: &str) -> Option<Operation> {
         "/v1/audio/transcriptions" | "/v1/audio/translations" => plain(&openai::API, audio::transcription),
         "/v1/messages/count_tokens" => plain(&crate::anthropic::API, count::anthropic),
         _ if path.starts_with("/v1/files") => plain(&openai::API, files::files),
+        _ if path.starts_with("/v1/responses/") => plain(&openai::API, files::responses),
         _ if path.starts_with("/v1/batches") => plain(&openai::API, files::batches),
         _ => {
             let (model, method) = crate::api::gemini_path(path)?;

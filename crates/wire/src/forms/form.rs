@@ -31,6 +31,7 @@ pub enum Form {
     GeminiCountTokens,
     OpenaiFiles,
     OpenaiBatches,
+    OpenaiStoredResponses,
 }
 
 /// How a request's body comes.
@@ -77,7 +78,7 @@ pub struct AskedForm<'a> {
 }
 
 impl Form {
-    pub const ALL: [Form; 20] = [
+    pub const ALL: [Form; 21] = [
         Form::OpenaiCompletions,
         Form::OpenaiEmbeddings,
         Form::VoyageEmbeddings,
@@ -98,6 +99,7 @@ impl Form {
         Form::GeminiCountTokens,
         Form::OpenaiFiles,
         Form::OpenaiBatches,
+        Form::OpenaiStoredResponses,
     ];
 
     pub(super) fn formed(self) -> &'static Formed {
@@ -122,6 +124,7 @@ impl Form {
             Form::GeminiCountTokens => &forwarded::GEMINI_COUNT,
             Form::OpenaiFiles => &forwarded::FILES,
             Form::OpenaiBatches => &forwarded::BATCHES,
+            Form::OpenaiStoredResponses => &forwarded::STORED_RESPONSES,
         }
     }
 

@@ -129,6 +129,18 @@ pub(super) static BATCHES: Formed = Formed {
     ..OPENAI
 };
 
+/// Responses that were stored: fetched, deleted, cancelled, their items listed
+/// (<https://platform.openai.com/docs/api-reference/responses/get>). Making one is a dialect's affair.
+pub(super) static STORED_RESPONSES: Formed = Formed {
+    name: "openai_stored_responses",
+    operation: Operation::StoredResponses,
+    dialect: Dialect::OpenaiResponses,
+    path: "{method}",
+    routes: &[("/v1/responses", ""), ("/openai/v1/responses", "")],
+    upload: Upload::Any,
+    kind: Kind::Forwarded(&Reading { asked: nothing, answered: nothing }),
+};
+
 /// <https://docs.anthropic.com/en/api/messages-count-tokens>
 pub(super) static ANTHROPIC_COUNT: Formed = Formed {
     name: "anthropic_count_tokens",

@@ -17,6 +17,8 @@ pub enum Operation {
     CountTokens,
     Files,
     Batches,
+    /// Responses that their provider keeps.
+    StoredResponses,
     /// Any request to a provider, as it is.
     PassThrough,
 }
@@ -46,6 +48,7 @@ impl Operation {
             Operation::CountTokens => "count_tokens",
             Operation::Files => "files",
             Operation::Batches => "batches",
+            Operation::StoredResponses => "stored_responses",
             Operation::PassThrough => "pass_through",
         }
     }
@@ -58,9 +61,11 @@ impl Operation {
             Operation::Images | Operation::Speech | Operation::Transcription | Operation::PassThrough => {
                 Counting::Unknown
             }
-            Operation::Moderations | Operation::CountTokens | Operation::Files | Operation::Batches => {
-                Counting::Free
-            }
+            Operation::Moderations
+            | Operation::CountTokens
+            | Operation::Files
+            | Operation::Batches
+            | Operation::StoredResponses => Counting::Free,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Rough token counts, for answers whose provider reports none.
 //!
-//! Tokenizers differ from model to model; this weighs characters by class, which comes within about a fifth of
-//! the common ones on English prose, and within about a third on code and on other scripts. Every count made
-//! here is marked as estimated wherever it is shown.
+//! This weighs bytes by class, with weights that were fitted to `o200k_base` over prose, code, data and many languages:
+//! half of the texts come within a tenth of it, nine tenths within a quarter. Every count made here is marked as
+//! estimated wherever it is shown.
 
 /// Runs of this many characters without a space are no text but encoded bytes (base64), which providers count
 /// as a picture or a document and not as text.
@@ -40,7 +40,7 @@ pub fn estimate_request(body: &[u8]) -> u64 {
     for run in body.split(|&byte| matches!(byte, b' ' | b'"' | b'\\' | b',')) {
         if run.len() < ENCODED_RUN {
             let sum: u64 = run.iter().filter(|byte| !b"{}[]:".contains(byte)).copied().map(weight).sum();
-            hundredths += sum + 3;
+            hundredths += sum + 12;
         }
     }
     hundredths.div_ceil(100)
@@ -65,19 +65,26 @@ fn weight(byte: u8) -> u64 {
 
 const fn class_weight(byte: u8) -> u8 {
     match byte {
-        b'a'..=b'z' | b'A'..=b'Z' => 21,
-        b'0'..=b'9' => 38,
-        b' ' => 4,
-        b'\n' | b'\t' | b'\r' => 30,
-        0..=127 => 60,
-        // Bytes that follow the first of a character count with it.
-        128..=191 => 0,
-        // Latin with accents, Greek, Cyrillic, Arabic …
-        192..=223 => 42,
-        // Most of the other scripts.
-        224..=239 => 85,
+        b'a'..=b'z' => 18,
+        b'A'..=b'Z' => 55,
+        b'0'..=b'9' => 60,
+        b' ' => 25,
+        b'\n' | b'\t' | b'\r' => 6,
+        0..=127 => 76,
+        // Bytes that follow the first of a character.
+        128..=191 => 16,
+        // Latin with accents.
+        192..=207 => 84,
+        // Greek, Cyrillic, Hebrew, Arabic …
+        208..=223 => 16,
+        // The scripts of South Asia, kana.
+        224..=227 => 4,
+        // Han.
+        228..=233 => 55,
+        // Hangul.
+        234..=239 => 42,
         // Emoji and the like.
-        240..=255 => 200,
+        240..=255 => 160,
     }
 }
 

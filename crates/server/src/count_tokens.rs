@@ -1,0 +1,52 @@
+//! Token counts for models whose provider does not count: by the model's own encoding, or near it.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+use policy::route::{self, Asking, Target};
+use serde_json::{Value, json};
+use wire::{Fault, Form, Kind, Origin, Quirks, count};
+
+use crate::{headers, relay::Body, respond, tasks};
+
+/// The target that answers, where its provider does not count in this form.
+pub(crate) fn target(
+    snapshot: &policy::Snapshot,
+    key: &policy::key::Key,
+    model: &str,
+    form: Form,
+) -> Result<Option<Target>, Fault> {
+    let plan = route::plan(snapshot, key, model, Asking::Chat(form.dialect()))?;
+    let first = plan.targets.into_iter().next();
+    Ok(first.filter(|target| !target.provider.forms.contains(&form)))
+}
+
+/// Counts a request. Nothing is sent anywhere.
+pub(crate) async fn count(form: Form, body: Bytes, target: &Target) -> Result<Response<Body>, Fault> {
+    let quirks = target.quirks().clone();
+    let exact = quirks.tokenizer.is_exact();
+    // The first count unpacks a vocabulary, and a long prompt takes a while.
+    let counted = tasks::aside(move || tokens(form, &body, &quirks)).await;
+    let internal = || Fault::new(Origin::Gateway, Kind::Internal, "the tokens could not be counted");
+    let tokens = counted.ok_or_else(internal)??;
+    let answer = if form == Form::GeminiCountTokens {
+        json!({"totalTokens": tokens})
+    } else {
+        json!({"input_tokens": tokens})
+    };
+    let mut response = respond::json(StatusCode::OK, answer.to_string());
+    let how = if exact { "encoding" } else { "estimate" };
+    response.headers_mut().insert(headers::COUNTED, HeaderValue::from_static(how));
+    Ok(response)
+}
+
+fn tokens(form: Form, body: &[u8], quirks: &Quirks) -> Result<u64, Fault> {
+    // Gemini's count takes a whole request as well as its contents alone.
+    let whole: Option<Value> = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|body| body.get("generateContentRequest").cloned());
+    let request = match whole {
+        Some(whole) => form.dialect().decode_request(whole.to_string().as_bytes())?,
+        None => form.dialect().decode_request(body)?,
+    };
+    Ok(count::count_request(&request, quirks))
+}
