@@ -22,6 +22,8 @@ fn parse(id: &str, text: &str) -> Result<Provider, String> {
 
 #[cfg(test)]
 mod tests {
+    use wire::Operation;
+
     use super::*;
     use crate::{Capability, Price};
 
@@ -65,5 +67,30 @@ mod tests {
         assert!(known().len() >= 27, "{}", known().len());
         let priced = known().iter().flat_map(Provider::models).filter(|model| model.price.is_some()).count();
         assert!(priced >= 200, "{priced}");
+    }
+
+    #[test]
+    fn other_operations_have_models_and_prices() {
+        let check = |can: Capability, least: usize| {
+            let models = known().iter().flat_map(Provider::models);
+            let priced = models.filter(|model| model.can.contains(&can) && model.price.is_some()).count();
+            assert!(priced >= least, "{}: {priced}", can.name());
+        };
+        check(Capability::Embeddings, 70);
+        check(Capability::Rerank, 15);
+        check(Capability::Images, 8);
+        check(Capability::Speech, 12);
+        check(Capability::Transcription, 12);
+        check(Capability::Moderation, 3);
+    }
+
+    #[test]
+    fn models_of_vectors_have_an_address() {
+        for provider in known() {
+            let embeds = provider.models().iter().any(|model| model.can.contains(&Capability::Embeddings));
+            let addressed =
+                provider.forms().iter().any(|(form, _)| form.operation() == Operation::Embeddings);
+            assert!(addressed || !embeds, "{} has no address for embeddings", provider.id);
+        }
     }
 }
