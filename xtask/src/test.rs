@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -19,6 +19,17 @@ pub(crate) enum Part {
     Sdk,
     Chaos,
 }
+
+/// A virtual environment.
+struct Environment {
+    /// The list of its packages.
+    list: &'static str,
+    /// Its folder, where builds go.
+    folder: &'static str,
+}
+
+/// The providers' own SDKs.
+const SDKS: Environment = Environment { list: "tests/requirements.txt", folder: "python" };
 
 /// Tests that ran.
 #[derive(Clone, Copy, Default)]
@@ -38,8 +49,8 @@ pub(crate) fn run(only: Option<Part>) -> ExitCode {
         let done = match part {
             Part::Check => check::run().map(|()| Count { passed: 1, ..Count::default() }),
             Part::Rust => rust(),
-            Part::Sdk => python("tests/sdk"),
-            Part::Chaos => python("tests/chaos"),
+            Part::Sdk => sdk(),
+            Part::Chaos => python(&SDKS, "tests/chaos", None),
         };
         let shown = match done {
             Ok(count) => {
@@ -57,7 +68,7 @@ pub(crate) fn run(only: Option<Part>) -> ExitCode {
     }
     run::say("");
     for (part, took, shown) in table {
-        run::say(&format!("{:<6} {:>5} s  {shown}", format!("{part:?}").to_lowercase(), took.as_secs()));
+        run::say(&format!("{:<10} {:>5} s  {shown}", format!("{part:?}").to_lowercase(), took.as_secs()));
     }
     run::say(&format!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped));
     if sum.failed == 0 && sum.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -133,18 +144,27 @@ fn words_count(line: &str) -> Count {
     count
 }
 
-/// Tests in Python that drive the built binary with the providers' own SDKs.
-fn python(folder: &str) -> anyhow::Result<Count> {
+/// The providers' own SDKs and, where there is Node, JavaScript's clients.
+fn sdk() -> anyhow::Result<Count> {
+    let node = packages()?;
+    if node.is_none() {
+        missing("tests/node", "node with npm, and npm's registry once")?;
+    }
+    python(&SDKS, "tests/sdk", node.as_deref())
+}
+
+/// Tests in Python that drive the built binary with real clients.
+fn python(environment: &Environment, folder: &str, node: Option<&Path>) -> anyhow::Result<Count> {
     run::must(&["cargo", "build", "--quiet", "--package", "tollgate"])?;
-    let Some(python) = environment()? else {
-        if env::var_os("CI").is_some() {
-            bail!("python3 with venv and PyPI are needed here");
-        }
-        run::say(&format!("skipped: {folder} needs python3 with venv, and PyPI once"));
+    let Some(python) = environment.made()? else {
+        missing(folder, "python3 with venv, and PyPI once")?;
         return Ok(Count { skipped: 1, ..Count::default() });
     };
     let mut command = run::command(&[&python.to_string_lossy(), "-m", "pytest", "-q", "--color=no", folder]);
     command.env("TOLLGATE_BIN", run::target().join("debug/tollgate"));
+    if let Some(node) = node {
+        command.env("TOLLGATE_NODE", node);
+    }
     let (text, good) = run::watched(&mut command)?;
     let line = text
         .lines()
@@ -157,33 +177,61 @@ fn python(folder: &str) -> anyhow::Result<Count> {
     Ok(count)
 }
 
-/// A virtual environment with the SDKs; made anew when the list of packages has changed.
-fn environment() -> anyhow::Result<Option<PathBuf>> {
-    let folder = run::target().join("python");
-    let python = folder.join("bin/python");
-    let wanted = fs::read_to_string(run::root().join("tests/requirements.txt"))?;
-    let stamp = folder.join("requirements.txt");
-    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(Some(python));
+/// Says what is skipped for want of something, which CI must have.
+fn missing(skipped: &str, wanted: &str) -> anyhow::Result<()> {
+    if env::var_os("CI").is_some() {
+        bail!("{skipped} needs {wanted}");
+    }
+    run::say(&format!("skipped: {skipped} needs {wanted}"));
+    Ok(())
+}
+
+impl Environment {
+    /// Its Python, unless it cannot be made; made anew when the list of packages has changed.
+    fn made(&self) -> anyhow::Result<Option<PathBuf>> {
+        let folder = run::target().join(self.folder);
+        let python = folder.join("bin/python");
+        let wanted = fs::read_to_string(run::root().join(self.list))?;
+        let stamp = folder.join("requirements.txt");
+        if python.exists() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(Some(python));
+        }
+        let path = folder.to_string_lossy().into_owned();
+        if run::must(&["python3", "-m", "venv", "--clear", &path]).is_err() {
+            return Ok(None);
+        }
+        let pip = python.to_string_lossy().into_owned();
+        let install =
+            [&pip, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", self.list];
+        if run::must(&install).is_err() {
+            return Ok(None);
+        }
+        fs::write(stamp, wanted)?;
+        Ok(Some(python))
+    }
+}
+
+/// A copy of JavaScript's clients with their packages, installed anew when the lock file has changed.
+fn packages() -> anyhow::Result<Option<PathBuf>> {
+    let clients = run::root().join("tests/node");
+    let folder = run::target().join("node");
+    fs::create_dir_all(&folder)?;
+    for entry in fs::read_dir(&clients)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+    }
+    let wanted = fs::read_to_string(clients.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules/installed.json");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(Some(folder));
     }
     let path = folder.to_string_lossy().into_owned();
-    if run::must(&["python3", "-m", "venv", "--clear", &path]).is_err() {
-        return Ok(None);
-    }
-    let pip = python.to_string_lossy().into_owned();
-    let install = [
-        &pip,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-        "tests/requirements.txt",
-    ];
+    let install = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", &path];
     if run::must(&install).is_err() {
         return Ok(None);
     }
     fs::write(stamp, wanted)?;
-    Ok(Some(python))
+    Ok(Some(folder))
 }
