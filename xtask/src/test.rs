@@ -17,6 +17,7 @@ pub(crate) enum Part {
     Check,
     Rust,
     Sdk,
+    Frameworks,
     Chaos,
 }
 
@@ -30,6 +31,9 @@ struct Environment {
 
 /// The providers' own SDKs.
 const SDKS: Environment = Environment { list: "tests/requirements.txt", folder: "python" };
+/// Libraries over the SDKs, which hold them to versions of their own.
+const FRAMEWORKS: Environment =
+    Environment { list: "tests/requirements-frameworks.txt", folder: "python-frameworks" };
 
 /// Tests that ran.
 #[derive(Clone, Copy, Default)]
@@ -40,7 +44,7 @@ struct Count {
 }
 
 pub(crate) fn run(only: Option<Part>) -> ExitCode {
-    let parts = [Part::Check, Part::Rust, Part::Sdk, Part::Chaos];
+    let parts = [Part::Check, Part::Rust, Part::Sdk, Part::Frameworks, Part::Chaos];
     let chosen = parts.into_iter().filter(|part| only.is_none_or(|only| only == *part));
     let mut sum = Count::default();
     let mut table: Vec<(Part, Duration, String)> = Vec::new();
@@ -50,6 +54,7 @@ pub(crate) fn run(only: Option<Part>) -> ExitCode {
             Part::Check => check::run().map(|()| Count { passed: 1, ..Count::default() }),
             Part::Rust => rust(),
             Part::Sdk => sdk(),
+            Part::Frameworks => python(&FRAMEWORKS, "tests/frameworks", None),
             Part::Chaos => python(&SDKS, "tests/chaos", None),
         };
         let shown = match done {
