@@ -127,8 +127,8 @@ def check_tools(ask):
     assert final.finish_reason == "stop"
 
 
-SEAL = "the simulator refuses Google's own skip_thought_signature_validator, which stands where no signature is known"
-IDS = "the gateway pairs calls without ids with results that name ids by neither id nor place"
+SEAL = "the simulator knows what Google takes for an unknown signature as plain text only; LiteLLM sends it in base64"
+IDS = "calls come back without ids and their results with them: the gateway does not pair them in order"
 UNPAIRED = {("ollama_chat", model): IDS for model in TARGETS if model != "ollama-sim/echo"}
 UNSEALED = {("gemini", "gemini-sim/echo"): SEAL}
 

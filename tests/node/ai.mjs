@@ -34,6 +34,20 @@ function checkLoop(steps, seen) {
   for (const step of steps) assert.ok(step.usage.inputTokens > 0 && step.usage.outputTokens > 0);
 }
 
+/** How each provider is asked to think, and to give what seals the thought. */
+const think = {
+  openai: { forceReasoning: true, reasoningEffort: "low", reasoningSummary: "auto", store: false },
+  anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } },
+  google: { thinkingConfig: { includeThoughts: true, thinkingLevel: "low" } },
+};
+
+/** Whoever sealed a thought gets it back with what the tool said, and refuses one that is broken. */
+function checkThoughts(steps) {
+  assert.deepEqual(steps.map((step) => step.finishReason), ["tool-calls", "stop"]);
+  assert.match(steps[0].reasoningText, /The user wrote 5 words; I shall echo them\./);
+  assert.match(steps[1].text, /^The tool answered: .*sunny get_weather/);
+}
+
 /** The errors of the SDK, whole and streamed: a stream tells them as a part. */
 async function checkError(options, check) {
   await assert.rejects(generateText(options), check);
@@ -57,6 +71,13 @@ const refused = (status) => (error) => {
 /** Runs the cases; `open` makes the model of a target with a key, `more` are cases of one provider. */
 export function suite(open, more) {
   const ask = (target, prompt, more) => ({ model: open(target, key), prompt, maxRetries: 0, ...more });
+  const wonder = (target) =>
+    ask(target, "think about get_weather in Rome", {
+      tools: recording([]),
+      stopWhen: isStepCount(3),
+      maxOutputTokens: 4000,
+      providerOptions: think,
+    });
 
   run({
     async plain(target) {
@@ -99,6 +120,14 @@ export function suite(open, more) {
       const seen = [];
       const result = await generateText(ask(target, "hello", { tools: recording(seen), toolChoice }));
       assert.deepEqual(result.toolCalls.map((call) => call.toolName), ["get_time"]);
+    },
+
+    async thoughts(target) {
+      checkThoughts((await generateText(wonder(target))).steps);
+    },
+
+    async streamed_thoughts(target) {
+      checkThoughts(await streamText({ ...wonder(target), onError() {} }).steps);
     },
 
     async structured(target) {

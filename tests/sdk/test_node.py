@@ -1,4 +1,4 @@
-"""JavaScript's clients through the gateway, against every dialect: one process runs a client's cases, a test looks at one."""
+"""JavaScript's clients through the gateway, against every dialect: a process runs a client's cases, a test looks at one."""
 
 import json
 import os
@@ -24,22 +24,33 @@ CLIENTS = {
 # Those that ask for a tool by name. Vercel's provider for Anthropic has structured answers made by a tool of its own
 # where it does not know the model.
 NEED_CHOICE = [*((client, "choice") for client in CLIENTS), ("ai-anthropic", "structured")]
+# Those that show thoughts, and the models that think.
+THOUGHTFUL = ["ai-openai-responses", "ai-anthropic", "ai-google"]
+THINKERS = [
+    "openai-sim/reasoner", "anthropic-sim/thinker", "responses-sim/echo", "gemini-sim/third", "ollama-sim/echo",
+    "cohere-sim/echo", "bedrock-sim/thinker",
+]
+PATH = "the gateway knows Google's paths with models/ only: /v1beta/{model}:generateContent is 404"
+SEAL = "the SDK sends a streamed seal back in an empty thought, as it came: the gateway does not join it with the thought"
 FAULTS = {
-    ("ai-google", "bare_name"): "the gateway knows Google's paths with models/ only: /v1beta/{model}:generateContent is 404",
+    **{("ai-google", target, "bare_name"): PATH for target in TARGETS},
+    ("ai-google", "anthropic-sim/thinker", "streamed_thoughts"): SEAL,
 }
 
 
 def pairs(client):
-    return [
+    spoken = [
         (target, case)
         for target in TARGETS
         for case in CLIENTS[client]
         if not (target in NO_CHOICE and (client, case) in NEED_CHOICE)
     ]
+    thought = [(target, case) for target in THINKERS for case in ["thoughts", "streamed_thoughts"]]
+    return spoken + (thought if client in THOUGHTFUL else [])
 
 
 def marked(client, target, case):
-    fault = FAULTS.get((client, case))
+    fault = FAULTS.get((client, target, case))
     return pytest.param(client, target, case, marks=[pytest.mark.xfail(strict=True, reason=fault)] if fault else [])
 
 
