@@ -6,7 +6,7 @@ use serde_json::Value;
 use wire::{Dialect, Form, Quirks};
 
 use crate::{
-    Auth, Capability, LongContext, LongContextDraft, Model, ModelDraft, OneOrMany, Price, PriceDraft,
+    Auth, Capability, Cloud, LongContext, LongContextDraft, Model, ModelDraft, OneOrMany, Price, PriceDraft,
     Problem, Provider, ProviderDraft, Rates, UnitRates, price::parse_rate,
 };
 
@@ -36,6 +36,21 @@ impl Provider {
         let mut provider = base.cloned().unwrap_or_else(|| empty(id));
         provider.id = id.to_owned();
         addresses(&mut provider, &draft, &mut problems);
+        for (field, value, place) in [
+            ("region", draft.region, &mut provider.region),
+            ("project", draft.project, &mut provider.project),
+            ("resource", draft.resource, &mut provider.resource),
+        ] {
+            let Some(value) = value else { continue };
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if value.is_empty() || !value.bytes().all(plain) {
+                problems.add(
+                    field,
+                    format!("\"{value}\" holds more than letters, digits, \"-\", \"_\" and \".\""),
+                );
+            }
+            *place = Some(value);
+        }
         if let Some(name) = draft.name {
             provider.name = name;
         }
@@ -44,7 +59,9 @@ impl Provider {
                 Some(auth) => provider.auth = auth,
                 None => problems.add(
                     "auth",
-                    format!("\"{auth}\" is no way to show a credential; use bearer, header: NAME or none"),
+                    format!(
+                        "\"{auth}\" is no way to show a credential; use bearer, header: NAME, query: NAME, aws, google, azure or none"
+                    ),
                 ),
             }
         } else if base.is_none() {
@@ -88,6 +105,9 @@ fn empty(id: &str) -> Provider {
         env: Vec::new(),
         headers: Vec::new(),
         base_url: None,
+        region: None,
+        project: None,
+        resource: None,
         forms: Vec::new(),
         docs: None,
         local: false,
@@ -184,11 +204,19 @@ fn parse_auth(text: &str) -> Option<Auth> {
     match text {
         "bearer" => Some(Auth::Bearer),
         "none" => Some(Auth::None),
+        "aws" => Some(Auth::Cloud(Cloud::Aws)),
+        "google" => Some(Auth::Cloud(Cloud::Google)),
+        "azure" => Some(Auth::Cloud(Cloud::Azure)),
         other => {
-            let name = other.strip_prefix("header:")?.trim();
-            let valid =
-                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            valid.then(|| Auth::Header(name.to_ascii_lowercase()))
+            let (place, name) = other.split_once(':')?;
+            let name = name.trim();
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            let valid = !name.is_empty() && name.bytes().all(plain);
+            match place {
+                "header" if valid => Some(Auth::Header(name.to_ascii_lowercase())),
+                "query" if valid => Some(Auth::Query(name.to_owned())),
+                _ => None,
+            }
         }
     }
 }

@@ -23,8 +23,16 @@ pub struct ProviderDraft {
     /// `voyage_rerank`, `openai_images`, `openai_speech`, `openai_transcriptions` and so on. Default: those of the
     /// dialect, below `base_url`.
     pub forms: Option<BTreeMap<String, String>>,
-    /// How the credential is shown: `bearer`, `header: NAME`, or `none`. Default: what the dialect's own
-    /// provider uses (`bearer` for `openai_chat`, `header: x-api-key` for `anthropic_messages`,
+    /// What stands for `{region}` in its addresses, and the region for which requests to AWS are signed. `{region-}` is
+    /// the region and a hyphen, or nothing where the region is `global`, as Google writes its hosts.
+    pub region: Option<String>,
+    /// What stands for `{project}` in its addresses.
+    pub project: Option<String>,
+    /// What stands for `{resource}` in its addresses, as Azure calls what belongs to a customer.
+    pub resource: Option<String>,
+    /// How the credential is shown: `bearer`, `header: NAME`, `query: NAME`, `none`; or whose identity opens it where it
+    /// has no `api_key`: `aws` (requests are signed), `google` or `azure` (tokens are fetched and refreshed). Default:
+    /// what the dialect's own provider uses (`bearer` for `openai_chat`, `header: x-api-key` for `anthropic_messages`,
     /// `header: x-goog-api-key` for `gemini`).
     pub auth: Option<String>,
     /// The environment variables that usually hold the credential; the first that is set is used.

@@ -18,5 +18,5 @@ mod yaml;
 pub use draft::{LongContextDraft, ModelDraft, OneOrMany, PriceDraft, ProviderDraft};
 pub use known::known;
 pub use price::{LongContext, Price, Rates, UnitRates};
-pub use provider::{Auth, Capability, Model, Problem, Provider};
+pub use provider::{Auth, Capability, Cloud, Model, Problem, Provider};
 pub use yaml::parse_yaml;

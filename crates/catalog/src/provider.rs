@@ -18,6 +18,12 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// The forms of other operations that its entry names, with the URL that takes requests of each.
     pub(crate) forms: Vec<(Form, String)>,
+    /// What stands for `{region}` in its addresses.
+    pub region: Option<String>,
+    /// What stands for `{project}` in its addresses.
+    pub project: Option<String>,
+    /// What stands for `{resource}` in its addresses.
+    pub resource: Option<String>,
     pub auth: Auth,
     /// Environment variables that usually hold its credential.
     pub env: Vec<String>,
@@ -38,7 +44,23 @@ pub enum Auth {
     Bearer,
     /// In a header of this name.
     Header(String),
+    /// In the query, under this name.
+    Query(String),
+    /// By an identity; or, where there is a key, in that cloud's usual header.
+    Cloud(Cloud),
     None,
+}
+
+/// Whose identities open a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// Requests are signed
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>).
+    Aws,
+    /// Access tokens of OAuth 2.0 (<https://cloud.google.com/docs/authentication>).
+    Google,
+    /// Access tokens of Entra ID (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>).
+    Azure,
 }
 
 /// A model of a provider.
@@ -107,6 +129,33 @@ impl Provider {
             }
         }
         forms
+    }
+
+    /// Puts region, project and resource into its addresses, and names what is wanted there and was not said.
+    pub fn fill(&mut self) -> Vec<&'static str> {
+        let prefix = self.region.as_deref().map(|region| match region {
+            "global" => String::new(),
+            region => format!("{region}-"),
+        });
+        let values = [
+            ("region", "{region-}", prefix.as_deref()),
+            ("region", "{region}", self.region.as_deref()),
+            ("project", "{project}", self.project.as_deref()),
+            ("resource", "{resource}", self.resource.as_deref()),
+        ];
+        let dialects = self.dialects.iter_mut().map(|(_, url)| url);
+        let forms = self.forms.iter_mut().map(|(_, url)| url);
+        let mut missing = Vec::new();
+        for url in dialects.chain(forms).chain(self.base_url.iter_mut()) {
+            for (name, place, value) in values {
+                match value {
+                    Some(value) if url.contains(place) => *url = url.replace(place, value),
+                    None if url.contains(place) && !missing.contains(&name) => missing.push(name),
+                    Some(_) | None => {}
+                }
+            }
+        }
+        missing
     }
 
     /// A model by its name or one of its aliases.

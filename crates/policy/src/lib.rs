@@ -10,6 +10,7 @@
 
 pub mod attempt;
 pub mod config;
+pub mod identity;
 pub mod key;
 mod money;
 pub mod price;

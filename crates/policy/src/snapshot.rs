@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{Secret, key::Key};
+use crate::{Secret, identity::Identity, key::Key};
 
 /// Everything that the configuration says, checked.
 pub struct Snapshot {
@@ -90,6 +90,8 @@ pub struct Provider {
     pub forms: Vec<wire::Form>,
     /// What opens it; none for local servers.
     pub api_key: Option<Secret>,
+    /// Whose identity opens it, where no key does.
+    pub identity: Option<Identity>,
     pub deadlines: Deadlines,
     /// The most connections that one core keeps to it.
     pub connections_max: usize,
@@ -99,11 +101,12 @@ impl Provider {
     pub fn new(
         facts: catalog::Provider,
         api_key: Option<Secret>,
+        identity: Option<Identity>,
         deadlines: Deadlines,
         connections_max: usize,
     ) -> Provider {
         let forms = facts.forms().into_iter().map(|(form, _)| form).collect();
-        Provider { facts, forms, api_key, deadlines, connections_max }
+        Provider { facts, forms, api_key, identity, deadlines, connections_max }
     }
 }
 

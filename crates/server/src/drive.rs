@@ -225,12 +225,13 @@ async fn attempt(
     open.meter = Meter::default();
     open.target = Some(target.clone());
     core.count(Counter::AttemptsMade);
-    let head = head(inbound, target, endpoint);
-    let exchange = Exchange {
+    let mut head = head(inbound, target, endpoint);
+    let path = endpoint.opening.path(&outbound.path);
+    let mut exchange = Exchange {
         address: &endpoint.address,
-        path: &outbound.path,
+        path: &path,
         method: &inbound.parts.method,
-        head: &head,
+        head: &[],
         body: &outbound.body,
         rest: inbound.rest(),
         connections_max: target.provider.connections_max,
@@ -238,8 +239,16 @@ async fn attempt(
         first_byte: plan.deadlines.first_byte,
         deadline: deadline(call, plan),
     };
+    if let Err(fault) = endpoint.opening.open(&exchange, &mut head, &target.provider.facts.id).await {
+        close(call, target, None, &fault, false);
+        return Err(fault);
+    }
+    exchange.head = &head;
     match core.pool.exchange(&exchange).await {
-        Ok(answer) => Ok(answer),
+        Ok(answer) => {
+            endpoint.opening.answered(answer.status);
+            Ok(answer)
+        }
         Err(failure) => {
             let fault = failure_fault(&failure, target, plan);
             close(call, target, None, &fault, failure.sent);

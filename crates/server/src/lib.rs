@@ -15,6 +15,7 @@ mod call;
 mod control;
 mod core;
 mod count_tokens;
+mod credentials;
 mod drive;
 mod entry;
 mod front;

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::{
     Source,
     core::Shared,
+    credentials::Fetcher,
     sources::System,
     tls::Certificates,
     world::{Keys, World},
@@ -31,6 +32,7 @@ pub(crate) struct Reloader {
     pub(crate) source: Source,
     pub(crate) database: Database,
     pub(crate) certificates: Option<Arc<Certificates>>,
+    pub(crate) fetcher: Fetcher,
 }
 
 impl Reloader {
@@ -58,7 +60,7 @@ impl Reloader {
                     for setting in needs_restart(&old.snapshot, &loaded.snapshot) {
                         tracing::warn!(setting, "this change needs a restart");
                     }
-                    self.shared.world.store(Arc::new(World::new(loaded.snapshot)));
+                    self.shared.world.store(Arc::new(World::new(loaded.snapshot, Some(&old), &self.fetcher)));
                     tracing::info!(?cause, "configuration reloaded");
                 }
                 Err(problems) => {

@@ -28,6 +28,7 @@ use crate::{
     admin::{Admin, AdminRequest},
     control,
     core::{Core, Shared},
+    credentials::Fetcher,
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
     reload::{Cause, Reloader, first_keys},
@@ -105,7 +106,9 @@ impl Server {
         let listener = TcpListener::bind(settings.listen).await;
         let listener = listener.map_err(|source| Error::Listen { address: settings.listen, source })?;
         let address = listener.local_addr()?;
-        let world = World::new(options.snapshot);
+        let trust = TlsTrust::new();
+        let fetcher = Fetcher::new(&trust);
+        let world = World::new(options.snapshot, None, &fetcher);
         let database = options.data.database()?;
         let keys = first_keys(&options.data.hasher(), &database, &world)?;
         let shared = Arc::new(Shared {
@@ -121,7 +124,7 @@ impl Server {
             settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let start = CoreStart {
             shared: Arc::clone(&shared),
-            trust: TlsTrust::new(),
+            trust,
             admin,
             tls: certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.server_config())),
             stop: stopped.clone(),
@@ -138,6 +141,7 @@ impl Server {
             source: options.source,
             database: options.data.database()?,
             certificates,
+            fetcher,
         };
         tasks::spawn("admin", admin.run(admin_requests));
         tasks::spawn("reload", reloader.run(causes, reload.clone()));

@@ -6,6 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use catalog::{Auth, Cloud};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::{
     Snapshot,
     key::{KEY_PREFIX, Key},
@@ -14,8 +16,12 @@ use policy::{
 };
 use store::KeyHasher;
 use wire::{Dialect, Form};
+use zeroize::Zeroizing;
 
-use crate::upstream::{Address, Path};
+use crate::{
+    credentials::{Fetcher, Keeper, Opening},
+    upstream::{Address, Path},
+};
 
 /// One configuration in force, with what each request needs made ready.
 pub(crate) struct World {
@@ -26,6 +32,7 @@ pub(crate) struct World {
 
 /// How a provider is reached.
 struct Reached {
+    opening: Opening,
     /// A provider speaks few dialects.
     dialects: Vec<(Dialect, Endpoint)>,
     forms: Vec<(Form, Endpoint)>,
@@ -39,6 +46,7 @@ pub(crate) struct Endpoint {
     pub(crate) path: Path,
     /// `name: value\r\n` for each, the credential included: never logged.
     pub(crate) head: Vec<u8>,
+    pub(crate) opening: Opening,
 }
 
 /// All keys that are good, by their keyed hash. Looking one up compares hashes that a caller can neither
@@ -49,8 +57,12 @@ pub(crate) struct Keys {
 }
 
 impl World {
-    pub(crate) fn new(snapshot: Snapshot) -> World {
-        let reached = snapshot.providers.iter().map(|(name, provider)| (name.clone(), reached(provider)));
+    /// Identities that were there before go on with the credentials they have. Call it on the admin runtime.
+    pub(crate) fn new(snapshot: Snapshot, before: Option<&World>, fetcher: &Fetcher) -> World {
+        let reached = snapshot.providers.iter().map(|(name, provider)| {
+            let before = before.and_then(|before| before.reached.get(name));
+            (name.clone(), reached(name, provider, before, fetcher))
+        });
         let reached = reached.collect();
         World { snapshot, reached }
     }
@@ -97,19 +109,35 @@ pub fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn reached(provider: &Provider) -> Reached {
+fn reached(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &Fetcher) -> Reached {
+    let opening = opening(name, provider, before, fetcher);
     let head = endpoint_head(provider);
     let endpoint = |url: &str| {
         let (address, path) = Address::parse(url)?;
-        Some(Endpoint { address, path, head: head.clone() })
+        Some(Endpoint { address, path, head: head.clone(), opening: opening.clone() })
     };
     let facts = &provider.facts;
     let dialects = facts.dialects.iter().filter_map(|(dialect, url)| Some((*dialect, endpoint(url)?)));
+    let dialects = dialects.collect();
     let forms = facts.forms();
-    let forms = forms.iter().filter_map(|(form, url)| Some((*form, endpoint(url)?)));
+    let forms = forms.iter().filter_map(|(form, url)| Some((*form, endpoint(url)?))).collect();
     let listed = || facts.dialects.first().map(|(_, url)| origin(url));
     let base = facts.base_url.as_deref().map(root).or_else(listed);
-    Reached { dialects: dialects.collect(), forms: forms.collect(), root: base.and_then(endpoint) }
+    let root = base.and_then(endpoint);
+    Reached { opening, dialects, forms, root }
+}
+
+/// What opens a provider beside its header lines: the same as before, where the identity is.
+fn opening(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &Fetcher) -> Opening {
+    if let (Some(secret), Auth::Query(name)) = (&provider.api_key, &provider.facts.auth) {
+        let value = utf8_percent_encode(secret.expose(), NON_ALPHANUMERIC);
+        return Opening::Query(Arc::new(Zeroizing::new(format!("{name}={value}"))));
+    }
+    let Some(identity) = &provider.identity else { return Opening::Written };
+    match before.map(|before| &before.opening) {
+        Some(Opening::Kept(keeper)) if keeper.keeps(identity) => Opening::Kept(Arc::clone(keeper)),
+        _ => Opening::Kept(Arc::new(Keeper::start(name, identity, fetcher))),
+    }
 }
 
 /// An address without its path.
@@ -141,9 +169,13 @@ fn endpoint_head(provider: &Provider) -> Vec<u8> {
     line("user-agent", concat!("tollgate/", env!("CARGO_PKG_VERSION")));
     if let Some(secret) = &provider.api_key {
         match &provider.facts.auth {
-            catalog::Auth::Bearer => line("authorization", &format!("Bearer {}", secret.expose())),
-            catalog::Auth::Header(name) => line(name, secret.expose()),
-            catalog::Auth::None => {}
+            Auth::Bearer | Auth::Cloud(Cloud::Aws) => {
+                line("authorization", &format!("Bearer {}", secret.expose()));
+            }
+            Auth::Header(name) => line(name, secret.expose()),
+            Auth::Cloud(Cloud::Google) => line("x-goog-api-key", secret.expose()),
+            Auth::Cloud(Cloud::Azure) => line("api-key", secret.expose()),
+            Auth::Query(_) | Auth::None => {}
         }
     }
     for (name, value) in &provider.facts.headers {

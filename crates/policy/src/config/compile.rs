@@ -15,11 +15,13 @@ use super::{
     draft::{
         DeadlinesDraft, Draft, FidelityDraft, KeyEntry, LimitsDraft, ModelEntry, ProviderEntry, ServerDraft,
     },
+    identity::{Drafts, Reading},
     problem::nearest,
     zero,
 };
 use crate::{
     Secret, Snapshot,
+    identity::Identity,
     key::{KEY_PREFIX, Key, Owner, Scope},
     snapshot::{Alias, AliasTarget, Deadlines, Fidelity, FileKey, Limits, Provider, Server, Tls},
 };
@@ -134,7 +136,14 @@ impl Compiler<'_> {
             self.fault(path, message);
             return None;
         }
-        let facts = match catalog::Provider::build(id, base, entry.facts) {
+        let mut draft = entry.facts;
+        if let Some(base) = base {
+            let usual = zero::usual_places(base, self.sources);
+            draft.region = draft.region.or(usual.region);
+            draft.project = draft.project.or(usual.project);
+            draft.resource = draft.resource.or(usual.resource);
+        }
+        let mut facts = match catalog::Provider::build(id, base, draft) {
             Ok(facts) => facts,
             Err(problems) => {
                 for problem in problems {
@@ -143,18 +152,51 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let own = entry.api_key.map(|text| self.secret(&text, &format!("{path}.api_key")));
+        for name in facts.fill() {
+            self.fault(&format!("{path}.{name}"), "is missing; it is part of the provider's address");
+        }
+        let drafts = Drafts { aws: entry.aws, google: entry.google, azure: entry.azure };
+        let (api_key, identity) = self.opening(&facts, entry.api_key, drafts, path);
+        let deadlines = merge(&entry.deadlines, deadlines);
+        Some(Provider::new(facts, api_key, identity, deadlines, count(entry.connections, CONNECTIONS)))
+    }
+
+    /// What opens a provider: its key, or an identity.
+    fn opening(
+        &mut self,
+        facts: &catalog::Provider,
+        api_key: Option<String>,
+        drafts: Drafts,
+        path: &str,
+    ) -> (Option<Secret>, Option<Identity>) {
+        let named = drafts.aws.is_some() || drafts.google.is_some() || drafts.azure.is_some();
+        if named && api_key.is_some() {
+            self.fault(&format!("{path}.api_key"), "and an identity are two ways to open it; write one");
+        }
+        let own = api_key.map(|text| self.secret(&text, &format!("{path}.api_key")));
         let api_key = match own {
             Some(secret) => secret,
-            None => zero::usual_key(&facts, self.sources),
+            None if named => None,
+            None => zero::usual_key(facts, self.sources),
         };
+        if api_key.is_some() {
+            return (api_key, None);
+        }
+        let (folder, sources) = (self.folder, self.sources);
+        let mut secret = |text: &str, field: &str| self.secret(text, &format!("{path}.{field}"));
+        let mut reading = Reading { facts, folder, sources, secret: &mut secret, faults: Vec::new() };
+        let identity = reading.identity(drafts);
+        for (field, message) in reading.faults {
+            let path = if field.is_empty() { path.to_owned() } else { format!("{path}.{field}") };
+            self.fault(&path, message);
+        }
         let needs_key = !facts.local && facts.auth != catalog::Auth::None && !facts.env.is_empty();
-        if needs_key && api_key.is_none() && self.faults.iter().all(|(fault, _)| !fault.starts_with(path)) {
+        let sound = self.faults.iter().all(|(fault, _)| !fault.starts_with(path));
+        if needs_key && identity.is_none() && sound {
             let names = facts.env.join(" or ");
             self.fault(path, format!("has no api_key; set {names}, or write api_key here"));
         }
-        let deadlines = merge(&entry.deadlines, deadlines);
-        Some(Provider::new(facts, api_key, deadlines, count(entry.connections, CONNECTIONS)))
+        (None, identity)
     }
 
     fn models(

@@ -6,7 +6,10 @@ use catalog::{OneOrMany, ProviderDraft};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::units::{Size, Span};
+use super::{
+    identity::{AwsDraft, AzureDraft, GoogleDraft},
+    units::{Size, Span},
+};
 
 /// The configuration of Tollgate.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -126,6 +129,12 @@ pub(super) struct ProviderEntry {
     /// What opens it, as `${VARIABLE}` or a `secret:` reference. Default: the provider's usual environment
     /// variable.
     pub(super) api_key: Option<String>,
+    /// The identity in AWS for which requests are signed, instead of a key.
+    pub(super) aws: Option<AwsDraft>,
+    /// The identity in Google Cloud for which tokens are fetched, instead of a key.
+    pub(super) google: Option<GoogleDraft>,
+    /// The identity in Entra ID for which tokens are fetched, instead of a key.
+    pub(super) azure: Option<AzureDraft>,
     /// How long its calls may take.
     pub(super) deadlines: DeadlinesDraft,
     /// The most HTTP/1.1 connections that each core keeps to it. Default: 1024.

@@ -3,6 +3,7 @@
 mod check;
 mod compile;
 mod draft;
+mod identity;
 mod load;
 mod node;
 mod problem;

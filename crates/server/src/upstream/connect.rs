@@ -48,6 +48,15 @@ impl TlsTrust {
     }
 }
 
+impl TlsTrust {
+    /// The same trust, for connections that speak HTTP/1.1 only.
+    pub(crate) fn http1(&self) -> TlsTrust {
+        let mut config = ClientConfig::clone(&self.0);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsTrust(Arc::new(config))
+    }
+}
+
 impl Connector {
     pub(crate) fn new(trust: &TlsTrust) -> Connector {
         Connector { tls: TlsConnector::from(Arc::clone(&trust.0)) }

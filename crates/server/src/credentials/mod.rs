@@ -1,0 +1,14 @@
+//! What opens a provider in a cloud: identities, the tokens that stand for them, and signatures. Tokens are fetched by
+//! tasks of the admin side, ahead of their end; a request only takes what is there.
+
+mod aws;
+mod azure;
+mod fetch;
+mod google;
+mod keeper;
+mod open;
+mod sign;
+
+pub(crate) use fetch::Fetcher;
+pub(crate) use keeper::Keeper;
+pub(crate) use open::Opening;

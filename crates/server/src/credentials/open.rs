@@ -1,0 +1,69 @@
+//! Puts what opens an endpoint on a request to it.
+
+use std::{borrow::Cow, sync::Arc};
+
+use wire::{Fault, Kind, Origin};
+use zeroize::Zeroizing;
+
+use super::{Keeper, keeper::Opened, sign::sign};
+use crate::upstream::Exchange;
+
+/// What opens an endpoint, beside its header lines. It has no `Debug`.
+#[derive(Clone)]
+pub(crate) enum Opening {
+    Written,
+    /// `name=value` in the query: never logged.
+    Query(Arc<Zeroizing<String>>),
+    /// A credential that is kept fresh.
+    Kept(Arc<Keeper>),
+}
+
+impl Opening {
+    /// Path and query, with the credential where that is its place.
+    pub(crate) fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        match self {
+            Opening::Written | Opening::Kept(_) => Cow::Borrowed(path),
+            Opening::Query(pair) => {
+                let joint = if path.contains('?') { '&' } else { '?' };
+                Cow::Owned(format!("{path}{joint}{}", pair.as_str()))
+            }
+        }
+    }
+
+    /// Adds the header lines of a credential that is kept fresh. Why there is none stands in the log: a caller is
+    /// nobody to tell of a gateway's identities.
+    pub(crate) async fn open(
+        &self,
+        exchange: &Exchange<'_>,
+        head: &mut Vec<u8>,
+        provider: &str,
+    ) -> Result<(), Fault> {
+        let Opening::Kept(keeper) = self else { return Ok(()) };
+        let added = match keeper.opened(exchange.connect).await {
+            Ok(opened) => match &*opened {
+                Opened::Bearer(line) => {
+                    head.extend_from_slice(line);
+                    Ok(())
+                }
+                Opened::Aws { credential, region, service } => {
+                    let lines = sign(exchange, credential, (service, region)).await;
+                    lines.map(|lines| head.extend_from_slice(&lines))
+                }
+            },
+            Err(why) => Err(why),
+        };
+        added.map_err(|error| {
+            tracing::warn!(provider, error, "a call has no credential");
+            let message = format!("the gateway has no credential for {provider} now; its log says why");
+            Fault::new(Origin::Gateway, Kind::Unreachable, message).code("credential_unavailable")
+        })
+    }
+
+    /// Has a credential fetched anew that its provider refused
+    /// (403 is what AWS answers to one that has ended).
+    pub(crate) fn answered(&self, status: u16) {
+        if let (Opening::Kept(keeper), 401 | 403) = (self, status) {
+            keeper.refused();
+        }
+    }
+}
