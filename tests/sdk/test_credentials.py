@@ -12,8 +12,8 @@ import urllib.parse
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
-import httpx
 import pytest
+import requests
 from conftest import APP_KEY, BINARY, Gateway, wait_for
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -327,7 +327,7 @@ def clouded(tmp_path_factory, sim):
 def ask(gateway, model):
     body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
     headers = {"authorization": f"Bearer {APP_KEY}"}
-    return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=10)
+    return requests.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=10)
 
 
 @pytest.mark.parametrize("provider, key, token", [
@@ -351,7 +351,7 @@ def test_requests_to_aws_are_signed(clouded, provider, key, token, model):
 def test_what_is_passed_through_to_aws_is_signed(clouded, path):
     gateway, _ = clouded
     headers = {"authorization": f"Bearer {APP_KEY}"}
-    answer = httpx.post(f"{gateway.url}/aws-fixed/aws{path}", json={"messages": []}, headers=headers)
+    answer = requests.post(f"{gateway.url}/aws-fixed/aws{path}", json={"messages": []}, headers=headers)
     assert answer.status_code == 200, answer.text
 
 

@@ -315,6 +315,26 @@ def test_stored_responses_are_their_providers(client, gateway):
     assert (record["operation"], record["provider"], record["cost"]) == ("stored_responses", "responses-sim", 0)
 
 
+def test_a_response_in_the_background_is_charged_once_it_has_ended(client, gateway):
+    raw = client.responses.with_raw_response.create(model="responses-sim/echo", input="take your time", background=True)
+    made = raw.parse()
+    assert made.status == "queued"
+    record = gateway.record(request_id(raw))
+    assert (record["cost"], record["tokens"]["input"], record["outcome"]) == (0, 0, "complete")
+    for _ in range(3):
+        raw = client.responses.with_raw_response.retrieve(made.id)
+    ended = raw.parse()
+    assert ended.status == "completed" and "take your time" in ended.output_text
+    gateway.record(request_id(raw))
+    same = lambda one: one["dialect"] == "openai_stored_responses" and one["tokens"]["input"]
+    charged = [one for one in gateway.records() if same(one)]
+    assert len(charged) == 1
+    tokens = charged[0]["tokens"]
+    assert (tokens["input"], tokens["output"]) == (ended.usage.input_tokens, ended.usage.output_tokens)
+    assert (charged[0]["operation"], charged[0]["model"]) == ("chat", "echo")
+    assert charged[0]["cost"] == tokens["input"] * 2_000_000 + tokens["output"] * 8_000_000
+
+
 def test_other_providers_are_told_apart(client):
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.generate(model="anthropic-sim/echo", prompt="a cat")

@@ -35,7 +35,7 @@ mod reload;
 mod respond;
 mod serve;
 mod settle;
-mod settle_batch;
+mod settle_later;
 mod sources;
 mod tasks;
 mod tls;

@@ -187,6 +187,7 @@ fn response(scene: &Scene<'_>, status: &str, items: Vec<Value>) -> Value {
     };
     json!({
         "id": format!("resp_sim{number}"), "object": "response", "created_at": 1_790_000_000, "status": status,
+        "background": or("background", json!(false)),
         "error": null, "incomplete_details": incomplete, "instructions": or("instructions", Value::Null),
         "max_output_tokens": or("max_output_tokens", Value::Null), "model": model, "output": items,
         "parallel_tool_calls": or("parallel_tool_calls", json!(true)),

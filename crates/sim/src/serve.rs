@@ -234,9 +234,14 @@ async fn complete(
 
 /// A whole answer. It is sent in pieces where it shall be cut or stalled.
 fn whole(api: &Api, scene: &Scene<'_>, calls: &Calls) -> (&'static str, Body) {
-    let answered = (api.whole)(scene);
+    let mut answered = (api.whole)(scene);
     if answered["object"] == json!("response") {
         calls.stored(|stored| stored.keep(scene.body, &answered));
+        if answered["background"] == json!(true) {
+            // It is done by the time somebody looks at it.
+            (answered["status"], answered["output"], answered["usage"]) =
+                (json!("queued"), json!([]), Value::Null);
+        }
     }
     let text = answered.to_string();
     ("application/json", broken_up(text.as_bytes(), scene.script))

@@ -20,11 +20,11 @@ impl KeyHasher {
     }
 }
 
-/// The id of a batch's record: it begins with the time, as those of calls do, and the rest follows from the batch
-/// (version 8, RFC 9562, section 5.8).
-pub fn batch_id(provider: &str, batch: &str, ended_s: i64) -> Uuid {
+/// The id of the record of work that is charged when it has ended: it begins with the time, as those of calls do, and
+/// the rest follows from the work's own id (version 8, RFC 9562, section 5.8).
+pub fn later_id(provider: &str, work: &str, ended_s: i64) -> Uuid {
     let mut hasher = blake3::Hasher::new();
-    for part in [provider, batch] {
+    for part in [provider, work] {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     let mut id = [0; 16];

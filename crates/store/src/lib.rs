@@ -16,7 +16,7 @@ pub mod spool;
 mod sqlite;
 
 pub use data_dir::{DataDir, Lock};
-pub use hash::{KeyHasher, batch_id, new_key};
+pub use hash::{KeyHasher, later_id, new_key};
 pub use sqlite::{Database, Filter, NewKey, Summary};
 
 /// What can go wrong with the store.

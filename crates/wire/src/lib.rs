@@ -35,7 +35,7 @@ mod whole;
 pub use dialect::{Asked, Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
 pub use envelope::{Edits, Envelope};
 pub use fault::{Fault, Kind, Origin, Retry};
-pub use forms::{Answered, AskedForm, Counting, EndedBatch, Form, Operation, Upload, Work};
+pub use forms::{Answered, AskedForm, Counting, EndedWork, Form, Operation, Upload, Work};
 pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameError, Framer, Framing, Pass, write_aws_message};
 pub use loss::{Loss, LossKind, Losses};
 pub use multipart::{Field, Multipart};

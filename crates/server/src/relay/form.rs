@@ -16,7 +16,7 @@ use super::{
     stream::{Broken, Relay},
     whole::{broken, read},
 };
-use crate::{call::Call, settle::Ending, settle_batch, upstream::Answer};
+use crate::{call::Call, settle::Ending, settle_later, upstream::Answer};
 
 /// How to read what was used.
 #[derive(Clone, Copy)]
@@ -103,7 +103,7 @@ async fn whole(
             }
         }
     }
-    settle_batch::settle_batch(&mut call, target, &body);
+    settle_later::settle_later(&mut call, target, &body);
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     set_headers(&mut response, &mut call, &answer.headers, target);

@@ -245,9 +245,9 @@ fn read_usage(usage: &Value) -> Option<Usage> {
     })
 }
 
-/// A batch that has ended.
+/// A batch, or a response in the background, that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndedBatch {
+pub struct EndedWork {
     pub id: String,
     /// The model that answered it; empty where the provider does not say.
     pub model: String,
@@ -257,7 +257,7 @@ pub struct EndedBatch {
 }
 
 /// What a batch used, once it has ended (<https://platform.openai.com/docs/api-reference/batch/object>).
-pub(super) fn batch(body: &[u8]) -> Option<EndedBatch> {
+pub(super) fn batch(body: &[u8]) -> Option<EndedWork> {
     let batch: Value = serde_json::from_slice(body).ok()?;
     let text = |name: &str| batch.get(name).and_then(Value::as_str);
     let ended = match text("status")? {
@@ -266,11 +266,29 @@ pub(super) fn batch(body: &[u8]) -> Option<EndedBatch> {
         "cancelled" => "cancelled_at",
         _ => return None,
     };
-    Some(EndedBatch {
+    Some(EndedWork {
         id: text("id")?.to_owned(),
         model: text("model").unwrap_or_default().to_owned(),
         usage: batch.get("usage").and_then(read_usage)?,
         ended_s: batch.get(ended).and_then(Value::as_i64)?,
+    })
+}
+
+/// What a response in the background used, once it has ended
+/// (<https://platform.openai.com/docs/guides/background>).
+pub(super) fn background(body: &[u8]) -> Option<EndedWork> {
+    let response: Value = serde_json::from_slice(body).ok()?;
+    let text = |name: &str| response.get(name).and_then(Value::as_str);
+    let at_once = response.get("background").and_then(Value::as_bool) != Some(true);
+    if at_once || matches!(text("status")?, "queued" | "in_progress") {
+        return None;
+    }
+    Some(EndedWork {
+        id: text("id")?.to_owned(),
+        model: text("model").unwrap_or_default().to_owned(),
+        usage: response.get("usage").and_then(read_usage)?,
+        // Not every answer tells when it ended, and the record's id must be the same at each look.
+        ended_s: response.get("created_at").and_then(Value::as_i64)?,
     })
 }
 
@@ -308,7 +326,7 @@ mod tests {
         let body = r#"{"id":"b","model":"m","status":"completed","completed_at":7,
                        "usage":{"input_tokens":1,"output_tokens":2}}"#;
         let usage = Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() };
-        let expected = EndedBatch { id: "b".to_owned(), model: "m".to_owned(), usage, ended_s: 7 };
+        let expected = EndedWork { id: "b".to_owned(), model: "m".to_owned(), usage, ended_s: 7 };
         assert_eq!(batch(body.as_bytes()), Some(expected));
         assert!(batch(body.replace("completed\"", "in_progress\"").as_bytes()).is_none());
     }

@@ -9,6 +9,6 @@ mod rerank;
 mod work;
 
 pub use form::{AskedForm, Form, Upload};
-pub use forwarded::EndedBatch;
+pub use forwarded::EndedWork;
 pub use operation::{Counting, Operation};
 pub use work::{Answered, Work};

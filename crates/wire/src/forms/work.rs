@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     embed,
     form::{Form, Kind},
-    forwarded::{self, EndedBatch},
+    forwarded::{self, EndedWork},
     rename::rename,
     rerank,
 };
@@ -75,8 +75,12 @@ impl Form {
         Ok(Answered { body, usage })
     }
 
-    /// The batch of which an answer tells, when it has ended.
-    pub fn ended_batch(answer: &[u8]) -> Option<EndedBatch> {
-        forwarded::batch(answer)
+    /// The work of which an answer tells, where it was done after its request was answered and has ended.
+    pub fn ended_later(self, answer: &[u8]) -> Option<EndedWork> {
+        match self {
+            Form::OpenaiBatches => forwarded::batch(answer),
+            Form::OpenaiStoredResponses => forwarded::background(answer),
+            _ => None,
+        }
     }
 }

@@ -157,7 +157,9 @@ pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, los
     object.string("model", &response.model);
     let items = items(&response.id, parts, source, losses);
     write_array(object.key("output"), &items, |out, item| out.extend_from_slice(item));
-    if let Some(usage) = &response.usage {
+    // What goes on in the background says nothing of what it used.
+    let open = choice.and_then(|choice| choice.stop.as_ref()).is_some_and(|stop| words::is_open(&stop.raw));
+    if let Some(usage) = response.usage.as_ref().filter(|_| !(own && open)) {
         words::write_usage(object.key("usage"), usage, own.then_some(&response.usage_ext));
     }
     if own {

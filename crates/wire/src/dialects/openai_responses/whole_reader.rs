@@ -6,7 +6,7 @@ use super::{answer::read_item, words};
 use crate::{
     Fault, Sink,
     dialects::openai_chat::fault::error_object,
-    ir::{Event, Place},
+    ir::{Event, ExtRef, Place, Usage},
     json::{self, Object},
 };
 
@@ -45,6 +45,9 @@ pub(super) fn ending(mut object: Object<'_>, calls: bool, sink: &mut Sink<'_>) -
     if let Some(raw) = object.take_some("usage") {
         let (usage, ext) = words::usage(raw).map_err(|fault| fault.under("usage"))?;
         sink(Event::Usage { usage, ext });
+    } else if status.as_deref().is_some_and(words::is_open) {
+        // What goes on in the background has used nothing yet, and says what it used when it has ended.
+        sink(Event::Usage { usage: Usage::default(), ext: ExtRef::default() });
     }
     let ext = object.rest_ref();
     if !ext.is_empty() {

@@ -40,6 +40,12 @@ pub(super) fn stop(status: &str, reason: Option<&str>, calls: bool) -> Stop {
     Stop { reason: meaning, raw: raw.to_owned(), text: None }
 }
 
+/// Whether an answer of this status goes on in the background
+/// (<https://platform.openai.com/docs/guides/background>).
+pub(super) fn is_open(status: &str) -> bool {
+    matches!(status, "queued" | "in_progress")
+}
+
 /// The status and the reason of an incomplete answer, for a stop of another dialect.
 pub(super) fn status(stop: Option<&Stop>) -> (&'static str, Option<&'static str>) {
     match stop.map(|stop| stop.reason) {
