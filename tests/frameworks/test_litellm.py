@@ -42,15 +42,10 @@ def collected():
     gc.enable()
 
 
-def of_each(but=(), faults=None):
-    """Each API with each target but those that cannot do it; known faults are expected."""
-
-    def one(pair):
-        fault = (faults or {}).get(pair)
-        return pytest.param(*pair, marks=[pytest.mark.xfail(strict=True, reason=fault)] if fault else [])
-
+def of_each(but=()):
+    """Each API with each target but those that cannot do it."""
     every = [(provider, model) for provider in BASES for model in TARGETS]
-    return pytest.mark.parametrize("provider, model", [one(pair) for pair in every if pair not in but])
+    return pytest.mark.parametrize("provider, model", [pair for pair in every if pair not in but])
 
 
 def asked(gateway, provider, model, text, **more):
@@ -127,19 +122,13 @@ def check_tools(ask):
     assert final.finish_reason == "stop"
 
 
-SEAL = "the simulator knows what Google takes for an unknown signature as plain text only; LiteLLM sends it in base64"
-IDS = "calls come back without ids and their results with them: the gateway does not pair them in order"
-UNPAIRED = {("ollama_chat", model): IDS for model in TARGETS if model != "ollama-sim/echo"}
-UNSEALED = {("gemini", "gemini-sim/echo"): SEAL}
-
-
-@of_each(faults={**UNPAIRED, **UNSEALED})
+@of_each()
 def test_tools_and_their_results(gateway, provider, model):
     check_tools(lambda messages: litellm.completion(**asked(gateway, provider, model, messages, tools=TOOLS)))
 
 
 # It makes one call of all that Ollama streams.
-@of_each(but=[("ollama_chat", model) for model in TARGETS], faults=UNSEALED)
+@of_each(but=[("ollama_chat", model) for model in TARGETS])
 def test_streamed_tools_and_their_results(gateway, provider, model):
     def ask(messages):
         chunks = list(litellm.completion(**asked(gateway, provider, model, messages, tools=TOOLS, stream=True)))
@@ -178,11 +167,7 @@ def test_errors(gateway, provider, model, stream):
     assert isinstance(busy, litellm.RateLimitError) and busy.status_code == 429
 
 
-CODE = "the code is not_found where OpenAI's is model_not_found, by which LiteLLM tells the error from a bad request"
-SPOKEN = ["openai-sim/echo", "responses-sim/echo"]
-
-
-@of_each(faults={("openai", model): CODE for model in TARGETS if model not in SPOKEN})
+@of_each()
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_model_unknown_to_its_provider(gateway, provider, model, stream):
     unknown = refusal(gateway, provider, f"{model}!status=404", stream=stream)

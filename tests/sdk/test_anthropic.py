@@ -218,3 +218,9 @@ def test_what_is_missing_is_named(client):
     with pytest.raises(anthropic.BadRequestError) as caught:
         client.post("/v1/messages", body={"messages": []}, cast_to=object)
     assert "model" in str(caught.value)
+
+
+def test_models(client):
+    names = [model.id for model in client.models.list()]
+    assert "anthropic-sim/echo" in names
+    assert client.models.retrieve("anthropic-sim/echo").display_name == "anthropic-sim/echo"

@@ -120,3 +120,10 @@ def test_errors(client, model, script, code):
 def test_a_broken_stream_never_looks_finished(client, model, script):
     events = list(client.chat_stream(model=f"{model}!{script},pace=20ms", messages=user("x")))
     assert events[-1].type == "message-end" and events[-1].delta.finish_reason == "ERROR"
+
+
+def test_models(client):
+    """Its SDK has no call for them of its own in the second version: it asks at the address of the first."""
+    names = [model.name for model in client.models.list().models]
+    assert "cohere-sim/echo" in names
+    assert client.models.get("cohere-sim/echo").name == "cohere-sim/echo"

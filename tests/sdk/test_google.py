@@ -188,3 +188,39 @@ def test_models(client):
     names = [model.name for model in client.models.list()]
     assert "models/gemini-sim/echo" in names
     assert client.models.get(model="gemini-sim/echo").name == "models/gemini-sim/echo"
+
+
+@pytest.mark.parametrize("model", ["gemini-sim/third", "anthropic-sim/thinker", "responses-sim/echo", "bedrock-sim/thinker"])
+def test_streamed_thoughts_go_back(client, model):
+    """The SDK keeps every chunk of a stream as a content of its own: the thought, and its seal behind it."""
+    thinking = types.ThinkingConfig(include_thoughts=True, thinking_budget=2048)
+    chat = client.chats.create(model=model, config=TOOLS.model_copy(update={"thinking_config": thinking}))
+    chunks = list(chat.send_message_stream("call get_weather for Rome"))
+    parts = [part for chunk in chunks for part in chunk.candidates[0].content.parts]
+    assert any(part.thought_signature for part in parts)
+    [call] = [part.function_call for part in parts if part.function_call]
+    response = types.FunctionResponse(id=call.id, name=call.name, response={"output": "sunny"})
+    answer = chat.send_message(types.Part(function_response=response))
+    assert "The tool answered: sunny" in answer.text
+
+
+@pytest.mark.parametrize("version", ["v1beta", "v1"])
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent?alt=sse", "countTokens", "embedContent"])
+def test_names_without_models(gateway, version, method):
+    """Some clients take a name with a slash for a resource's, and put no models/ before it."""
+    body = {"contents": [{"parts": [{"text": "hello"}]}], "content": {"parts": [{"text": "hello"}]}}
+    wanted = ["content"] if method == "embedContent" else ["contents"]
+    url = f"{gateway.url}/{version}/gemini-sim/echo:{method}"
+    sent = {name: body[name] for name in wanted}
+    answer = requests.post(url, json=sent, headers={"x-goog-api-key": APP_KEY}, timeout=20)
+    assert answer.status_code == 200, answer.text
+
+
+@OF_EACH
+def test_a_streamed_chat_is_remembered(client, model):
+    """The SDK forgets a turn in which a chunk held no content."""
+    chat = client.chats.create(model=model)
+    list(chat.send_message_stream("count to three"))
+    said = [part.text for content in chat.get_history(curated=True) if content.role == "model" for part in content.parts]
+    assert "".join(said).startswith("You said: count to three")
+    assert chat.send_message("and again").text.startswith("You said: and again")

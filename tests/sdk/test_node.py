@@ -30,12 +30,6 @@ THINKERS = [
     "openai-sim/reasoner", "anthropic-sim/thinker", "responses-sim/echo", "gemini-sim/third", "ollama-sim/echo",
     "cohere-sim/echo", "bedrock-sim/thinker",
 ]
-PATH = "the gateway knows Google's paths with models/ only: /v1beta/{model}:generateContent is 404"
-SEAL = "the SDK sends a streamed seal back in an empty thought, as it came: the gateway does not join it with the thought"
-FAULTS = {
-    **{("ai-google", target, "bare_name"): PATH for target in TARGETS},
-    ("ai-google", "anthropic-sim/thinker", "streamed_thoughts"): SEAL,
-}
 
 
 def pairs(client):
@@ -47,11 +41,6 @@ def pairs(client):
     ]
     thought = [(target, case) for target in THINKERS for case in ["thoughts", "streamed_thoughts"]]
     return spoken + (thought if client in THOUGHTFUL else [])
-
-
-def marked(client, target, case):
-    fault = FAULTS.get((client, target, case))
-    return pytest.param(client, target, case, marks=[pytest.mark.xfail(strict=True, reason=fault)] if fault else [])
 
 
 def run(client, folder, gateway):
@@ -83,7 +72,7 @@ def outcome(gateway):
     return find
 
 
-@pytest.mark.parametrize("client, target, case", [marked(client, *pair) for client in CLIENTS for pair in pairs(client)])
+@pytest.mark.parametrize("client, target, case", [(client, *pair) for client in CLIENTS for pair in pairs(client)])
 def test_client(outcome, client, target, case):
     error = outcome(client, target, case)
     assert error is None, error

@@ -11,7 +11,11 @@ use crate::{
 /// out would pass for the truth.
 pub fn cost(price: &Price, tokens: &Tokens, units: &Units) -> Option<Money> {
     let rates = price.at(tokens.input);
-    let mut sum = tokens_cost(&rates, tokens, units, sells_other(price, units))?;
+    let sold_otherwise = sells_other(price, units);
+    if !sold_otherwise && is_unsold(price, &rates, tokens, units) {
+        return None;
+    }
+    let mut sum = tokens_cost(&rates, tokens, units, sold_otherwise)?;
     let minutes = price.units.minute;
     let others = [
         (units.images, price.units.image),
@@ -46,6 +50,15 @@ fn sells_other(price: &Price, units: &Units) -> bool {
         (units.searches, price.units.search),
     ];
     used.into_iter().any(|(count, rate)| count > 0 && rate.is_some())
+}
+
+/// Whether all that is known of what was used is a count of something that has no price: it is sold by its tokens, and
+/// nobody told those. Where tokens cost nothing, that is what it costs.
+fn is_unsold(price: &Price, rates: &Rates, tokens: &Tokens, units: &Units) -> bool {
+    let used =
+        [units.images, units.audio_ms, units.characters, units.searches].iter().any(|count| *count > 0);
+    let is_free = rates.input == Some(0) && rates.output.is_none_or(|rate| rate == 0);
+    used && tokens.input == 0 && tokens.output == 0 && price.units.request.is_none() && !is_free
 }
 
 /// Tokens by class. Where the model sells something else, tokens without a price are told for information only.
@@ -155,6 +168,38 @@ mod tests {
         check(UnitRates { search: Some(2), ..none.0 }, Units { searches: 2, ..none.1 }, 4);
         // Parts of a minute are paid for in milliseconds, and never for less than they cost.
         check(UnitRates { minute: Some(60_001), ..none.0 }, Units { audio_ms: 1, ..none.1 }, 2);
+    }
+
+    #[test]
+    fn what_is_sold_by_tokens_needs_their_count() {
+        let rates = Rates { input: Some(600), output: Some(12_000), ..Rates::default() };
+        let by_tokens = price(rates, UnitRates::default());
+        let tokens = Tokens { input: 2, output: 3, ..Tokens::default() };
+        let used = [
+            Units { characters: 9, ..Units::default() },
+            Units { images: 1, ..Units::default() },
+            Units { audio_ms: 5, ..Units::default() },
+            Units { searches: 1, ..Units::default() },
+        ];
+        for units in used {
+            assert_eq!(cost(&by_tokens, &Tokens::default(), &units), None, "{units:?}");
+            assert_eq!(cost(&by_tokens, &tokens, &units), Some(Money(37_200)), "{units:?}");
+            let free = Rates { input: Some(0), output: Some(0), ..Rates::default() };
+            let free = price(free, UnitRates::default());
+            assert_eq!(cost(&free, &Tokens::default(), &units), Some(Money(0)), "{units:?}");
+            let by_request = price(rates, UnitRates { request: Some(5), ..UnitRates::default() });
+            assert_eq!(cost(&by_request, &Tokens::default(), &units), Some(Money(5)), "{units:?}");
+        }
+    }
+
+    #[test]
+    fn pictures_have_their_own_rate() {
+        let rates =
+            Rates { input: Some(300), output: Some(2_500), image_output: Some(30_000), ..Rates::default() };
+        let tokens = Tokens { input: 300, output: 1_400, reasoning: 100, ..Tokens::default() };
+        let units = Units { image_input_tokens: 258, image_output_tokens: 1_290, ..Units::default() };
+        let expected = 300 * 300 + 110 * 2_500 + 1_290 * 30_000;
+        assert_eq!(cost(&price(rates, UnitRates::default()), &tokens, &units), Some(Money(expected)));
     }
 
     #[test]

@@ -78,7 +78,9 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     if path.starts_with("/api/") {
         return Dialect::Ollama;
     }
-    if path.starts_with("/v2/") {
+    // Cohere's SDKs ask for models at the same address as OpenAI's.
+    let sdk = headers.get("x-fern-sdk-name").and_then(|name| name.to_str().ok());
+    if sdk.is_some_and(|name| name.starts_with("cohere")) || path.starts_with("/v2/") {
         return Dialect::CohereV2;
     }
     if path.starts_with("/model/") {
@@ -117,6 +119,14 @@ mod tests {
         complete("/openai/deployments/a%2Fb/chat/completions", Dialect::OpenaiChat, Some("a%2Fb"));
         complete("/v1/responses", Dialect::OpenaiResponses, None);
         complete("/v1/messages", Dialect::AnthropicMessages, None);
+        for (path, stream) in [
+            ("/v1beta/models/a/b:generateContent", false),
+            ("/v1beta/a/b:generateContent", false),
+            ("/v1/a/b:streamGenerateContent", true),
+        ] {
+            let asked = Asked { dialect: Dialect::Gemini, model: Some("a/b"), stream: Some(stream) };
+            assert_eq!(entry(&Method::POST, path).unwrap(), Entry::Complete(asked), "{path}");
+        }
         assert_eq!(entry(&Method::GET, "/v1/models/a/b").unwrap(), Entry::Model("a/b"));
         assert_eq!(model_name("a%2Fb").unwrap(), "a/b");
         let refused = entry(&Method::GET, "/v1/messages").unwrap_err();

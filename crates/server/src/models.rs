@@ -1,4 +1,4 @@
-//! `GET /v1/models`, in the shape of either SDK.
+//! `GET /v1/models` and its like, in the shape that the asking SDK knows.
 
 use std::rc::Rc;
 
@@ -31,7 +31,8 @@ pub(crate) fn list(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Resu
         }
         Dialect::Gemini => json!({"models": told(Named::gemini)}),
         Dialect::Ollama => json!({"models": told(Named::ollama)}),
-        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::CohereV2 | Dialect::BedrockConverse => {
+        Dialect::CohereV2 => json!({"models": told(Named::cohere)}),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::BedrockConverse => {
             json!({"object": "list", "data": told(Named::openai)})
         }
     };
@@ -59,9 +60,8 @@ pub(crate) fn one(
         Dialect::AnthropicMessages => named.anthropic(),
         Dialect::Gemini => named.gemini(),
         Dialect::Ollama => named.ollama(),
-        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::CohereV2 | Dialect::BedrockConverse => {
-            named.openai()
-        }
+        Dialect::CohereV2 => named.cohere(),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::BedrockConverse => named.openai(),
     };
     Ok(respond::json(StatusCode::OK, body.to_string()))
 }
@@ -87,6 +87,11 @@ impl Named {
             "outputTokenLimit": output_tokens,
             "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
         })
+    }
+
+    /// <https://docs.cohere.com/reference/list-models>
+    fn cohere(&self) -> Value {
+        json!({"name": self.name, "endpoints": [], "finetuned": false, "context_length": self.input_tokens})
     }
 
     fn ollama(&self) -> Value {

@@ -29,11 +29,12 @@ fn error(status: u16, kind: &str, message: &str) -> Refused {
 
 /// The error of a scripted status.
 fn scripted(status: u16, model: &str) -> Refused {
+    let missing = format!("model: {model}");
     let (kind, message) = match status {
         400 => ("invalid_request_error", "simulated"),
         401 => ("authentication_error", "invalid x-api-key"),
         403 => ("permission_error", "Your API key does not have permission to use the specified resource."),
-        404 => ("not_found_error", model),
+        404 => ("not_found_error", missing.as_str()),
         413 => ("request_too_large", "Request exceeds the maximum size"),
         429 => ("rate_limit_error", "This request would exceed your organization's rate limit."),
         529 => ("overloaded_error", "Overloaded"),

@@ -147,7 +147,10 @@ fn camel(value: &Value) -> Value {
 /// (<https://ai.google.dev/gemini-api/docs/thought-signatures>).
 fn check_signature(part: &Value, model: &str, at: usize, signed: &mut bool) -> Result<(), Refused> {
     let signature = part["thoughtSignature"].as_str();
-    let good = |text: &str| text == STAND_IN || text == seal();
+    // The member is bytes, which are base64 in JSON: clients write the stand-in's letters, or their base64.
+    let good = |text: &str| {
+        [STAND_IN.to_owned(), BASE64_STANDARD.encode(STAND_IN), seal()].contains(&text.to_owned())
+    };
     if signature.is_some_and(|text| !good(text)) {
         return Err(invalid("Thought signature is not valid."));
     }

@@ -244,10 +244,16 @@ impl Dialect {
             return encode(request, encoding, losses);
         }
         let mut crossed = Losses::default();
-        let body = if request.dialect == Dialect::OpenaiResponses {
-            encode(&openai_responses::joined(request, losses), encoding, &mut crossed)
-        } else {
-            encode(request, encoding, &mut crossed)
+        let body = match request.dialect {
+            Dialect::OpenaiResponses => {
+                encode(&openai_responses::joined(request, losses), encoding, &mut crossed)
+            }
+            Dialect::Gemini => encode(&gemini::joined(request), encoding, &mut crossed),
+            Dialect::OpenaiChat
+            | Dialect::AnthropicMessages
+            | Dialect::BedrockConverse
+            | Dialect::CohereV2
+            | Dialect::Ollama => encode(request, encoding, &mut crossed),
         };
         for loss in crossed.iter() {
             let path = (request.dialect.spoken().own_path)(request, &loss.path);

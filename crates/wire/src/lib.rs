@@ -14,6 +14,7 @@
 //!
 //! What it refuses to know: providers, prices, keys, and who is asking.
 
+mod base64;
 pub mod count;
 mod crossing;
 mod dialect;

@@ -226,6 +226,9 @@ mod tests {
         };
         check("/v1/embeddings", Some((Form::OpenaiEmbeddings, None, "")));
         check("/v1beta/models/a%2Fb:embedContent", Some((Form::GeminiEmbed, Some("a%2Fb"), "embedContent")));
+        check("/v1beta/a/b:embedContent", Some((Form::GeminiEmbed, Some("a/b"), "embedContent")));
+        check("/v1/a/b:batchEmbedContents", Some((Form::GeminiEmbed, Some("a/b"), "batchEmbedContents")));
+        check("/v1beta/a/b:countTokens", Some((Form::GeminiCountTokens, Some("a/b"), "")));
         check("/openai/deployments/d/embeddings", Some((Form::OpenaiEmbeddings, Some("d"), "")));
         check("/v1/files", Some((Form::OpenaiFiles, None, "")));
         check("/v1/files/f-1/content", Some((Form::OpenaiFiles, None, "/f-1/content")));

@@ -158,7 +158,12 @@ pub(super) static GEMINI_COUNT: Formed = Formed {
     operation: Operation::CountTokens,
     dialect: Dialect::Gemini,
     path: "/models/{model}:countTokens",
-    routes: &[("/v1beta/models/{model}:countTokens", ""), ("/v1/models/{model}:countTokens", "")],
+    routes: &[
+        ("/v1beta/models/{model}:countTokens", ""),
+        ("/v1/models/{model}:countTokens", ""),
+        ("/v1beta/{model}:countTokens", ""),
+        ("/v1/{model}:countTokens", ""),
+    ],
     kind: Kind::Forwarded(&Reading { asked: nothing, answered: nothing }),
     ..OPENAI
 };
@@ -186,8 +191,12 @@ fn images(body: &[u8]) -> Option<Usage> {
     }
     let mut usage = reported.unwrap_or_default();
     usage.images = images;
-    // All that it makes is pictures.
-    usage.output_image_tokens = usage.output_tokens;
+    // Where nothing tells them apart, all that is made is pictures.
+    let details = answer.pointer("/usage/output_tokens_details");
+    let class = |name: &str| details?.get(name)?.as_u64();
+    let of_pictures =
+        class("image_tokens").or_else(|| usage.output_tokens.checked_sub(class("text_tokens")?));
+    usage.output_image_tokens = of_pictures.unwrap_or(usage.output_tokens).min(usage.output_tokens);
     Some(usage)
 }
 
@@ -313,6 +322,16 @@ mod tests {
             r#"{"data":[{"b64_json":""}],"usage":{"input_tokens":5,"output_tokens":9,"input_tokens_details":{"image_tokens":2,"text_tokens":3}}}"#,
             Some(made),
         );
+        let told_apart = |details: &str, output_image_tokens| {
+            let usage =
+                format!(r#"{{"input_tokens":5,"output_tokens":9,"output_tokens_details":{details}}}"#);
+            let made = Usage { images: 1, output_image_tokens, ..tokens(5, 9) };
+            check(images, &format!(r#"{{"data":[{{}}],"usage":{usage}}}"#), Some(made));
+        };
+        told_apart(r#"{"image_tokens":7,"text_tokens":2}"#, 7);
+        told_apart(r#"{"text_tokens":2}"#, 7);
+        told_apart(r#"{"image_tokens":0,"text_tokens":9}"#, 0);
+        told_apart("null", 9);
         let heard = Usage { audio_ms: 6_000, ..Usage::default() };
         check(transcript, r#"{"text":"a","usage":{"type":"duration","seconds":6}}"#, Some(heard));
         check(transcript, r#"{"text":"a","duration":"6.0"}"#, Some(heard));

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+
 use super::{
-    base64,
     turns::{Placed, Spoken, placed},
     words::call_id,
 };
 use crate::{
-    Dialect, Losses, crossing,
+    Dialect, Losses,
+    base64::LENIENT,
+    crossing,
     ir::{Content, Form, Media, Part, PartKind, Source},
     json::{ObjectWriter, Raw, write_array, write_string},
     seal::Seals,
@@ -199,7 +202,7 @@ impl BlockWriter<'_> {
                 Some(Cow::Owned(Media { media_type, ..media.clone() }))
             }
             Some(kind) if is_text(kind) => {
-                let text = String::from_utf8(base64::decode(bytes)?).ok()?;
+                let text = String::from_utf8(LENIENT.decode(bytes).ok()?).ok()?;
                 let media_type = Some("text/plain".to_owned());
                 Some(Cow::Owned(Media { source: Source::Text(text), media_type, name: media.name.clone() }))
             }

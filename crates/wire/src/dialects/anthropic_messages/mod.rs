@@ -1,6 +1,5 @@
 //! Anthropic's Messages API (<https://docs.anthropic.com/en/api/messages>).
 
-mod base64;
 mod block_decode;
 mod block_encode;
 mod block_writer;

@@ -50,7 +50,11 @@ pub(super) fn assistant(mut object: Object<'_>) -> Result<Message, Fault> {
     if let Some(text) = plan.as_ref().filter(|text| !text.is_empty()) {
         let mut part = Part::new(PartKind::Reasoning { text: text.clone().into_owned(), signature: None });
         part.ext.0.push((PLAN.to_owned(), kept::stood()));
-        content.parts.insert(0, part);
+        let is_thought = |part: &Part| {
+            matches!(part.kind, PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. })
+        };
+        let thoughts = content.parts.iter().take_while(|part| is_thought(part)).count();
+        content.parts.insert(thoughts, part);
     }
     let calls = if filled(&object, "tool_calls") { object.array("tool_calls")? } else { None };
     for (at, raw) in calls.unwrap_or_default().into_iter().enumerate() {
@@ -192,4 +196,28 @@ fn document(document: &mut Object<'_>) -> Result<Option<PartKind>, Fault> {
     let Some(data) = document.peek("data").filter(|raw| raw.get().starts_with('{')) else { return Ok(None) };
     document.take("data");
     Ok(Some(PartKind::Text { text: data.get().to_owned(), annotations: Vec::new() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_follows_the_thoughts() {
+        let raw = Raw::parse(
+            r#"{"role":"assistant","tool_plan":"plan","content":[{"type":"thinking","thinking":"thought"},
+                {"type":"text","text":"text"}]}"#,
+        );
+        let message = message(raw.unwrap().value()).unwrap();
+        let texts: Vec<&str> = message
+            .content
+            .parts
+            .iter()
+            .filter_map(|part| match &part.kind {
+                PartKind::Reasoning { text, .. } | PartKind::Text { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(texts, ["thought", "plan", "text"]);
+    }
 }

@@ -18,10 +18,13 @@ mod request_encode;
 mod schema;
 mod signature;
 mod stream_writer;
+mod streamed;
 mod tell;
 mod usage;
 mod whole_writer;
 mod words;
+
+pub(crate) use streamed::joined;
 
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
@@ -38,6 +41,11 @@ pub(crate) const SPOKEN: Spoken = Spoken {
         Route { path: "/v1beta/models/{model}:streamGenerateContent", stream: Some(true) },
         Route { path: "/v1/models/{model}:generateContent", stream: Some(false) },
         Route { path: "/v1/models/{model}:streamGenerateContent", stream: Some(true) },
+        // Clients that take a name with a slash for a resource's put no `models/` before it.
+        Route { path: "/v1beta/{model}:generateContent", stream: Some(false) },
+        Route { path: "/v1beta/{model}:streamGenerateContent", stream: Some(true) },
+        Route { path: "/v1/{model}:generateContent", stream: Some(false) },
+        Route { path: "/v1/{model}:streamGenerateContent", stream: Some(true) },
     ],
     streams_unasked: false,
     key_header: Some("x-goog-api-key"),

@@ -1,5 +1,6 @@
 //! Where a field stood in the caller's own body.
 
+use super::streamed::origin;
 use crate::{
     ir::{PartKind, Request, Role},
     paths::{Place, renamed},
@@ -29,9 +30,9 @@ const FIRST: [(&str, &str); 18] = [
 /// Tells a place in the representation in this dialect's words. Signatures are parts of their own there, and members
 /// of the part they stand on here.
 pub(super) fn own_path(request: &Request, path: &str) -> String {
-    let place = Place::of(path);
-    let message = place.as_ref().and_then(|place| request.messages.get(place.message));
-    let (Some(Place { message: at, part, rest }), Some(message)) = (place, message) else {
+    let place = Place::of(path).map(|place| (origin(&request.messages, place.message), place));
+    let message = place.as_ref().and_then(|((at, _), _)| request.messages.get(*at));
+    let (Some(((at, in_pieces), Place { part, rest, .. })), Some(message)) = (place, message) else {
         return renamed(path, &FIRST, &[]);
     };
     let apart = request.messages.first().is_some_and(|first| first.role == Role::System);
@@ -39,7 +40,7 @@ pub(super) fn own_path(request: &Request, path: &str) -> String {
         Some(at) => format!("contents[{at}]"),
         None => "systemInstruction".to_owned(),
     };
-    let Some(part) = part else { return format!("{base}{rest}") };
+    let Some(part) = part.filter(|_| !in_pieces) else { return format!("{base}{rest}") };
     let is_sealed = |kind: &PartKind| matches!(kind, PartKind::RedactedReasoning { .. });
     let before = message.content.parts.iter().take(part);
     let number = before.filter(|part| !is_sealed(&part.kind)).count();

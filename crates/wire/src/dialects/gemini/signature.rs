@@ -4,13 +4,9 @@
 
 use std::borrow::Cow;
 
-use base64::{
-    Engine,
-    alphabet::STANDARD,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
+use base64::Engine;
 
-use crate::{Dialect, seal};
+use crate::{Dialect, base64::LENIENT, seal};
 
 /// The part that a signature stands on, of those of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +32,6 @@ pub(super) enum Came<'a> {
 
 /// How another provider's sealed thought begins.
 const REDACTED: &str = "redacted:";
-
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// In place of a signature on a call that this provider did not make: models that think by level refuse the calls of
 /// a turn without one (<https://ai.google.dev/gemini-api/docs/thought-signatures>).

@@ -290,6 +290,10 @@ fn last_candidate(out: &mut Vec<u8>, candidate: &Candidate, own: bool, losses: &
             object.raw("logprobsResult", logprobs.text());
         }
         write_rest(&mut object, &candidate.ext, &[]);
+    } else {
+        // Google's last chunk holds an empty text where there is nothing more to say: its SDKs' chats forget the turn
+        // of a stream in which a chunk holds no content.
+        write_content(object.key("content"), &[br#"{"text":""}"#.to_vec()], None);
     }
     object.close();
 }

@@ -49,10 +49,12 @@ pub(super) fn read(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
     let usage = Usage {
         input_tokens: count("promptTokenCount")?.saturating_add(count("toolUsePromptTokenCount")?),
         cache_read_tokens: count("cachedContentTokenCount")?,
-        input_audio_tokens: sound(value("promptTokensDetails")),
+        input_audio_tokens: of_modality("AUDIO", value("promptTokensDetails")),
+        input_image_tokens: of_modality("IMAGE", value("promptTokensDetails")),
         output_tokens: count("candidatesTokenCount")?.saturating_add(thoughts),
         reasoning_tokens: thoughts,
-        output_audio_tokens: sound(value("candidatesTokensDetails")),
+        output_audio_tokens: of_modality("AUDIO", value("candidatesTokensDetails")),
+        output_image_tokens: of_modality("IMAGE", value("candidatesTokensDetails")),
         ..Usage::default()
     };
     let rest = super::notes::as_event(object.rest());
@@ -60,12 +62,12 @@ pub(super) fn read(raw: &RawValue) -> Result<(Usage, ExtRef<'_>), Fault> {
     Ok((usage, ext))
 }
 
-/// The tokens of sound in a list by modality.
-fn sound(details: Option<&RawValue>) -> u64 {
+/// The tokens of one modality in a list of them (<https://ai.google.dev/api/generate-content#ModalityTokenCount>).
+fn of_modality(name: &str, details: Option<&RawValue>) -> u64 {
     let list: Vec<serde_json::Value> =
         details.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    let sound = list.iter().filter(|entry| entry["modality"] == "AUDIO");
-    sound.filter_map(|entry| entry["tokenCount"].as_u64()).sum()
+    let counts = list.iter().filter(|entry| entry["modality"] == name);
+    counts.filter_map(|entry| entry["tokenCount"].as_u64()).fold(0, u64::saturating_add)
 }
 
 /// Writes a usage object; `ext` holds what the same dialect had.
@@ -104,4 +106,29 @@ pub(super) fn losses(usage: &Usage, ext: &Ext, losses: &mut Losses) {
     }
     let kept = ext.0.iter().filter(|(name, _)| !name.starts_with("cache_creation")).cloned();
     losses.usage_ext(&Ext(kept.collect()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Raw;
+
+    #[test]
+    fn sound_and_pictures_are_told_apart() {
+        let text = r#"{"promptTokenCount":300,"candidatesTokenCount":1300,"thoughtsTokenCount":100,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":10},{"modality":"IMAGE","tokenCount":258},
+                                   {"modality":"AUDIO","tokenCount":32}],
+            "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290},{"modality":"TEXT","tokenCount":10}]}"#;
+        let raw = Raw::parse(text).unwrap();
+        let expected = Usage {
+            input_tokens: 300,
+            input_audio_tokens: 32,
+            input_image_tokens: 258,
+            output_tokens: 1_400,
+            reasoning_tokens: 100,
+            output_image_tokens: 1_290,
+            ..Usage::default()
+        };
+        assert_eq!(read(raw.value()).unwrap().0, expected);
+    }
 }

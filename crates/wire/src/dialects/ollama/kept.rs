@@ -11,6 +11,9 @@ use crate::{
 
 const MARK: &str = "[]";
 
+/// What a result named as its call, where there is no such call.
+pub(super) const CALL_ID: &str = "tollgate:tool_call_id";
+
 /// A member that had its rarer spelling.
 pub(super) fn marked(name: &str) -> (String, Raw) {
     (name.to_owned(), Raw::parse(MARK).unwrap_or_else(crate::kept::stood))

@@ -78,16 +78,23 @@ fn tool_result(mut object: Object<'_>, calls: &mut Calls) -> Result<Message, Fau
     let tool = object.string("tool_name")?;
     // Older clients have it under this name.
     let older = object.peek("name").and_then(|raw| json::string(raw).ok());
-    let call_id = match object.string("tool_call_id")? {
-        Some(id) => {
-            calls.answer(&id);
-            id.into_owned()
+    let said = object.string("tool_call_id")?;
+    let call_id = match &said {
+        Some(id) if calls.name(id).is_some() => {
+            calls.answer(id);
+            id.clone().into_owned()
         }
-        None => {
-            if object.peek("tool_call_id").is_none() {
-                marks.push(kept::marked("tool_call_id"));
+        // Clients leave the ids of calls out that they have themselves, and send them with the results.
+        _ => {
+            let next = calls.answer_next(tool.as_deref().or(older.as_deref()));
+            match (&said, &next) {
+                (Some(id), Some(_)) => marks.push((kept::CALL_ID.to_owned(), Raw::string(id))),
+                (None, _) if object.peek("tool_call_id").is_none() => {
+                    marks.push(kept::marked("tool_call_id"));
+                }
+                _ => {}
             }
-            calls.answer_next(tool.as_deref().or(older.as_deref())).unwrap_or_default()
+            next.or_else(|| said.as_deref().map(str::to_owned)).unwrap_or_default()
         }
     };
     match tool {
@@ -124,4 +131,42 @@ fn spoken(object: &mut Object<'_>, content: &mut Content) -> Result<(), Fault> {
         }
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request_decode::decode_request;
+    use super::*;
+    use crate::{Dialect, Encoding, Losses, Quirks};
+
+    #[test]
+    fn results_with_ids_that_no_call_has_answer_in_order() {
+        let call = |name: &str| format!(r#"{{"function":{{"name":"{name}","arguments":{{}}}}}}"#);
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"assistant","tool_calls":[{},{}]}},
+                {{"role":"tool","tool_call_id":"one","content":"1"}},
+                {{"role":"tool","tool_call_id":"two","content":"2"}},
+                {{"role":"tool","tool_call_id":"three","content":"3"}}]}}"#,
+            call("weather"),
+            call("clock"),
+        );
+        let request = decode_request(body.as_bytes()).unwrap();
+        let parts = request.messages.iter().flat_map(|message| &message.content.parts);
+        let ids: Vec<&str> = parts
+            .map(|part| match &part.kind {
+                PartKind::ToolCall { id, .. } => id.as_str(),
+                PartKind::ToolResult { call_id, .. } => call_id.as_str(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let (first, second) = ("call_ollama_0", "call_ollama_1");
+        assert_eq!(ids, [first, second, first, second, "three"], "what answers nothing keeps its id");
+        let encoding = Encoding { model: "m", quirks: &Quirks::default(), output_tokens_max: None };
+        let again = Dialect::Ollama.encode_request(&request, &encoding, &mut Losses::default());
+        let again = String::from_utf8(again).unwrap();
+        for id in ["one", "two", "three"] {
+            assert!(again.contains(&format!(r#""tool_call_id":"{id}""#)), "{again}");
+        }
+        assert!(!again.contains("call_ollama"), "{again}");
+    }
 }

@@ -68,15 +68,17 @@ impl MessageWriter<'_> {
             content.parts.as_slice()
         {
             content = told;
-            if !kept::is_marked(ext, "tool_call_id") {
-                object.string("tool_call_id", call_id);
+            match ext.get(kept::CALL_ID) {
+                Some(said) => object.raw("tool_call_id", said.text()),
+                None if kept::is_marked(ext, "tool_call_id") => {}
+                None => object.string("tool_call_id", call_id),
             }
             if kept::is_marked(ext, "tool_name") {
                 object.string("tool_name", self.calls.name(call_id).unwrap_or_default());
             }
         }
         self.own_content(&mut object, content, ext);
-        kept::write(&mut object, ext, &["thinking", "tool_call_id", "tool_name"], &["role"]);
+        kept::write(&mut object, ext, &["thinking", "tool_call_id", "tool_name"], &["role", kept::CALL_ID]);
         object.close();
         out
     }

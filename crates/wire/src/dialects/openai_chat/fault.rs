@@ -83,7 +83,11 @@ pub(in crate::dialects) fn error_message(fault: &Fault, request_id: &str) -> Str
     }
 }
 
+/// A provider that finds nothing has no such model: clients look for OpenAI's own word for that.
 pub(in crate::dialects) fn error_code(fault: &Fault) -> &str {
+    if fault.kind == Kind::NotFound && fault.origin == Origin::Upstream {
+        return "model_not_found";
+    }
     fault.code.as_deref().unwrap_or(fault.kind.name())
 }
 
@@ -199,6 +203,19 @@ mod tests {
         check(502, "<html>bad gateway</html>", Kind::Unreachable);
         check(529, "", Kind::Overloaded);
         check(500, "not json", Kind::Internal);
+    }
+
+    #[test]
+    fn a_model_that_is_not_found_has_its_code() {
+        let check = |origin, code: Option<&'static str>, expected: &str| {
+            let mut fault = Fault::new(origin, Kind::NotFound, "no");
+            fault.code = code.map(Cow::Borrowed);
+            let body: Value = serde_json::from_slice(&encode_fault(&fault, "").json).unwrap();
+            assert_eq!(body["error"]["code"], expected);
+        };
+        check(Origin::Upstream, None, "model_not_found");
+        check(Origin::Upstream, Some("ResourceNotFoundException"), "model_not_found");
+        check(Origin::Client, Some("path_not_found"), "path_not_found");
     }
 
     #[test]

@@ -49,14 +49,31 @@ fn decode_answer(body: &[u8]) -> Result<Answer, Fault> {
     let mut object = Object::parse(body)?;
     let results = object.array("results")?.ok_or_else(|| Fault::invalid("results", "is missing"))?;
     let units = object.object("meta")?.map(|mut meta| meta.object("billed_units")).transpose()?.flatten();
-    let searches = units.map(|mut units| units.number("search_units")).transpose()?.flatten();
-    let searches = searches.map(|units| units.max(0.0) as u64);
     Ok(Answer {
         id: object.string("id")?.map(Into::into),
         model: None,
         results: Scored::list(results).map_err(|fault| fault.under("results"))?,
-        usage: searches.map(|searches| Usage { searches, ..Usage::default() }),
+        usage: units.map(read_usage).transpose()?.flatten(),
     })
+}
+
+/// What is billed. Cohere sells searches; others that speak its form sell tokens. `None` where nothing that is known
+/// stands in it.
+fn read_usage(mut units: Object<'_>) -> Result<Option<Usage>, Fault> {
+    let mut count = |name: &str| -> Result<Option<u64>, Fault> {
+        Ok(units.number(name)?.map(|count| count.max(0.0) as u64))
+    };
+    let searches = count("search_units")?;
+    let (input, output, total) = (count("input_tokens")?, count("output_tokens")?, count("total_tokens")?);
+    if searches.is_none() && input.is_none() && output.is_none() && total.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Usage {
+        searches: searches.unwrap_or_default(),
+        input_tokens: input.or(total).unwrap_or_default(),
+        output_tokens: output.unwrap_or_default(),
+        ..Usage::default()
+    }))
 }
 
 fn encode_answer(answer: &Answer, _: &Request, out: &mut Vec<u8>) {
@@ -76,4 +93,25 @@ fn encode_answer(answer: &Answer, _: &Request, out: &mut Vec<u8>) {
     };
     object.raw("meta", &format!("{{\"api_version\":{{\"version\":\"2\"}},\"billed_units\":{billed}}}"));
     object.close();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_billed_is_read() {
+        let check = |units: &str, expected: Option<Usage>| {
+            let body = format!(r#"{{"id":"r","results":[],"meta":{{"billed_units":{units}}}}}"#);
+            assert_eq!(decode_answer(body.as_bytes()).unwrap().usage, expected, "{units}");
+        };
+        check(r#"{"search_units":2}"#, Some(Usage { searches: 2, ..Usage::default() }));
+        let tokens = Usage { input_tokens: 55, output_tokens: 1, ..Usage::default() };
+        check(r#"{"input_tokens":55.0,"output_tokens":1}"#, Some(tokens));
+        check(r#"{"total_tokens":7}"#, Some(Usage { input_tokens: 7, ..Usage::default() }));
+        let both = Usage { searches: 1, input_tokens: 9, ..Usage::default() };
+        check(r#"{"search_units":1,"input_tokens":9}"#, Some(both));
+        check("{}", None);
+        check("null", None);
+    }
 }
