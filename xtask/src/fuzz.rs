@@ -2,7 +2,7 @@
 
 use crate::run;
 
-const TARGETS: [&str; 4] = ["envelope", "request", "whole", "stream"];
+const TARGETS: [&str; 6] = ["envelope", "request", "whole", "stream", "forms", "multipart"];
 
 /// What cargo-fuzz would set, but for the sanitizers, which need a nightly compiler and which safe code can do without.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -32,6 +32,8 @@ pub(crate) fn run(only: Option<&str>, seconds: u32) -> anyhow::Result<()> {
             .flatten()
             .flat_map(|dialect| std::fs::read_dir(dialect.path()).into_iter().flatten().flatten());
         command.args(dialects.map(|case| case.path()));
+        let own = root.join("fuzz/seeds").join(target);
+        command.args(own.is_dir().then_some(own));
         command.current_dir(root.join("fuzz")).env("RUSTFLAGS", FLAGS);
         run::say(&format!("fuzzing {target} for {seconds} s"));
         anyhow::ensure!(command.status()?.success(), "{target} found something");

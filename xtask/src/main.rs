@@ -30,7 +30,7 @@ enum Task {
     Check,
     /// Throws damaged bytes at every way in (x86-64 Linux, needs g++).
     Fuzz {
-        /// Only this target: envelope, request, whole or stream.
+        /// Only this target: envelope, request, whole, stream, forms or multipart.
         target: Option<String>,
         /// For how long each target runs.
         #[arg(long, default_value_t = 30)]

@@ -108,11 +108,18 @@ impl Losses {
         }
     }
 
-    /// Adds one, unless the same path is listed already.
+    /// Adds one, unless the same path is listed already. A vital one has the request refused: it finds a place in a
+    /// list that is full, and before a lesser one of the same path.
     pub fn push(&mut self, loss: Loss) {
-        let listed = self.list.iter().any(|known| known.path == loss.path);
-        if !listed && self.list.len() < Self::MAX {
-            self.list.push(loss);
+        let is_vital = loss.kind == LossKind::Vital;
+        let is_full = self.list.len() >= Self::MAX;
+        let known = match self.list.iter().position(|known| known.path == loss.path) {
+            Some(known) => self.list.get_mut(known),
+            None if is_full => self.list.last_mut(),
+            None => return self.list.push(loss),
+        };
+        if let Some(known) = known.filter(|_| is_vital) {
+            *known = loss;
         }
     }
 
@@ -122,5 +129,27 @@ impl Losses {
 
     pub fn iter(&self) -> std::slice::Iter<'_, Loss> {
         self.list.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vital_loss_is_never_left_out() {
+        let is_vital = |losses: &Losses| losses.iter().any(|loss| loss.kind == LossKind::Vital);
+        let mut same = Losses::default();
+        same.dropped("input", "");
+        same.vital("input", "");
+        same.approximated("input", "");
+        assert_eq!((same.iter().count(), is_vital(&same)), (1, true));
+        let mut full = Losses::default();
+        for at in 0..=Losses::MAX {
+            full.dropped(format!("m{at}"), "");
+        }
+        assert!(!is_vital(&full));
+        full.vital("input", "");
+        assert_eq!((full.iter().count(), is_vital(&full)), (Losses::MAX, true));
     }
 }

@@ -8,8 +8,9 @@ use std::{collections::BTreeMap, env, fs, path::Path};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 use support::{
-    canonical::{canonical, canonical_response},
+    canonical::canonical_response,
     exchange::{encode, fold, rewrite},
+    json::canonical,
 };
 use tollgate_wire::{Dialect, Losses, Mode, write_aws_message};
 

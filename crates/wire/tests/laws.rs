@@ -17,8 +17,9 @@ use proptest::{
 };
 use serde_json::Value;
 use support::{
-    canonical::{canonical, canonical_response},
+    canonical::canonical_response,
     exchange::{encode, fold, read, rewrite},
+    json::canonical,
 };
 use tollgate_wire::{
     Dialect, Envelope, Frame, Framer, Framing, Losses, Mode, Pass, Reader, Wanted,

@@ -55,15 +55,21 @@ fn decode_request(body: &[u8], _: &str) -> Result<Request, Fault> {
         other => Purpose::Other(other.to_owned()),
     });
     let truncate = object.string("truncate")?;
+    let dimensions = object.unsigned("output_dimension")?;
+    let mut ext = object.rest();
+    if let Some(from) = truncate.as_ref().filter(|how| *how == "START") {
+        // Others cut the end.
+        ext.0.push(("truncate".to_owned(), Raw::string(from)));
+    }
     Ok(Request {
         inputs,
         single: false,
-        dimensions: object.unsigned("output_dimension")?,
+        dimensions,
         kinds: kinds.map_err(|fault| fault.under("embedding_types"))?,
         purpose,
         truncate: truncate.map(|how| how != "NONE"),
         user: None,
-        ext: object.rest(),
+        ext,
     })
 }
 
@@ -144,6 +150,7 @@ fn decode_answer(body: &[u8]) -> Result<Answer, Fault> {
         id: object.string("id")?.map(Into::into),
         model: None,
         vectors,
+        kind_untold: false,
         usage: object.object("meta")?.map(read_usage).transpose()?.flatten(),
     })
 }
@@ -174,12 +181,54 @@ fn encode_answer(answer: &Answer, request: &Request, out: &mut Vec<u8>) -> Resul
     });
     object.string("response_type", "embeddings_by_type");
     if let Some(usage) = &answer.usage {
-        let tokens = usage.input_tokens;
-        let meta = format!(
-            "{{\"api_version\":{{\"version\":\"2\"}},\"billed_units\":{{\"input_tokens\":{tokens}}}}}"
-        );
-        object.raw("meta", &meta);
+        let mut meta = ObjectWriter::open(object.key("meta"));
+        meta.raw("api_version", r#"{"version":"2"}"#);
+        let mut billed = ObjectWriter::open(meta.key("billed_units"));
+        let of_pictures = [("image_tokens", usage.input_image_tokens), ("images", usage.images)];
+        let texts = usage.input_tokens.saturating_sub(usage.input_image_tokens);
+        // Pictures are billed by number or by tokens, and texts by tokens.
+        if texts > 0 || of_pictures.iter().all(|(_, count)| *count == 0) {
+            billed.value("input_tokens", &texts);
+        }
+        for (name, count) in of_pictures.into_iter().filter(|(_, count)| *count > 0) {
+            billed.value(name, &count);
+        }
+        billed.close();
+        meta.close();
     }
     object.close();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Form, LossKind, Losses};
+
+    /// What a caller of this form loses at Voyage, and what it is told of Voyage's answer.
+    fn at_voyage(request: &str, answer: &str) -> (Vec<(String, LossKind)>, Option<String>) {
+        let work = Form::CohereEmbed.read(request.as_bytes(), "").unwrap().unwrap();
+        let mut losses = Losses::default();
+        Form::VoyageEmbeddings.write(&work, "m", &mut losses).unwrap();
+        let told = Form::CohereEmbed.turn(Form::VoyageEmbeddings, &work, answer.as_bytes(), "id").ok();
+        let told = told.map(|answered| String::from_utf8(answered.body).unwrap());
+        (losses.iter().map(|loss| (loss.path.clone(), loss.kind)).collect(), told)
+    }
+
+    #[test]
+    fn whole_numbers_come_from_a_form_that_does_not_name_them() {
+        let answer = r#"{"data":[{"index":0,"embedding":[-21,18]}],"usage":{"total_tokens":1}}"#;
+        let (losses, told) = at_voyage(r#"{"texts":["a"],"embedding_types":["int8"]}"#, answer);
+        assert!(losses.is_empty(), "{losses:?}");
+        assert!(told.unwrap().contains(r#""embeddings":{"int8":[[-21,18]]}"#));
+        let (losses, _) = at_voyage(r#"{"texts":["a"],"embedding_types":["float","int8"]}"#, answer);
+        assert_eq!(losses, [("embedding_types".to_owned(), LossKind::Vital)]);
+    }
+
+    #[test]
+    fn what_is_cut_elsewhere_is_told() {
+        let (losses, _) = at_voyage(r#"{"texts":["a"],"truncate":"START"}"#, "{}");
+        assert_eq!(losses, [("truncate".to_owned(), LossKind::Dropped)]);
+        let (losses, _) = at_voyage(r#"{"texts":["a"],"truncate":"END"}"#, "{}");
+        assert!(losses.is_empty(), "{losses:?}");
+    }
 }

@@ -64,6 +64,7 @@ fn decode_request(body: &[u8], method: &str) -> Result<Request, Fault> {
             None => whole = Some(one),
             Some(whole) if whole.dimensions == one.dimensions && whole.purpose == one.purpose => {
                 whole.inputs.extend(one.inputs);
+                whole.ext.0.extend(one.ext.0);
             }
             Some(_) => {
                 let message = "must have the taskType and outputDimensionality of the first; send it apart";
@@ -162,7 +163,7 @@ fn decode_answer(body: &[u8]) -> Result<Answer, Fault> {
     let usage = object.object("usageMetadata")?.map(|mut usage| usage.unsigned("promptTokenCount"));
     let usage = usage.transpose()?.flatten();
     let usage = usage.map(|input_tokens| crate::ir::Usage { input_tokens, ..crate::ir::Usage::default() });
-    Ok(Answer { id: None, model: None, vectors: vec![(Kind::Float, vectors)], usage })
+    Ok(Answer { vectors: vec![(Kind::Float, vectors)], usage, ..Answer::default() })
 }
 
 fn encode_answer(answer: &Answer, request: &Request, out: &mut Vec<u8>) -> Result<(), Fault> {

@@ -40,8 +40,11 @@ fn decode_request(body: &[u8], method: &str) -> Result<Request, Fault> {
     let name = if older { "prompt" } else { "input" };
     let raw = object.take_some(name).ok_or_else(|| Fault::invalid(name, "is missing"))?;
     let inputs = if raw.get().starts_with('[') && !older {
-        let texts =
-            json::array(raw)?.into_iter().map(|item| json::string(item).map(Into::into).map(Input::Text));
+        let items = json::array(raw)?;
+        if items.is_empty() {
+            return Err(Fault::invalid(name, "must hold at least one text"));
+        }
+        let texts = items.into_iter().map(|item| json::string(item).map(Into::into).map(Input::Text));
         texts.collect::<Result<Vec<Input>, Fault>>().map_err(|fault| fault.under(name))?
     } else {
         vec![Input::Text(json::string(raw).map_err(|fault| fault.under(name))?.into_owned())]
@@ -95,6 +98,7 @@ fn decode_answer(body: &[u8]) -> Result<Answer, Fault> {
         id: None,
         model: object.string("model")?.map(Into::into),
         vectors: vec![(Kind::Float, vectors)],
+        kind_untold: false,
         usage: usage.map(|input_tokens| Usage { input_tokens, ..Usage::default() }),
     })
 }

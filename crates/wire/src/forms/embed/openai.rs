@@ -65,10 +65,14 @@ fn decode_request(body: &[u8], _: &str) -> Result<Request, Fault> {
         kinds.extend(kind.transpose()?);
     }
     let purpose = object.string("input_type")?;
+    let dimensions = match object.unsigned("dimensions")? {
+        Some(dimensions) => Some(dimensions),
+        None => object.unsigned("output_dimension")?,
+    };
     Ok(Request {
         inputs,
         single,
-        dimensions: object.unsigned("dimensions")?,
+        dimensions,
         kinds,
         purpose: purpose.map(|name| purpose_of(&name)),
         truncate: object.boolean("truncation")?,
@@ -83,6 +87,9 @@ fn inputs(raw: &serde_json::value::RawValue) -> Result<(Vec<Input>, bool), Fault
         return Ok((vec![Input::Text(json::string(raw)?.into_owned())], true));
     }
     let items = json::array(raw)?;
+    if items.is_empty() {
+        return Err(Fault::invalid("", "must hold at least one text"));
+    }
     if items.first().is_some_and(|item| item.get().starts_with(|first: char| first.is_ascii_digit())) {
         return Ok((vec![Input::Tokens(Raw::new(raw))], true));
     }
@@ -147,6 +154,9 @@ fn encode_voyage(request: &Request, model: &str, losses: &mut Losses) -> Vec<u8>
     if let Some(dimensions) = request.dimensions {
         object.value("output_dimension", &dimensions);
     }
+    if request.kinds.len() > 1 && request.kinds.iter().any(|kind| !kind.is_float()) {
+        losses.vital("embedding_types", "the target answers in one kind of numbers at a time");
+    }
     match request.kinds.first() {
         Some(Kind::Base64) => object.string("encoding_format", "base64"),
         Some(kind) => object.string("output_dtype", kind.name()),
@@ -195,6 +205,7 @@ fn decode_answer(body: &[u8]) -> Result<Answer, Fault> {
         id: object.string("id")?.map(Into::into),
         model: object.string("model")?.map(Into::into),
         vectors: vec![(kind, vectors)],
+        kind_untold: true,
         usage: object.object("usage")?.map(read_usage).transpose()?,
     })
 }

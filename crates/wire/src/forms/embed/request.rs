@@ -67,6 +67,8 @@ pub(in crate::forms) struct Answer {
     pub(in crate::forms) model: Option<String>,
     /// For each kind of numbers that was asked for.
     pub(in crate::forms) vectors: Vec<(Kind, Vec<Vector>)>,
+    /// Whether the form does not say which numbers a list holds: they are of the kind that was asked for.
+    pub(in crate::forms) kind_untold: bool,
     pub(in crate::forms) usage: Option<Usage>,
 }
 
@@ -99,6 +101,9 @@ impl Answer {
         }
         let other = self.vectors.iter().find(|(known, _)| known.is_float() && kind.is_float());
         let Some((_, vectors)) = other else {
+            if let ([(Kind::Float, vectors)], true) = (self.vectors.as_slice(), self.kind_untold) {
+                return Ok(vectors.clone());
+            }
             return Err(Fault::invalid("", "the provider answered in other numbers").into_garbage());
         };
         vectors.iter().map(|vector| vector.turned(kind)).collect()
