@@ -1,13 +1,14 @@
 //! The list of dialects and the contract that each one keeps.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
-    Fault, Frame, Framing, Loss, Losses, Quirks,
+    Fault, Frame, Framing, Loss, Losses, Quirks, ThinkingPlace,
     dialects::{
         anthropic_messages, bedrock_converse, cohere_v2, gemini, ollama, openai_chat, openai_responses,
     },
-    ir,
+    fit, ir,
+    thinking::TaggedReader,
 };
 
 /// A wire format, in both directions.
@@ -243,21 +244,25 @@ impl Dialect {
         if self == request.dialect {
             return encode(request, encoding, losses);
         }
-        let mut crossed = Losses::default();
-        let body = match request.dialect {
-            Dialect::OpenaiResponses => {
-                encode(&openai_responses::joined(request, losses), encoding, &mut crossed)
-            }
-            Dialect::Gemini => encode(&gemini::joined(request), encoding, &mut crossed),
+        let joined = match request.dialect {
+            Dialect::OpenaiResponses => Cow::Owned(openai_responses::joined(request, losses)),
+            Dialect::Gemini => gemini::joined(request),
             Dialect::OpenaiChat
             | Dialect::AnthropicMessages
             | Dialect::BedrockConverse
             | Dialect::CohereV2
-            | Dialect::Ollama => encode(request, encoding, &mut crossed),
+            | Dialect::Ollama => Cow::Borrowed(request),
         };
+        let own_path = request.dialect.spoken().own_path;
+        let mut crossed = Losses::default();
+        let fitted = fit::fitted(&joined, self, encoding.quirks, &mut crossed);
+        let mut encoded = Losses::default();
+        let body = encode(&fitted.request, encoding, &mut encoded);
+        for loss in encoded.iter() {
+            crossed.push(Loss { path: fitted.original(&loss.path).into_owned(), ..loss.clone() });
+        }
         for loss in crossed.iter() {
-            let path = (request.dialect.spoken().own_path)(request, &loss.path);
-            losses.push(Loss { path, ..loss.clone() });
+            losses.push(Loss { path: own_path(request, &loss.path), ..loss.clone() });
         }
         body
     }
@@ -274,6 +279,16 @@ impl Dialect {
 
     pub fn reader(self, mode: Mode) -> Box<dyn Reader> {
         (self.spoken().reader)(mode)
+    }
+
+    /// A reader for answers of a model with these quirks.
+    pub fn reader_of(self, mode: Mode, quirks: &Quirks) -> Box<dyn Reader> {
+        let reader = self.reader(mode);
+        match quirks.thinking {
+            ThinkingPlace::Member => reader,
+            ThinkingPlace::Tags => Box::new(TaggedReader::new(reader, quirks, false)),
+            ThinkingPlace::TagsOpen => Box::new(TaggedReader::new(reader, quirks, true)),
+        }
     }
 
     /// A reader for answers that go on as they are: it yields usage, stop reasons, faults, the end and texts for

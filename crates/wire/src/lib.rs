@@ -21,6 +21,7 @@ mod dialect;
 mod dialects;
 mod envelope;
 mod fault;
+mod fit;
 mod forms;
 mod frame;
 pub mod ir;
@@ -31,14 +32,19 @@ mod multipart;
 mod paths;
 mod quirks;
 mod seal;
+mod thinking;
 mod whole;
 
 pub use dialect::{Asked, Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
 pub use envelope::{Edits, Envelope};
 pub use fault::{Fault, Kind, Origin, Retry};
+pub use fit::SchemaSubset;
 pub use forms::{Answered, AskedForm, Counting, EndedWork, Form, Operation, Upload, Work};
 pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameError, Framer, Framing, Pass, write_aws_message};
 pub use loss::{Loss, LossKind, Losses};
 pub use multipart::{Field, Multipart};
-pub use quirks::{OutputLimit, Quirks, ReasoningControl, Sampling, StreamUsage, SystemRole};
+pub use quirks::{
+    CallIds, Member, OutputLimit, Quirks, ReasoningControl, Sampling, StreamUsage, SystemRole,
+    ThinkingHistory, ThinkingPlace, TurnOrder,
+};
 pub use seal::is_marked;

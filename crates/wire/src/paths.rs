@@ -24,12 +24,18 @@ impl Place<'_> {
     }
 }
 
-/// The path with its first or last member in other words: `(from, to)`, the first that fits.
+/// The path with its first or last member in other words: `(from, to)`, the first that fits. `[]` stands for any
+/// number in a list.
 pub(crate) fn renamed(path: &str, first: &[(&str, &str)], last: &[(&str, &str)]) -> String {
     let fits = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
     let start = first.iter().find_map(|(from, to)| {
-        let rest = path.strip_prefix(from).filter(|rest| fits(rest))?;
-        Some(format!("{to}{rest}"))
+        let Some((list, member)) = from.split_once("[]") else {
+            let rest = path.strip_prefix(from).filter(|rest| fits(rest))?;
+            return Some(format!("{to}{rest}"));
+        };
+        let (number, rest) = numbered(path, &format!("{list}["))?;
+        let rest = rest.strip_prefix(member).filter(|rest| fits(rest))?;
+        Some(format!("{}{rest}", to.replacen("[]", &format!("[{number}]"), 1)))
     });
     let path = start.unwrap_or_else(|| path.to_owned());
     let end = last.iter().find_map(|(from, to)| {

@@ -95,11 +95,20 @@ pub(crate) async fn relay(
     let id = call.open().arrival.id;
     let writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, Mode::Stream), target, id));
     let framer = Framer::new(target.dialect.framing(Mode::Stream));
-    let reader = if own { caller.watcher(Mode::Stream) } else { target.dialect.reader(Mode::Stream) };
+    let reader = if own { caller.watcher(Mode::Stream) } else { translator(caller, target, Mode::Stream) };
     let mut relay = Relay::new(call, answer.body, framer, reader, deadline);
     (relay.writer, relay.as_array, relay.usage_added) = (writer, as_array, usage_added);
     *response.body_mut() = relay.begin().await?;
     Ok(response)
+}
+
+/// A reader for an answer that is written anew. The target's quirks are read only for callers of another dialect.
+pub(super) fn translator(caller: Dialect, target: &Target, mode: Mode) -> Box<dyn Reader> {
+    if caller == target.dialect {
+        target.dialect.reader(mode)
+    } else {
+        target.dialect.reader_of(mode, target.quirks())
+    }
 }
 
 impl Relay {

@@ -11,7 +11,7 @@ use wire::{Fault, Kind, Mode, Origin};
 use super::{
     Body,
     heads::{set_cost, set_headers},
-    stream::{Broken, wanted},
+    stream::{Broken, translator, wanted},
 };
 use crate::{
     call::{Call, Open},
@@ -40,7 +40,7 @@ pub(super) async fn whole(
     let id = call.open().arrival.id;
     let mut writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, mode), target, id));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
-    let mut reader = if own { caller.watcher(Mode::Whole) } else { target.dialect.reader(Mode::Whole) };
+    let mut reader = if own { caller.watcher(Mode::Whole) } else { translator(caller, target, Mode::Whole) };
     let meter = &mut call.open().meter;
     reader.frame(&wire::Frame { event: None, data: body.as_ref().into() }, &mut |event| {
         meter.event(&event);

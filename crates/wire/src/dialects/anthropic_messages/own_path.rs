@@ -5,7 +5,8 @@ use crate::{
     paths::{Place, renamed},
 };
 
-const FIRST: [(&str, &str); 8] = [
+const FIRST: [(&str, &str); 9] = [
+    ("tools[].schema", "tools[].input_schema"),
     ("reasoning.effort", "output_config.effort"),
     ("reasoning.enabled", "thinking.type"),
     ("reasoning", "thinking"),

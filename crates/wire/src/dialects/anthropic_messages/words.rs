@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::ir::{Stop, StopReason};
+use crate::{
+    CallIds, fit,
+    ir::{Stop, StopReason},
+};
 
 pub(super) fn stop(raw: &str, text: Option<String>) -> Stop {
     let reason = match raw {
@@ -40,17 +43,7 @@ pub(super) fn stop_reason(reason: StopReason, told: Told) -> &'static str {
     }
 }
 
-/// An id of a tool call that is allowed here: letters, digits, `_` and `-`
-/// (<https://docs.anthropic.com/en/api/messages>). The same id is always replaced by the same, and two ids never by
-/// one: a hash of the id stands behind what is left of it.
+/// An id of a tool call that is allowed here.
 pub(super) fn call_id(id: &str) -> Cow<'_, str> {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
-    if !id.is_empty() && id.chars().all(allowed) {
-        return Cow::Borrowed(id);
-    }
-    let kept: String = id.chars().map(|letter| if allowed(letter) { letter } else { '_' }).collect();
-    // FNV-1a, which is short and stays the same in every version.
-    let hash =
-        id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    Cow::Owned(format!("call_{kept}_{hash:08x}"))
+    fit::call_id(id, CallIds::Word64)
 }

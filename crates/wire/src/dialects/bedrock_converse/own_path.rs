@@ -5,7 +5,9 @@ use crate::{
     paths::{Place, renamed},
 };
 
-const FIRST: [(&str, &str); 11] = [
+const FIRST: [(&str, &str); 13] = [
+    ("tools[].schema", "toolConfig.tools[].toolSpec.inputSchema.json"),
+    ("tools[].strict", "toolConfig.tools[].toolSpec.strict"),
     ("reasoning", "additionalModelRequestFields.thinking"),
     ("output.type", "outputConfig.textFormat"),
     ("output", "outputConfig.textFormat.structure.jsonSchema"),

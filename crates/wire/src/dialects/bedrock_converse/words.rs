@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use crate::ir::{Stop, StopReason};
+use crate::{
+    CallIds, fit,
+    ir::{Stop, StopReason},
+};
 
 pub(super) fn stop(raw: &str) -> Stop {
     let reason = match raw {
@@ -70,22 +73,7 @@ pub(super) fn thinking_type(enabled: bool, budget_tokens: Option<u64>) -> &'stat
     }
 }
 
-/// The most letters of an id of a call.
-const CALL_ID_MAX: usize = 64;
-
-/// An id of a tool call that is allowed here: up to 64 letters, digits, `_`, `.`, `:` and `-`
-/// (<https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html>). The same id is always
-/// replaced by the same, and two ids never by one: a hash of the id stands behind what is left of it.
+/// An id of a tool call that is allowed here.
 pub(super) fn call_id(id: &str) -> Cow<'_, str> {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.:-".contains(letter);
-    if !id.is_empty() && id.len() <= CALL_ID_MAX && id.chars().all(allowed) {
-        return Cow::Borrowed(id);
-    }
-    let fitting = id.chars().map(|letter| if allowed(letter) { letter } else { '_' });
-    let kept: String = fitting.take(CALL_ID_MAX - 22).collect();
-    // FNV-1a, which is short and stays the same in every version.
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    Cow::Owned(format!("call_{kept}_{hash:016x}"))
+    fit::call_id(id, CallIds::Dotted64)
 }

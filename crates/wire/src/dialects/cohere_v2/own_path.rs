@@ -5,7 +5,9 @@ use crate::{
     paths::{Place, renamed},
 };
 
-const FIRST: [(&str, &str); 8] = [
+const FIRST: [(&str, &str); 10] = [
+    ("tools[].schema", "tools[].function.parameters"),
+    ("output.schema", "response_format.json_schema"),
     ("reasoning.budget_tokens", "thinking.token_budget"),
     ("reasoning", "thinking"),
     ("output.type", "response_format"),

@@ -6,7 +6,8 @@ use crate::{
     paths::{Place, renamed},
 };
 
-const FIRST: [(&str, &str); 18] = [
+const FIRST: [(&str, &str); 19] = [
+    ("output.schema", "generationConfig.responseJsonSchema"),
     ("reasoning.effort", "generationConfig.thinkingConfig.thinkingLevel"),
     ("reasoning.budget_tokens", "generationConfig.thinkingConfig.thinkingBudget"),
     ("reasoning.enabled", "generationConfig.thinkingConfig"),

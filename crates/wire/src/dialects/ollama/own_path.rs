@@ -5,7 +5,9 @@ use crate::{
     paths::{Place, renamed},
 };
 
-const FIRST: [(&str, &str); 11] = [
+const FIRST: [(&str, &str); 13] = [
+    ("tools[].schema", "tools[].function.parameters"),
+    ("output.schema", "format"),
     ("reasoning", "think"),
     ("output.type", "format"),
     ("output", "format"),

@@ -1,6 +1,6 @@
 //! Messages: meaning to bytes.
 
-use super::words::write_members;
+use super::{thoughts::Thoughts, words::write_members};
 use crate::{
     Dialect, Losses,
     ir::{Content, Ext, Form, Media, Message, Part, PartKind, Role, Source},
@@ -12,6 +12,8 @@ pub(super) struct MessageWriter<'a> {
     /// The dialect the messages come from: its ext members mean something only here.
     pub(super) own: bool,
     pub(super) developer: bool,
+    /// What becomes of earlier thinking, where the messages come from another dialect.
+    pub(super) thoughts: Thoughts<'a>,
     pub(super) losses: &'a mut Losses,
 }
 
@@ -44,13 +46,21 @@ impl MessageWriter<'_> {
             self.ext_lost(path, &message.ext);
             return;
         }
-        let parts: Vec<(usize, &Part)> = moved.into_iter().map(|part| (0, part)).chain(others).collect();
+        let mut parts: Vec<(usize, &Part)> = moved.into_iter().map(|part| (0, part)).chain(others).collect();
+        let spoken = if self.own { None } else { self.thoughts.in_text(message) };
+        if let Some((at, spoken)) = &spoken {
+            parts.retain(|(known, _)| known != at);
+            parts.insert(0, (*at, spoken));
+        }
         let mut piece = Vec::with_capacity(256);
         let mut object = ObjectWriter::open(&mut piece);
         object.string("role", self.role(message.role));
         self.content(&mut object, &message.content, &parts, path);
         if message.role == Role::Assistant {
             self.assistant(&mut object, &parts, path);
+            if !self.own {
+                self.thoughts.in_member(&mut object, message);
+            }
         }
         self.ext(&mut object, &message.ext, path);
         object.close();
@@ -265,6 +275,12 @@ impl MessageWriter<'_> {
                     calls.push(value.text().as_bytes().to_vec());
                 }
                 // In this dialect reasoning is an ext member of the message, in its server's own spelling.
+                PartKind::Reasoning { signature, .. } if !self.own && self.thoughts.are_told() => {
+                    if signature.as_ref().is_some_and(|seal| !seal.is_empty()) {
+                        let path = format!("{}.signature", content_path(path, *at));
+                        self.losses.dropped(path, "the seal is another provider's");
+                    }
+                }
                 PartKind::Reasoning { .. } | PartKind::RedactedReasoning { .. } if !self.own => {
                     let path = content_path(path, *at);
                     self.losses.dropped(path, "chat completions take no earlier reasoning");

@@ -9,6 +9,7 @@ mod request_decode;
 mod request_encode;
 mod stream_reader;
 mod stream_writer;
+mod thoughts;
 mod watch;
 mod whole_reader;
 mod whole_writer;

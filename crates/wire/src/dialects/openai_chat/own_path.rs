@@ -5,7 +5,9 @@ use crate::{
     paths::{Place, renamed},
 };
 
-const FIRST: [(&str, &str); 3] = [
+const FIRST: [(&str, &str); 5] = [
+    ("tools[].schema", "tools[].function.parameters"),
+    ("tools[].strict", "tools[].function.strict"),
     ("reasoning.effort", "reasoning_effort"),
     ("output.type", "response_format"),
     ("output", "response_format.json_schema"),

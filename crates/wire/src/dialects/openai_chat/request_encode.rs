@@ -2,6 +2,7 @@
 
 use super::{
     message_encode::{MessageWriter, is_own, write_texts},
+    thoughts::Thoughts,
     words::{effort_name, write_members},
 };
 use crate::{
@@ -17,7 +18,8 @@ pub(super) fn encode_request(request: &Request, encoding: &Encoding<'_>, losses:
     let mut object = ObjectWriter::open(&mut out);
     object.string("model", encoding.model);
     let developer = encoding.quirks.system_role == SystemRole::Developer;
-    let mut writer = MessageWriter { own, developer, losses };
+    let thoughts = Thoughts::new(encoding.quirks);
+    let mut writer = MessageWriter { own, developer, thoughts, losses };
     writer.messages(object.key("messages"), &request.messages);
     write_tools(&mut object, request, own, losses);
     write_limit(&mut object, request, encoding, own);

@@ -24,6 +24,8 @@ pub(super) struct StreamReader {
     started: bool,
     done: bool,
     choices: Vec<Choice>,
+    /// Why the server broke a choice off; told at the end, behind the usage.
+    broken: Option<Fault>,
 }
 
 /// What is open in one choice.
@@ -51,7 +53,7 @@ impl Reader for StreamReader {
         }
         if frame.data.trim_ascii() == b"[DONE]" {
             self.done = true;
-            sink(Event::End);
+            sink(self.broken.take().map_or(Event::End, Event::Fault));
             return;
         }
         if let Err(fault) = self.chunk(&frame.data, sink) {
@@ -61,7 +63,8 @@ impl Reader for StreamReader {
 
     /// Some servers leave out the last line: an answer whose choices have all stopped is complete.
     fn complete(&self) -> bool {
-        self.done || (!self.choices.is_empty() && self.choices.iter().all(|choice| choice.stopped))
+        let stopped = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.stopped);
+        self.done || (stopped && self.broken.is_none())
     }
 }
 
@@ -119,7 +122,10 @@ impl StreamReader {
         if let Some(reason) = object.string("finish_reason")?.filter(|reason| !reason.is_empty()) {
             choice.close(sink);
             choice.stopped = true;
-            sink(Event::ChoiceStop { choice: number, stop: words::stop(&reason) });
+            match words::broken_off(&reason) {
+                Some(fault) => self.broken = Some(fault),
+                None => sink(Event::ChoiceStop { choice: number, stop: words::stop(&reason) }),
+            }
         }
         let mut ext = object.rest_ref();
         ext.0.retain(|(_, value)| value.text() != "null");

@@ -25,8 +25,9 @@ pub(super) fn read(body: &[u8], sink: &mut Sink<'_>) -> Result<bool, Fault> {
         model: object.string("model")?.unwrap_or_default(),
         created_s: object.number("created")?.map(|created| created as i64),
     });
+    let mut broken = None;
     for (at, raw) in choices.into_iter().enumerate() {
-        choice(at, raw, sink).map_err(|fault| fault.under(&format!("choices[{at}]")))?;
+        broken = broken.or(choice(at, raw, sink).map_err(|fault| fault.under(&format!("choices[{at}]")))?);
     }
     if let Some(raw) = object.take_some("usage") {
         let (usage, ext) = words::usage(raw).map_err(|fault| fault.under("usage"))?;
@@ -36,11 +37,13 @@ pub(super) fn read(body: &[u8], sink: &mut Sink<'_>) -> Result<bool, Fault> {
     if !ext.is_empty() {
         sink(Event::Ext { place: Place::Response, ext });
     }
-    sink(Event::End);
-    Ok(true)
+    let whole = broken.is_none();
+    sink(broken.map_or(Event::End, Event::Fault));
+    Ok(whole)
 }
 
-fn choice(at: usize, raw: &RawValue, sink: &mut Sink<'_>) -> Result<(), Fault> {
+/// Reads a choice; the fault is what broke it off.
+fn choice(at: usize, raw: &RawValue, sink: &mut Sink<'_>) -> Result<Option<Fault>, Fault> {
     let mut object = Object::from_raw(raw)?;
     let index = object.unsigned("index")?.unwrap_or(at as u64);
     let choice = u32::try_from(index).map_err(|_| Fault::invalid("index", "is too large"))?;
@@ -55,14 +58,18 @@ fn choice(at: usize, raw: &RawValue, sink: &mut Sink<'_>) -> Result<(), Fault> {
     if let Some(raw) = object.take_some("logprobs") {
         sink(Event::Logprobs { choice, logprobs: RawRef::Borrowed(raw) });
     }
+    let mut broken = None;
     if let Some(reason) = object.string("finish_reason")? {
-        sink(Event::ChoiceStop { choice, stop: words::stop(&reason) });
+        broken = words::broken_off(&reason);
+        if broken.is_none() {
+            sink(Event::ChoiceStop { choice, stop: words::stop(&reason) });
+        }
     }
     let ext = object.rest_ref();
     if !ext.is_empty() {
         sink(Event::Ext { place: Place::Choice(choice), ext });
     }
-    Ok(())
+    Ok(broken)
 }
 
 /// The parts of a message: reasoning, text, refusal, tool calls.

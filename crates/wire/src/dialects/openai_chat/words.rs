@@ -1,21 +1,52 @@
 //! The dialect's words for stop reasons, efforts and usage.
 
 use crate::{
-    Fault,
+    Fault, Kind, Origin,
     ir::{Effort, Ext, ExtRef, Stop, StopReason, Usage},
     json::{self, Object, ObjectWriter, RawRef},
 };
 use serde_json::value::RawValue;
 
+/// Why an answer ended, also in the words of servers that keep those of their own engine: Together and Hugging Face
+/// (`eos`, `eos_token`), Mistral (`model_length`, <https://docs.mistral.ai/api>), GLM (`sensitive`,
+/// `model_context_window_exceeded`, <https://docs.z.ai/api-reference/llm/chat-completion>), and those that hand on the
+/// words of Anthropic's, Cohere's or Gemini's models.
 pub(super) fn stop(raw: &str) -> Stop {
     let reason = match raw {
-        "stop" => StopReason::End,
-        "length" => StopReason::Length,
-        "tool_calls" | "function_call" => StopReason::ToolCalls,
-        "content_filter" => StopReason::ContentFilter,
+        "stop" | "eos" | "eos_token" | "end_turn" | "complete" | "COMPLETE" | "completed" | "STOP" => {
+            StopReason::End
+        }
+        "stop_sequence" | "STOP_SEQUENCE" => StopReason::StopText,
+        "length"
+        | "max_tokens"
+        | "MAX_TOKENS"
+        | "max_length"
+        | "model_length"
+        | "length_limit"
+        | "model_context_window_exceeded" => StopReason::Length,
+        "tool_calls" | "function_call" | "tool_call" | "TOOL_CALL" | "tool_use" => StopReason::ToolCalls,
+        "content_filter" | "content_filtered" | "sensitive" | "safety" | "SAFETY" | "RECITATION" => {
+            StopReason::ContentFilter
+        }
+        "refusal" => StopReason::Refusal,
+        "pause_turn" => StopReason::Pause,
         _ => StopReason::Other,
     };
     Stop { reason, raw: raw.to_owned(), text: None }
+}
+
+/// What went wrong where an answer ended with no reason of the model's: its server broke it off. DeepSeek has too few
+/// machines (<https://api-docs.deepseek.com/api/create-chat-completion>), GLM lost its connection
+/// (<https://docs.z.ai/api-reference/llm/chat-completion>), Mistral and OpenRouter say no more than that
+/// (<https://docs.mistral.ai/api>), and vLLM and SGLang gave the request up.
+pub(super) fn broken_off(raw: &str) -> Option<Fault> {
+    let kind = match raw {
+        "insufficient_system_resource" => Kind::Overloaded,
+        "error" | "network_error" | "abort" | "aborted" => Kind::Cut,
+        _ => return None,
+    };
+    let message = format!("the provider broke off its answer (finish_reason: {raw})");
+    Some(Fault::new(Origin::Upstream, kind, message))
 }
 
 /// The word for a stop that came from another dialect.

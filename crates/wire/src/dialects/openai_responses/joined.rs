@@ -63,8 +63,12 @@ fn continues(last: Role, next: Role) -> bool {
     last == Role::Assistant && next == Role::Assistant
 }
 
-const FIRST: [(&str, &str); 3] =
-    [("output.type", "text.format"), ("output", "text.format"), ("output_tokens_max", "max_output_tokens")];
+const FIRST: [(&str, &str); 4] = [
+    ("tools[].schema", "tools[].parameters"),
+    ("output.type", "text.format"),
+    ("output", "text.format"),
+    ("output_tokens_max", "max_output_tokens"),
+];
 const LAST: [(&str, &str); 1] = [("cache", "cache_control")];
 
 /// Tells a place in the joined request in this dialect's words.
