@@ -34,6 +34,15 @@ providers:
       "echo!no-usage": {{ price: {{ input: 1, output: 2 }} }}
       embed: {{ price: {{ input: 0.1 }} }}
       o200k: {{ price: {{ input: 1, output: 2 }}, quirks: {{ tokenizer: o200k }} }}
+      "echo!tagged": {{ quirks: {{ thinking: tags, thinking_history: tags }} }}
+      "echo!tagged,split": {{ quirks: {{ thinking: tags }} }}
+      fussy:
+        quirks:
+          system_role: user
+          turns: alternate
+          call_ids: alphanumeric_9
+          thinking_history: reasoning_content
+          refused: [stop, temperature]
       batched: {{ price: {{ input: 1, output: 2, batch: 0.5 }} }}
       gpt-image-1: {{ price: {{ input: 5, image_input: 10, image_output: 40 }} }}
       dall-e: {{ price: {{ per_image: 0.04 }} }}

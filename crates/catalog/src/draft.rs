@@ -43,7 +43,7 @@ pub struct ProviderDraft {
     pub docs: Option<String>,
     /// Whether it runs on one's own machines and needs no credential. Default: false.
     pub local: Option<bool>,
-    /// How it departs from its dialect.
+    /// How it departs from its dialect; see [quirks](quirks.md).
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     pub quirks: Option<serde_json::Value>,
     /// Its models by the names it gives them. A model that is not listed can still be asked for; it is unpriced.

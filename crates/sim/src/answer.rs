@@ -165,7 +165,8 @@ fn text(asked: &Asked, script: &Script) -> String {
         [] => String::new(),
         list => format!(" I was shown {}: {}.", list.len(), list.join(", ")),
     };
-    format!("You said: {}{seen} This is the simulator speaking, word by word.", asked.last_text)
+    let thought = if script.tagged { "<think>\nThey speak.\n</think>\n\n" } else { "" };
+    format!("{thought}You said: {}{seen} This is the simulator speaking, word by word.", asked.last_text)
 }
 
 fn shortened(text: String, asked: &Asked) -> (String, Ended) {

@@ -40,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) split: bool,
     /// How many words the answer has.
     pub(crate) words: Option<usize>,
+    /// The text begins with what was thought, between tags.
+    pub(crate) tagged: bool,
 }
 
 impl Script {
@@ -72,6 +74,7 @@ impl Script {
             "times" => self.times = Some(value.parse().ok()?),
             "crlf" => self.crlf = true,
             "split" => self.split = true,
+            "tagged" => self.tagged = true,
             "words" => self.words = Some(value.parse().ok()?),
             _ => return None,
         }
