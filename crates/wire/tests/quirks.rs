@@ -249,6 +249,35 @@ fn turns_come_in_the_order_that_is_taken() {
     check(TurnOrder::Alternate, tools, &after, &lost);
 }
 
+/// Pictures that tools give back follow the last result of a round, as the user's.
+#[test]
+fn pictures_in_results_come_behind_all_results() {
+    let call = |id: &str| json!({"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"});
+    let picture = json!([{"type": "input_image", "image_url": "https://example.com/a.png"}]);
+    let result =
+        |id: &str, output: Value| json!({"type": "function_call_output", "call_id": id, "output": output});
+    let input = json!([call("a"), call("b"), result("a", picture), result("b", json!("x")), {"role": "assistant", "content": "c"}]);
+    let check = |turns, expected: &[&str]| {
+        let body = json!({"model": "a", "input": input}).to_string();
+        let request = Dialect::OpenaiResponses.decode_request(body.as_bytes()).unwrap();
+        let quirks = Quirks { turns, ..Quirks::default() };
+        let (told, losses) = translated(&request, Dialect::OpenaiChat, &quirks);
+        let roles: Vec<&str> = told["messages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|told| told["role"].as_str())
+            .collect();
+        assert_eq!(roles, expected);
+        let shown = told["messages"].as_array().into_iter().flatten().find(|told| told["role"] == "user");
+        let last = shown.and_then(|shown| shown["content"].as_array()).and_then(|parts| parts.last());
+        assert!(last.is_some_and(|part| part["type"] == "image_url"), "{told}");
+        assert!(losses.contains(&"input[2].content".to_owned()), "{losses:?}");
+    };
+    check(TurnOrder::Any, &["assistant", "tool", "tool", "user", "assistant"]);
+    check(TurnOrder::AssistantAfterTools, &["assistant", "tool", "tool", "assistant", "user", "assistant"]);
+}
+
 #[test]
 fn a_conversation_at_bedrock_begins_with_the_user() {
     let messages = json!([{"role": "assistant", "content": "c"}, {"role": "user", "content": "a"}]);

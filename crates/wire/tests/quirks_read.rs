@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tollgate_wire::{
     Dialect, Frame, Kind, Mode, Quirks, ThinkingPlace,
-    ir::{Fold, PartKind, StopReason},
+    ir::{Fold, Part, PartKind, StopReason},
 };
 
 /// What a stream of chunks with these pieces of text is told as: what was thought and what was said.
@@ -77,6 +77,44 @@ fn thinking_in_the_text_is_told_as_thinking_wherever_it_is_cut() {
     check(open, "a\n\n b\n</think>\n\nc", "a\n\n b", "c");
     check(open, "<think>a</think>c", "a", "c");
     check(open, "<a>b</think>c", "<a>b", "c");
+}
+
+/// Parts are counted anew where one text becomes two, or a thought without a text.
+#[test]
+fn calls_behind_tagged_thinking_keep_their_arguments() {
+    let check = |content: &[&str], expected: &[&str]| {
+        let quirks = Quirks { thinking: ThinkingPlace::Tags, ..Quirks::default() };
+        let mut fold = Fold::default();
+        let mut reader = Dialect::OpenaiChat.reader_of(Mode::Stream, &quirks);
+        let mut chunk = |delta: Value| {
+            let data = json!({"choices": [{"index": 0, "delta": delta}]}).to_string();
+            let frame = Frame { event: None, data: data.as_bytes().into() };
+            reader.frame(&frame, &mut |event| fold.event(&event));
+        };
+        content.iter().for_each(|text| chunk(json!({"content": text})));
+        let call =
+            |at: u64, id: &str| json!({"index": at, "id": id, "function": {"name": "f", "arguments": ""}});
+        let more = |at: u64, text: &str| json!({"index": at, "function": {"arguments": text}});
+        for call in [call(0, "a"), more(0, "{\"x\""), call(1, "b"), more(1, "{}"), more(0, ":1}")] {
+            chunk(json!({"tool_calls": [call]}));
+        }
+        let (response, _) = fold.finish();
+        let told = |part: &Part| match &part.kind {
+            PartKind::Reasoning { text, .. } => format!("thought {text}"),
+            PartKind::Text { text, .. } => format!("said {text}"),
+            PartKind::ToolCall { id, arguments, .. } => format!("{id} {arguments}"),
+            other => format!("{other:?}"),
+        };
+        let parts: Vec<String> = response.choices[0].parts.iter().map(told).collect();
+        assert_eq!(parts, expected);
+    };
+    let calls = ["a {\"x\":1}", "b {}"];
+    let with = |first: &[&'static str]| [first, calls.as_slice()].concat();
+    check(&[], &with(&[]));
+    check(&["so"], &with(&["said so"]));
+    check(&["<think>hm</think>", "\n\nso"], &with(&["thought hm", "said so"]));
+    check(&["<think>hm</think>\n"], &with(&["thought hm"]));
+    check(&["<think>hm"], &with(&["thought hm"]));
 }
 
 #[test]

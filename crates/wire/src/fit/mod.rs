@@ -14,3 +14,4 @@ mod turns;
 pub(crate) use call_ids::call_id;
 pub(crate) use fitted::fitted;
 pub use schema_subset::SchemaSubset;
+pub(crate) use turns::ONLY_TEXT;

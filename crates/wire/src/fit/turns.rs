@@ -14,6 +14,10 @@ const GO_ON: &str = "Continue.";
 /// What the assistant is taken to say where it must speak after the results of its tools.
 const UNDERSTOOD: &str = "Understood.";
 
+/// Why pictures in the results of tools follow as words of the user.
+pub(crate) const ONLY_TEXT: &str =
+    "a tool's message takes only text: the rest follows as a message of the user";
+
 /// Brings messages in the order that the target takes; none where they are in it already.
 pub(super) fn arrange(
     request: &mut Cow<'_, Request>,
@@ -40,7 +44,7 @@ pub(super) fn arrange(
         SystemRole::First => instructions_first(&mut turns, losses),
         SystemRole::User => instructions_to_user(&mut turns, losses),
     }
-    let turns = ordered(turns, order, losses);
+    let turns = ordered(turns, order, to, losses);
     let (messages, origins) = turns.into_iter().map(Turn::told).unzip();
     request.to_mut().messages = messages;
     Some(origins)
@@ -85,6 +89,33 @@ impl Turn {
         self.parts.extend(later.parts);
         self.ext.0.extend(later.ext.0);
         self.from = self.from.or(later.from);
+    }
+
+    /// Takes pictures and files out of results, for a message of the user behind `earlier` ones.
+    fn shown(&mut self, earlier: Option<Turn>, losses: &mut Losses) -> Option<Turn> {
+        let mut parts = Vec::new();
+        for (part, stood) in &mut self.parts {
+            let PartKind::ToolResult { content, .. } = &mut part.kind else { continue };
+            let is_text = |part: &Part| matches!(part.kind, PartKind::Text { .. });
+            let (texts, others): (Vec<_>, Vec<_>) = content.parts.drain(..).partition(is_text);
+            content.parts = texts;
+            if !others.is_empty() {
+                let (message, part) = *stood;
+                losses.approximated(format!("messages[{message}].content[{part}].content"), ONLY_TEXT);
+            }
+            parts.extend(others.into_iter().map(|other| (other, *stood)));
+        }
+        if parts.is_empty() {
+            return earlier;
+        }
+        let turn = Turn { role: Role::User, parts, form: Form::List, ext: Ext::default(), from: self.from };
+        Some(match earlier {
+            Some(mut earlier) => {
+                earlier.join(turn);
+                earlier
+            }
+            None => turn,
+        })
     }
 
     fn place(&self) -> String {
@@ -137,47 +168,83 @@ fn instructions_to_user(turns: &mut Vec<Turn>, losses: &mut Losses) {
     turns.insert(0, instructions);
 }
 
-fn ordered(turns: Vec<Turn>, order: TurnOrder, losses: &mut Losses) -> Vec<Turn> {
-    let (alternate, after_tools) = match order {
-        TurnOrder::Any | TurnOrder::UserFirst => (false, false),
-        TurnOrder::AssistantAfterTools => (false, true),
-        TurnOrder::Alternate | TurnOrder::AlternateUserLast => (true, true),
-    };
-    let turns = if after_tools { turns.into_iter().flat_map(results_apart).collect() } else { turns };
-    let mut ordered: Vec<Turn> = Vec::with_capacity(turns.len());
-    let mut begun = !alternate && order != TurnOrder::UserFirst;
-    for turn in turns {
-        if !begun && !instructs(turn.role) {
-            begun = true;
-            if turn.role == Role::Assistant {
-                losses.approximated(
-                    turn.place(),
-                    "a conversation begins with the user there: a greeting is added",
-                );
-                ordered.push(Turn::added(Role::User, GREETING));
+fn ordered(turns: Vec<Turn>, order: TurnOrder, to: Dialect, losses: &mut Losses) -> Vec<Turn> {
+    let mut line = Line { order, turns: Vec::with_capacity(turns.len()), begun: false, losses };
+    if !line.after_tools() {
+        turns.into_iter().for_each(|turn| line.push(turn));
+        return line.turns;
+    }
+    let mut shown: Option<Turn> = None;
+    for mut turn in turns.into_iter().flat_map(results_apart) {
+        if turn.role == Role::Tool && to == Dialect::OpenaiChat {
+            shown = turn.shown(shown, line.losses);
+        } else if let Some(mut shown) = shown.take() {
+            if turn.role == Role::User {
+                shown.join(turn);
+                turn = shown;
+            } else {
+                line.push(shown);
             }
         }
-        let last = ordered.last().map(|last| last.role);
-        if after_tools && last == Some(Role::Tool) && turn.role == Role::User {
-            losses.approximated(
-                turn.place(),
-                "the assistant answers tools there before the user speaks: a word is added",
-            );
-            ordered.push(Turn::added(Role::Assistant, UNDERSTOOD));
+        line.push(turn);
+    }
+    shown.into_iter().for_each(|shown| line.push(shown));
+    if order == TurnOrder::AlternateUserLast && line.last() == Some(Role::Assistant) {
+        line.losses.approximated("messages", "a conversation ends with the user there: a word is added");
+        line.turns.push(Turn::added(Role::User, GO_ON));
+    }
+    line.turns
+}
+
+/// Turns in their order, as far as they have come.
+struct Line<'l> {
+    order: TurnOrder,
+    turns: Vec<Turn>,
+    /// A turn that instructs nobody has come.
+    begun: bool,
+    losses: &'l mut Losses,
+}
+
+impl Line<'_> {
+    fn after_tools(&self) -> bool {
+        match self.order {
+            TurnOrder::Any | TurnOrder::UserFirst => false,
+            TurnOrder::AssistantAfterTools | TurnOrder::Alternate | TurnOrder::AlternateUserLast => true,
         }
-        let joins = alternate && matches!(turn.role, Role::User | Role::Assistant) && last == Some(turn.role);
-        match ordered.last_mut().filter(|_| joins) {
+    }
+
+    fn alternates(&self) -> bool {
+        match self.order {
+            TurnOrder::Any | TurnOrder::UserFirst | TurnOrder::AssistantAfterTools => false,
+            TurnOrder::Alternate | TurnOrder::AlternateUserLast => true,
+        }
+    }
+
+    fn last(&self) -> Option<Role> {
+        self.turns.last().map(|last| last.role)
+    }
+
+    fn push(&mut self, turn: Turn) {
+        let user_first = self.alternates() || self.order == TurnOrder::UserFirst;
+        if user_first && !self.begun && turn.role == Role::Assistant {
+            let why = "a conversation begins with the user there: a greeting is added";
+            self.losses.approximated(turn.place(), why);
+            self.turns.push(Turn::added(Role::User, GREETING));
+        }
+        self.begun |= !instructs(turn.role);
+        if self.after_tools() && self.last() == Some(Role::Tool) && turn.role == Role::User {
+            let why = "the assistant answers tools there before the user speaks: a word is added";
+            self.losses.approximated(turn.place(), why);
+            self.turns.push(Turn::added(Role::Assistant, UNDERSTOOD));
+        }
+        let joins = self.alternates()
+            && matches!(turn.role, Role::User | Role::Assistant)
+            && self.last() == Some(turn.role);
+        match self.turns.last_mut().filter(|_| joins) {
             Some(last) => last.join(turn),
-            None => ordered.push(turn),
+            None => self.turns.push(turn),
         }
     }
-    if order == TurnOrder::AlternateUserLast
-        && ordered.last().is_some_and(|last| last.role == Role::Assistant)
-    {
-        losses.approximated("messages", "a conversation ends with the user there: a word is added");
-        ordered.push(Turn::added(Role::User, GO_ON));
-    }
-    ordered
 }
 
 /// The results of tools in a user's turn as a turn of their own, which some dialects make of them.

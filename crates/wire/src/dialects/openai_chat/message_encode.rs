@@ -3,6 +3,7 @@
 use super::{thoughts::Thoughts, words::write_members};
 use crate::{
     Dialect, Losses,
+    fit::ONLY_TEXT,
     ir::{Content, Ext, Form, Media, Message, Part, PartKind, Role, Source},
     json::{ObjectWriter, write_array, write_string},
 };
@@ -21,23 +22,48 @@ impl MessageWriter<'_> {
     /// Writes all messages. One message of another dialect may come to several.
     pub(super) fn messages(&mut self, out: &mut Vec<u8>, messages: &[Message]) {
         let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(messages.len());
+        // What results show beside text follows them as the user's, behind the last result of a round.
+        let mut shown: Vec<&Part> = Vec::new();
         for (at, message) in messages.iter().enumerate() {
-            self.message(&mut pieces, message, &format!("messages[{at}]"));
+            if matches!(message.role, Role::System | Role::Developer | Role::Assistant) {
+                self.shown(&mut pieces, &mut shown);
+            }
+            self.message(&mut pieces, message, &format!("messages[{at}]"), &mut shown);
         }
+        self.shown(&mut pieces, &mut shown);
         write_array(out, &pieces, |out, piece| out.extend_from_slice(piece));
     }
 
-    fn message(&mut self, pieces: &mut Vec<Vec<u8>>, message: &Message, path: &str) {
+    /// Writes what results showed as a message of the user.
+    fn shown(&mut self, pieces: &mut Vec<Vec<u8>>, shown: &mut Vec<&Part>) {
+        if shown.is_empty() {
+            return;
+        }
+        let parts: Vec<(usize, &Part)> = shown.drain(..).enumerate().collect();
+        let mut piece = Vec::with_capacity(256);
+        let mut object = ObjectWriter::open(&mut piece);
+        object.string("role", "user");
+        self.content(&mut object, &Content::default(), &parts, "messages");
+        object.close();
+        pieces.push(piece);
+    }
+
+    fn message<'p>(
+        &mut self,
+        pieces: &mut Vec<Vec<u8>>,
+        message: &'p Message,
+        path: &str,
+        moved: &mut Vec<&'p Part>,
+    ) {
         let (results, others): (Vec<_>, Vec<_>) = message
             .content
             .parts
             .iter()
             .enumerate()
             .partition(|(_, part)| matches!(part.kind, PartKind::ToolResult { .. }));
-        let mut moved = Vec::new();
         for (at, part) in &results {
             let path = content_path(path, *at);
-            pieces.push(self.tool_result(message, part, &path, &mut moved));
+            pieces.push(self.tool_result(message, part, &path, moved));
         }
         if message.role == Role::Tool {
             return;
@@ -46,7 +72,7 @@ impl MessageWriter<'_> {
             self.ext_lost(path, &message.ext);
             return;
         }
-        let mut parts: Vec<(usize, &Part)> = moved.into_iter().map(|part| (0, part)).chain(others).collect();
+        let mut parts: Vec<(usize, &Part)> = moved.drain(..).map(|part| (0, part)).chain(others).collect();
         let spoken = if self.own { None } else { self.thoughts.in_text(message) };
         if let Some((at, spoken)) = &spoken {
             parts.retain(|(known, _)| known != at);
@@ -119,10 +145,7 @@ impl MessageWriter<'_> {
             let numbered: Vec<(usize, &Part)> = texts.into_iter().enumerate().collect();
             self.content(&mut object, &plain, &numbered, path);
             for part in content.parts.iter().filter(|part| !is_text(part)) {
-                self.losses.approximated(
-                    format!("{path}.content"),
-                    "a tool's message takes only text: the rest follows as a message of the user",
-                );
+                self.losses.approximated(format!("{path}.content"), ONLY_TEXT);
                 moved.push(part);
             }
             if *is_error == Some(true) {
