@@ -6,6 +6,7 @@ import pytest
 import requests
 from conftest import APP_KEY, NO_CHOICE, NO_STOPS, TARGETS
 from google import genai
+from google.auth.credentials import Credentials
 from google.genai import errors, types
 
 WEATHER = types.FunctionDeclaration(
@@ -224,3 +225,30 @@ def test_a_streamed_chat_is_remembered(client, model):
     said = [part.text for content in chat.get_history(curated=True) if content.role == "model" for part in content.parts]
     assert "".join(said).startswith("You said: count to three")
     assert chat.send_message("and again").text.startswith("You said: and again")
+
+
+class Key(Credentials):
+    """A gateway's key in the place of an access token."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = APP_KEY
+
+    def refresh(self, request):
+        raise AssertionError("a key does not end")
+
+
+@OF_EACH
+def test_vertex_addresses(gateway, model):
+    options = types.HttpOptions(base_url=gateway.url, timeout=20_000)
+    client = genai.Client(
+        vertexai=True, project="p", location="europe-west4", credentials=Key(), http_options=options
+    )
+    answer = client.models.generate_content(model=model, contents="hello from vertex")
+    assert "hello from vertex" in answer.text
+    streamed = client.models.generate_content_stream(model=model, contents="hello from vertex")
+    assert "".join(chunk.text or "" for chunk in streamed) == answer.text
+    assert client.models.count_tokens(model=model, contents="hello").total_tokens > 0
+    with pytest.raises(errors.ClientError) as refused:
+        client.models.generate_content(model="nobody", contents="hello")
+    assert refused.value.code == 404

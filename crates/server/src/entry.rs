@@ -72,7 +72,7 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     if headers.contains_key("anthropic-version") || path.starts_with("/v1/messages") {
         return Dialect::AnthropicMessages;
     }
-    if headers.contains_key("x-goog-api-key") || path.starts_with("/v1beta/") {
+    if headers.contains_key("x-goog-api-key") || path.starts_with("/v1beta") {
         return Dialect::Gemini;
     }
     if path.starts_with("/api/") {
@@ -89,11 +89,12 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     Dialect::OpenaiChat
 }
 
-/// A model's name as it stood in a path, in percent encoding.
+/// A model's name as it stood in a path, in percent encoding and perhaps as the name of a resource.
 pub(crate) fn model_name(encoded: &str) -> Result<Cow<'_, str>, Fault> {
-    percent_decode_str(encoded)
+    let decoded = percent_decode_str(encoded)
         .decode_utf8()
-        .map_err(|_| Fault::invalid("model", "the model's name in the path is not UTF-8"))
+        .map_err(|_| Fault::invalid("model", "the model's name in the path is not UTF-8"))?;
+    Ok(wire::model_of(&decoded).map_or(decoded, Cow::Owned))
 }
 
 fn nothing(path: &str) -> Fault {
@@ -129,6 +130,8 @@ mod tests {
         }
         assert_eq!(entry(&Method::GET, "/v1/models/a/b").unwrap(), Entry::Model("a/b"));
         assert_eq!(model_name("a%2Fb").unwrap(), "a/b");
+        assert_eq!(model_name("projects/p/locations/l/publishers/google/models/m").unwrap(), "m");
+        assert_eq!(model_name("publishers/openai/models/m").unwrap(), "openai/m");
         let refused = entry(&Method::GET, "/v1/messages").unwrap_err();
         assert_eq!(refused.kind, Kind::MethodNotAllowed);
         assert_eq!(

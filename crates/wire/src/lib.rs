@@ -36,6 +36,7 @@ mod thinking;
 mod whole;
 
 pub use dialect::{Asked, Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
+pub use dialects::gemini::model_of;
 pub use envelope::{Edits, Envelope};
 pub use fault::{Fault, Kind, Origin, Retry};
 pub use fit::SchemaSubset;

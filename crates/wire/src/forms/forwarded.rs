@@ -162,6 +162,7 @@ pub(super) static GEMINI_COUNT: Formed = Formed {
         ("/v1beta/models/{model}:countTokens", ""),
         ("/v1/models/{model}:countTokens", ""),
         ("/v1beta/{model}:countTokens", ""),
+        ("/v1beta1/{model}:countTokens", ""),
         ("/v1/{model}:countTokens", ""),
     ],
     kind: Kind::Forwarded(&Reading { asked: nothing, answered: nothing }),

@@ -44,6 +44,9 @@ pub(crate) const SPOKEN: Spoken = Spoken {
         // Clients that take a name with a slash for a resource's put no `models/` before it.
         Route { path: "/v1beta/{model}:generateContent", stream: Some(false) },
         Route { path: "/v1beta/{model}:streamGenerateContent", stream: Some(true) },
+        // Vertex's own addresses, as its SDKs write them.
+        Route { path: "/v1beta1/{model}:generateContent", stream: Some(false) },
+        Route { path: "/v1beta1/{model}:streamGenerateContent", stream: Some(true) },
         Route { path: "/v1/{model}:generateContent", stream: Some(false) },
         Route { path: "/v1/{model}:streamGenerateContent", stream: Some(true) },
     ],
@@ -64,6 +67,18 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     watcher: reader,
     writer,
 };
+
+/// The model that Vertex's name of a resource means, `projects/…/locations/…/publishers/PUBLISHER/models/MODEL`: the
+/// publisher is the provider, and Google's own SDKs write `google` where nobody is named
+/// (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>).
+pub fn model_of(resource: &str) -> Option<String> {
+    let below = match resource.strip_prefix("projects/") {
+        Some(rest) => rest.split_once("/publishers/")?.1,
+        None => resource.strip_prefix("publishers/")?,
+    };
+    let (publisher, model) = below.split_once("/models/")?;
+    Some(if publisher == "google" { model.to_owned() } else { format!("{publisher}/{model}") })
+}
 
 fn reader(mode: Mode) -> Box<dyn Reader> {
     Box::new(reader::AnswerReader::new(mode))

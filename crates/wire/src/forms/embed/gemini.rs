@@ -27,6 +27,7 @@ pub(in crate::forms) static GEMINI: Formed = Formed {
         ("/v1/models/{model}:embedContent", SINGLE),
         ("/v1/models/{model}:batchEmbedContents", BATCH),
         ("/v1beta/{model}:embedContent", SINGLE),
+        ("/v1beta1/{model}:embedContent", SINGLE),
         ("/v1beta/{model}:batchEmbedContents", BATCH),
         ("/v1/{model}:embedContent", SINGLE),
         ("/v1/{model}:batchEmbedContents", BATCH),
