@@ -31,6 +31,8 @@ pub(super) struct Answer {
     /// Calls without an id of their own.
     made: usize,
     candidates: Vec<Candidate>,
+    /// A picture was made.
+    pictured: bool,
     /// The prompt was blocked, or the provider reported an error.
     ended: bool,
     failed: bool,
@@ -95,7 +97,11 @@ impl Answer {
         }
         // Counts before the end may be larger than the last: that one is what is charged.
         if let Some(raw) = usage.filter(|_| self.complete() || !self.joins) {
-            let (usage, ext) = usage::read(raw).map_err(|fault| fault.under("usageMetadata"))?;
+            let (mut usage, ext) = usage::read(raw).map_err(|fault| fault.under("usageMetadata"))?;
+            // Where nothing tells them apart, all that was made beside thoughts is pictures, which cost the most.
+            if self.pictured && usage.output_image_tokens == 0 {
+                usage.output_image_tokens = usage.output_tokens.saturating_sub(usage.reasoning_tokens);
+            }
             sink(Event::Usage { usage, ext });
         }
         let ext = members.rest();
@@ -231,7 +237,10 @@ impl Answer {
             }
             Kind::Opaque(name) => candidate.opaque(name, raw, sink),
             Kind::Result { .. } => candidate.opaque("functionResponse".to_owned(), raw, sink),
-            Kind::Inline { .. } => candidate.opaque("inlineData".to_owned(), raw, sink),
+            Kind::Inline { media_type, .. } => {
+                self.pictured |= media_type.as_deref().is_some_and(words::is_picture);
+                candidate.opaque("inlineData".to_owned(), raw, sink);
+            }
             Kind::File { .. } => candidate.opaque("fileData".to_owned(), raw, sink),
         }
         Ok(())

@@ -111,7 +111,7 @@ pub(super) fn losses(usage: &Usage, ext: &Ext, losses: &mut Losses) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Raw;
+    use crate::{Dialect, Frame, Mode, ir::Event, json::Raw};
 
     #[test]
     fn sound_and_pictures_are_told_apart() {
@@ -130,5 +130,27 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(read(raw.value()).unwrap().0, expected);
+    }
+    #[test]
+    fn a_picture_without_a_count_of_its_own_is_all_that_was_made() {
+        let check = |parts: &str, details: &str, expected: u64| {
+            let body = format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{parts}]}},"finishReason":"STOP"}}],
+                    "usageMetadata":{{"candidatesTokenCount":1300,"thoughtsTokenCount":100{details}}}}}"#
+            );
+            let mut found = None;
+            let frame = Frame { event: None, data: body.as_bytes().into() };
+            Dialect::Gemini.reader(Mode::Whole).frame(&frame, &mut |event| {
+                if let Event::Usage { usage, .. } = event {
+                    found = Some(usage.output_image_tokens);
+                }
+            });
+            assert_eq!(found, Some(expected), "{body}");
+        };
+        let picture = r#"{"text":"here"},{"inlineData":{"mimeType":"image/png","data":"AA=="}}"#;
+        check(picture, "", 1_300);
+        check(picture, r#","candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290}]"#, 1_290);
+        check(r#"{"text":"none"}"#, "", 0);
+        check(r#"{"inlineData":{"mimeType":"audio/wav","data":"AA=="}}"#, "", 0);
     }
 }
