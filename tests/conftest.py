@@ -29,7 +29,8 @@ providers:
     api_key: sk-test-upstream
     forms: {{ jina_rerank: "http://127.0.0.1:{sim}/v1/rerank" }}
     models:
-      echo: {{ price: {{ input: 1, cached: 0.1, output: 2 }} }}
+      echo: {{ context_tokens: 9000, can: [tools, vision], price: {{ input: 1, cached: 0.1, output: 2 }} }}
+      talker: {{ price: {{ input: 1, output: 2 }}, quirks: {{ prompts: chat }} }}
       reasoner: {{ price: {{ input: 1, output: 2 }} }}
       "echo!no-usage": {{ price: {{ input: 1, output: 2 }} }}
       embed: {{ price: {{ input: 0.1 }} }}
@@ -55,7 +56,7 @@ providers:
     base_url: http://127.0.0.1:{sim}/v1
     api_key: sk-test-upstream
     models:
-      echo: {{ output_tokens: 4096, price: {{ input: 3, cached: 0.3, cache_write: 3.75, output: 15 }} }}
+      echo: {{ context_tokens: 200000, output_tokens: 4096, can: [tools, vision, reasoning], price: {{ input: 3, cached: 0.3, cache_write: 3.75, output: 15 }} }}
       thinker: {{ output_tokens: 4096, quirks: {{ reasoning: effort }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 3, output: 15 }} }}
   responses-sim:

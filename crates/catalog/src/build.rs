@@ -129,6 +129,8 @@ fn addresses(provider: &mut Provider, draft: &ProviderDraft, problems: &mut Prob
             Some(dialect) => {
                 let url = format!("{}{}", base_url.trim_end_matches('/'), dialect.path());
                 provider.dialects = vec![(dialect, url)];
+                // Those that were named are elsewhere.
+                provider.forms.clear();
                 provider.base_url = Some(base_url.trim_end_matches('/').to_owned());
             }
             // A provider without chat has forms only.
@@ -179,7 +181,16 @@ fn dialect_named(name: &str, field: &str, problems: &mut Problems<'_>) -> Option
     let found = Dialect::from_name(name);
     if found.is_none() {
         let known: Vec<&str> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
-        problems.add(field, format!("\"{name}\" is no dialect; use one of: {}", known.join(", ")));
+        let known = known.join(", ");
+        problems.add(
+            field,
+            match Form::from_name(name) {
+                Some(_) => format!(
+                    "\"{name}\" is a form, not a dialect; write it under forms, and here one of: {known}"
+                ),
+                None => format!("\"{name}\" is no dialect; use one of: {known}"),
+            },
+        );
     }
     found
 }

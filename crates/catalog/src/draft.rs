@@ -18,8 +18,8 @@ pub struct ProviderDraft {
     pub dialect: Option<String>,
     /// Further dialects, each with the whole URL that takes its requests.
     pub dialects: Option<BTreeMap<String, String>>,
-    /// Wire forms of operations beside chat, each with the whole URL that takes its requests: `openai_embeddings`,
-    /// `voyage_embeddings`, `cohere_embed`, `gemini_embed`, `ollama_embed`, `cohere_rerank`, `jina_rerank`,
+    /// Wire forms of operations beside chat, each with the whole URL that takes its requests: `openai_completions`,
+    /// `ollama_generate`, `openai_embeddings`, `voyage_embeddings`, `cohere_embed`, `gemini_embed`, `ollama_embed`, `cohere_rerank`, `jina_rerank`,
     /// `voyage_rerank`, `openai_images`, `openai_speech`, `openai_transcriptions` and so on. Default: those of the
     /// dialect, below `base_url`.
     pub forms: Option<BTreeMap<String, String>>,

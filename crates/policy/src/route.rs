@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wire::{Dialect, Fault, Form, Kind, Operation, Origin, Quirks};
+use wire::{Dialect, Fault, Form, Kind, Operation, Origin, Prompts, Quirks};
 
 use crate::{
     Snapshot,
@@ -40,10 +40,7 @@ pub enum Asking {
 pub fn plan(snapshot: &Snapshot, key: &Key, asked: &str, asking: Asking) -> Result<Plan, Fault> {
     key.may_use(asked)?;
     if let Some(alias) = snapshot.models.get(asked) {
-        let target = |target: &AliasTarget| {
-            Target::new(Arc::clone(&target.provider), Arc::clone(&target.model), asking)
-        };
-        let targets: Vec<Target> = alias.targets.iter().filter_map(target).collect();
+        let targets = targets(&alias.targets, asking);
         let Some(first) = targets.first() else {
             let providers = alias.targets.iter().map(|target| target.provider.facts.id.as_str());
             return Err(incapable(&providers.collect::<Vec<&str>>().join(", "), asking));
@@ -55,9 +52,26 @@ pub fn plan(snapshot: &Snapshot, key: &Key, asked: &str, asking: Asking) -> Resu
     let Some((provider, model)) = named.filter(|(_, model)| !model.is_empty()) else {
         return Err(unknown(snapshot, asked));
     };
-    let target = Target::new(Arc::clone(provider), model.into(), asking);
-    let target = target.ok_or_else(|| incapable(&provider.facts.id, asking))?;
-    Ok(Plan { targets: vec![target], deadlines: provider.deadlines, fidelity: snapshot.fidelity })
+    let named = [AliasTarget { provider: Arc::clone(provider), model: model.into() }];
+    let targets = targets(&named, asking);
+    if targets.is_empty() {
+        return Err(incapable(&provider.facts.id, asking));
+    }
+    Ok(Plan { targets, deadlines: provider.deadlines, fidelity: snapshot.fidelity })
+}
+
+/// Those that can be asked so. A prompt that none of them takes in its own form becomes a chat.
+fn targets(named: &[AliasTarget], asking: Asking) -> Vec<Target> {
+    let able = |asking: Asking| -> Vec<Target> {
+        let target =
+            |named: &AliasTarget| Target::new(Arc::clone(&named.provider), Arc::clone(&named.model), asking);
+        named.iter().filter_map(target).collect()
+    };
+    let targets = able(asking);
+    match asking {
+        Asking::Form(form) if targets.is_empty() && form.is_prompt() => able(Asking::Chat(form.dialect())),
+        Asking::Form(_) | Asking::Chat(_) => targets,
+    }
 }
 
 /// Plans a call that names no model: to the provider that is named, or to the only one that takes the form.
@@ -95,7 +109,9 @@ impl Target {
             Asking::Chat(dialect) => dialect,
             Asking::Form(form) => {
                 let form = Target::form(&provider, form)?;
-                return Some(Target { provider, model, dialect: form.dialect(), form: Some(form) });
+                let target = Target { provider, model, dialect: form.dialect(), form: Some(form) };
+                let chats = form.is_prompt() && target.quirks().prompts == Prompts::Chat;
+                return (!chats).then_some(target);
             }
         };
         let spoken = &provider.facts.dialects;

@@ -17,12 +17,12 @@ use policy::{
 use wire::{Dialect, Edits, Encoding, Envelope, Fault, Form, Kind, LossKind, Losses, Origin, StreamUsage};
 
 use crate::{
-    call::{Attempt, Call},
+    call::{Attempt, Call, Open},
     headers,
     inbound::{Asks, Inbound},
     meter::Meter,
     metrics::Counter,
-    relay::{self, Body},
+    relay::{self, Body, Told},
     settle::Ending,
     upstream::{Answer, Exchange, Failure, FailureKind, Rest},
     world::{Endpoint, World},
@@ -57,7 +57,7 @@ pub(crate) async fn drive(
         let Some(target) = plan.targets.get(number) else { break };
         let world = Rc::clone(&call.open().world);
         let encoded = endpoint(&world, inbound, target).and_then(|endpoint| {
-            let outbound = encode(call.open().dialect, inbound, target, endpoint, plan.fidelity)?;
+            let outbound = encode(call.open(), inbound, target, endpoint, plan.fidelity)?;
             Ok((endpoint, outbound))
         });
         let (endpoint, outbound) = match encoded {
@@ -72,8 +72,11 @@ pub(crate) async fn drive(
             Ok(answer) if answer.status < 400 => {
                 call.open().losses = outbound.losses;
                 let status = answer.status;
-                let relayed = match inbound.reading() {
-                    None => relay::relay(call, answer, target, outbound.usage_added, deadline).await,
+                let relayed = match inbound.reading(target) {
+                    None => {
+                        let told = Told { prompt: inbound.prompt(target), usage_added: outbound.usage_added };
+                        relay::relay(call, answer, target, told, deadline).await
+                    }
                     Some(reading) => relay::relay_form(call, answer, target, reading, deadline).await,
                 };
                 let broken = match relayed {
@@ -131,14 +134,23 @@ fn endpoint<'w>(world: &'w World, inbound: &Inbound<'_>, target: &Target) -> Res
 }
 
 fn encode<'i>(
-    caller: Dialect,
+    open: &Open,
     inbound: &'i Inbound<'_>,
     target: &Target,
     endpoint: &'i Endpoint,
     fidelity: Fidelity,
 ) -> Result<Outbound<'i>, Fault> {
+    if let Some(prompt) = inbound.prompt(target) {
+        let mut losses = Losses::default();
+        let body = prompt.encode(target.dialect, &encoding(target), &mut losses).into();
+        refuse_losses(&losses, target, fidelity)?;
+        let path = endpoint.path.filled(&target.model, target.dialect.method(open.stream));
+        return Ok(Outbound { body, path, losses, usage_added: false });
+    }
     match &inbound.asks {
-        Asks::Chat { body, envelope } => encode_chat(caller, (body, envelope), target, endpoint, fidelity),
+        Asks::Chat { body, envelope } => {
+            encode_chat(open.dialect, (body, envelope), target, endpoint, fidelity)
+        }
         Asks::Form { asked, work, body } => {
             let mut losses = Losses::default();
             let own = target.form == Some(asked.form);
@@ -188,12 +200,16 @@ fn encode_chat<'i>(
     if caller.names_model_in_path() {
         request.stream = Some(envelope.stream);
     }
-    let output_tokens_max = target.facts().and_then(|facts| facts.output_tokens);
-    let encoding = Encoding { model: &target.model, quirks, output_tokens_max };
     let mut losses = Losses::default();
-    let body = target.dialect.encode_request(&request, &encoding, &mut losses);
+    let body = target.dialect.encode_request(&request, &encoding(target), &mut losses);
     refuse_losses(&losses, target, fidelity)?;
     Ok(Outbound { body: body.into(), path, losses, usage_added: false })
+}
+
+/// What an encoder has to know of a target.
+fn encoding(target: &Target) -> Encoding<'_> {
+    let output_tokens_max = target.facts().and_then(|facts| facts.output_tokens);
+    Encoding { model: &target.model, quirks: target.quirks(), output_tokens_max }
 }
 
 /// Refuses a request that would lose what it is about; with `fidelity: strict`, one that would lose anything.

@@ -17,6 +17,10 @@ pub(crate) enum Entry<'a> {
     Models,
     /// One of them.
     Model(&'a str),
+    /// What one of them can do, as Ollama's clients ask for it.
+    Show,
+    /// The models that are loaded, as Ollama's clients ask for them.
+    Running,
     /// The version, as Ollama's clients ask for it.
     Version,
     Health,
@@ -36,6 +40,8 @@ pub(crate) fn is_array(asked: Asked<'_>, query: &str) -> bool {
 pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fault> {
     let (entry, allowed) = match path {
         "/v1/models" | "/v1beta/models" | "/api/tags" => (Entry::Models, Method::GET),
+        "/api/show" => (Entry::Show, Method::POST),
+        "/api/ps" => (Entry::Running, Method::GET),
         "/api/version" => (Entry::Version, Method::GET),
         "/healthz" => (Entry::Health, Method::GET),
         "/readyz" => (Entry::Ready, Method::GET),
@@ -101,7 +107,7 @@ fn nothing(path: &str) -> Fault {
     let shown: String = path.chars().take(100).collect();
     let message = format!(
         "there is nothing at {shown}; see /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models, /v2/chat, \
-         /model/{{id}}/converse, /api/chat, /v1/embeddings, /v1/models, or a provider's own paths below /NAME/"
+         /model/{{id}}/converse, /api/chat, /v1/completions, /api/generate, /v1/embeddings, /v1/models, or a provider's own paths below /NAME/"
     );
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header, request};
-use wire::{AskedForm, Dialect, Edits, Envelope, Form, Upload, Work};
+use policy::route::Target;
+use wire::{AskedForm, Dialect, Edits, Envelope, Form, Prompt, Upload, Work};
 
 use crate::{relay::Reading, upstream::Rest};
 
@@ -63,6 +64,14 @@ impl Sent {
         self.first.clone()
     }
 
+    /// What was found in a JSON body.
+    pub(crate) fn envelope(&self) -> Option<&Envelope> {
+        match &self.named {
+            Named::Json(envelope) => Some(envelope),
+            Named::Nowhere | Named::Field(_) => None,
+        }
+    }
+
     /// The body, or its beginning, with the model's name at the provider.
     pub(crate) fn named(&self, model: &str) -> Bytes {
         match &self.named {
@@ -110,10 +119,19 @@ impl Inbound<'_> {
         }
     }
 
-    /// How an answer is read; a completion is read by its dialect.
-    pub(crate) fn reading(&self) -> Option<Reading<'_>> {
+    /// The prompt, where the target is asked in a chat to go on from it.
+    pub(crate) fn prompt(&self, target: &Target) -> Option<&Prompt> {
+        match &self.asks {
+            Asks::Form { work: Some(work), .. } if target.form.is_none() => work.prompt(),
+            Asks::Chat { .. } | Asks::Form { .. } | Asks::Pass { .. } => None,
+        }
+    }
+
+    /// How an answer is read; that of a chat is read by its dialect.
+    pub(crate) fn reading(&self, target: &Target) -> Option<Reading<'_>> {
         match &self.asks {
             Asks::Chat { .. } => None,
+            Asks::Form { .. } if self.prompt(target).is_some() => None,
             Asks::Form { asked, work, .. } => Some(Reading::Form(asked.form, work.as_ref())),
             Asks::Pass { dialect: Some(dialect), .. } => Some(Reading::Dialect(*dialect)),
             Asks::Pass { form: Some(form), .. } => Some(Reading::Form(*form, None)),

@@ -1,8 +1,10 @@
-//! `GET /v1/models` and its like, in the shape that the asking SDK knows.
+//! `GET /v1/models` and what each model can do, in the shape of each SDK.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
+use catalog::{Capability, Model};
 use http::{Response, StatusCode, request};
+use hyper::body::Incoming;
 use policy::{
     Snapshot,
     key::{Key, Scope},
@@ -13,10 +15,13 @@ use wire::{Dialect, Fault, Kind, Origin};
 use crate::{
     authenticate::{Shown, authenticate},
     core::Core,
-    entry,
+    entry, front,
     relay::Body,
     respond,
 };
+
+/// A date for what has none.
+const NEVER: &str = "1970-01-01T00:00:00Z";
 
 /// Lists the names that a key may ask for: the configured ones first, then every model of every provider.
 pub(crate) fn list(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Result<Response<Body>, Fault> {
@@ -49,13 +54,7 @@ pub(crate) fn one(
     let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
     let name = entry::model_name(encoded)?;
     let name = name.strip_prefix("models/").unwrap_or(&name);
-    let named = names(&core.world().snapshot, &key).into_iter().find(|named| named.name == name);
-    let Some(named) = named else {
-        let shown: String = name.chars().take(100).collect();
-        let message =
-            format!("there is no model \"{shown}\" for this key; GET /v1/models lists those there are");
-        return Err(Fault::new(Origin::Client, Kind::NotFound, message).code("model_not_found"));
-    };
+    let named = find(&core.world().snapshot, &key, name, "/v1/models")?;
     let body = match entry::dialect(parts.uri.path(), &parts.headers) {
         Dialect::AnthropicMessages => named.anthropic(),
         Dialect::Gemini => named.gemini(),
@@ -66,13 +65,37 @@ pub(crate) fn one(
     Ok(respond::json(StatusCode::OK, body.to_string()))
 }
 
+/// Tells an Ollama client what a model can do (<https://docs.ollama.com/api-reference/show-model-details>).
+pub(crate) async fn show(
+    core: &Rc<Core>,
+    parts: &request::Parts,
+    body: Incoming,
+    now_us: i64,
+) -> Result<Response<Body>, Fault> {
+    let world = core.world();
+    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
+    let body = front::body(body, &world.snapshot.server.limits).await?;
+    let body: Value = serde_json::from_slice(&body)
+        .map_err(|error| Fault::invalid("", format!("the body is no valid JSON request: {error}")))?;
+    // Older clients have it under `name`.
+    let name = ["model", "name"].iter().find_map(|member| body.get(member)?.as_str());
+    let name = name.ok_or_else(|| Fault::invalid("model", "is missing; name the model to tell of"))?;
+    let named = find(&world.snapshot, &key, name, "/api/tags")?;
+    Ok(respond::json(StatusCode::OK, named.shown().to_string()))
+}
+
+/// Tells an Ollama client which models are loaded: none, for none runs here.
+pub(crate) fn running(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Result<Response<Body>, Fault> {
+    authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
+    Ok(respond::json(StatusCode::OK, "{\"models\":[]}"))
+}
+
 /// A name that can be asked for.
 struct Named {
     name: String,
     owner: String,
-    /// Limits, where they are known.
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+    /// What is known of the model; of a configured name, of its first target.
+    facts: Option<Arc<Model>>,
 }
 
 impl Named {
@@ -81,46 +104,101 @@ impl Named {
     }
 
     fn gemini(&self) -> Value {
-        let Named { name, input_tokens, output_tokens, .. } = self;
+        let name = &self.name;
+        let limit = |limit: fn(&Model) -> Option<u64>| self.facts.as_deref().and_then(limit);
         json!({
-            "name": format!("models/{name}"), "displayName": name, "inputTokenLimit": input_tokens,
-            "outputTokenLimit": output_tokens,
+            "name": format!("models/{name}"), "displayName": name,
+            "inputTokenLimit": limit(|facts| facts.context_tokens),
+            "outputTokenLimit": limit(|facts| facts.output_tokens),
             "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
         })
     }
 
     /// <https://docs.cohere.com/reference/list-models>
     fn cohere(&self) -> Value {
-        json!({"name": self.name, "endpoints": [], "finetuned": false, "context_length": self.input_tokens})
+        json!({"name": self.name, "endpoints": [], "finetuned": false, "context_length": self.context_tokens()})
     }
 
     fn ollama(&self) -> Value {
         let name = &self.name;
-        let details = json!({"format": "", "family": self.owner, "families": null, "parameter_size": "",
-                             "quantization_level": ""});
-        json!({"name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0, "digest": "",
-               "details": details})
+        json!({"name": name, "model": name, "modified_at": NEVER, "size": 0, "digest": "",
+               "details": self.details()})
+    }
+
+    fn context_tokens(&self) -> Option<u64> {
+        self.facts.as_ref()?.context_tokens
+    }
+
+    fn details(&self) -> Value {
+        json!({"format": "", "family": self.owner, "families": null, "parameter_size": "",
+               "quantization_level": ""})
+    }
+
+    fn shown(&self) -> Value {
+        let mut info = json!({"general.architecture": self.owner});
+        if let Some(tokens) = self.context_tokens() {
+            info[format!("{}.context_length", self.owner)] = json!(tokens);
+        }
+        let can = self.facts.as_ref().map_or(&[][..], |facts| &facts.can);
+        json!({"modified_at": NEVER, "details": self.details(), "model_info": info,
+               "capabilities": capabilities(can), "license": "", "modelfile": "", "parameters": "",
+               "template": ""})
     }
 
     fn anthropic(&self) -> Value {
         let name = &self.name;
-        json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"})
+        json!({"type": "model", "id": name, "display_name": name, "created_at": NEVER})
     }
 }
 
+/// What a model can do, in Ollama's words: it answers texts, unless it is there for something else.
+fn capabilities(can: &[Capability]) -> Vec<&'static str> {
+    let word = |capability: &Capability| match capability {
+        Capability::Tools => Some("tools"),
+        Capability::Vision => Some("vision"),
+        Capability::Reasoning => Some("thinking"),
+        Capability::Embeddings => Some("embedding"),
+        Capability::Pdf
+        | Capability::Audio
+        | Capability::JsonSchema
+        | Capability::Caching
+        | Capability::Rerank
+        | Capability::Images
+        | Capability::Speech
+        | Capability::Transcription
+        | Capability::Moderation => None,
+    };
+    let other = [
+        Capability::Embeddings,
+        Capability::Rerank,
+        Capability::Images,
+        Capability::Speech,
+        Capability::Transcription,
+        Capability::Moderation,
+    ];
+    let answers = !other.iter().any(|capability| can.contains(capability));
+    answers.then_some("completion").into_iter().chain(can.iter().filter_map(word)).collect()
+}
+
+/// The one of a name, as `list` lists it.
+fn find(snapshot: &Snapshot, key: &Key, name: &str, list: &str) -> Result<Named, Fault> {
+    names(snapshot, key).into_iter().find(|named| named.name == name).ok_or_else(|| {
+        let shown: String = name.chars().take(100).collect();
+        let message = format!("there is no model \"{shown}\" for this key; GET {list} lists those there are");
+        Fault::new(Origin::Client, Kind::NotFound, message).code("model_not_found")
+    })
+}
+
 fn names(snapshot: &Snapshot, key: &Key) -> Vec<Named> {
-    let aliases = snapshot.models.keys().map(|name| Named {
-        name: name.clone(),
-        owner: "tollgate".to_owned(),
-        input_tokens: None,
-        output_tokens: None,
+    let aliases = snapshot.models.iter().map(|(name, alias)| {
+        let facts = alias.targets.first().and_then(|target| target.provider.facts.model(&target.model));
+        Named { name: name.clone(), owner: "tollgate".to_owned(), facts: facts.cloned() }
     });
     let listed = snapshot.providers.iter().flat_map(|(id, provider)| {
         provider.facts.models().iter().map(move |model| Named {
             name: format!("{id}/{}", model.id),
             owner: id.clone(),
-            input_tokens: model.context_tokens,
-            output_tokens: model.output_tokens,
+            facts: Some(Arc::clone(model)),
         })
     });
     aliases.chain(listed).filter(|named| key.may_use(&named.name).is_ok()).collect()

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use policy::route::Target;
 use uuid::Uuid;
-use wire::{Dialect, Losses, Wanted, Writer, ir::Event};
+use wire::{Dialect, Losses, Prompt, Wanted, Writer, ir::Event};
 
 /// Fills the names in.
 struct Named {
@@ -13,9 +13,18 @@ struct Named {
     id: Uuid,
 }
 
-/// A writer for a caller of an answer from this target.
-pub(crate) fn writer(caller: Dialect, wanted: Wanted, target: &Target, id: Uuid) -> Box<dyn Writer> {
-    let writer = caller.writer(wanted);
+/// A writer for a caller of an answer from this target, to the caller's prompt where it sent one.
+pub(crate) fn writer(
+    caller: Dialect,
+    prompt: Option<&Prompt>,
+    wanted: Wanted,
+    target: &Target,
+    id: Uuid,
+) -> Box<dyn Writer> {
+    let writer = match prompt {
+        Some(prompt) => prompt.writer(wanted),
+        None => caller.writer(wanted),
+    };
     if target.dialect.names_model() {
         return writer;
     }

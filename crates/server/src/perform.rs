@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Response, header, request};
+use http::{Response, StatusCode, header, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use policy::{
@@ -12,7 +12,9 @@ use policy::{
     snapshot::Limits,
 };
 use tokio::time::timeout;
-use wire::{AskedForm, Counting, Envelope, Fault, Field, Form, Kind, Multipart, Operation, Origin, Upload};
+use wire::{
+    AskedForm, Counting, Envelope, Fault, Field, Form, Kind, Multipart, Operation, Origin, Upload, Work,
+};
 
 use crate::{
     authenticate::{Shown, authenticate},
@@ -22,6 +24,7 @@ use crate::{
     inbound::{Asks, Inbound, Named, Sent},
     pipeline::admit,
     relay::Body,
+    respond,
     upstream::Rest,
 };
 
@@ -56,18 +59,29 @@ pub(crate) async fn perform(
     } else {
         route::plan(&world.snapshot, &key, &model, Asking::Form(asked.form))?
     };
-    // Only where another form may carry it is the request read.
+    // Only where another form, or a chat, may carry it is the request read.
     let crosses = plan.targets.iter().any(|target| target.form != Some(asked.form));
     let work = if crosses { asked.form.read(&sent.first(), asked.method)? } else { None };
+    let prompt = work.as_ref().and_then(Work::prompt);
+    if let Some(answer) = prompt.and_then(|prompt| prompt.unasked(arrival.started_us / 1_000_000)) {
+        return Ok(respond::json(StatusCode::OK, answer));
+    }
     admit(core, limits.calls_max)?;
     let mut open = Open::new(arrival, Rc::clone(&world), key, asked.form.dialect());
     open.operation = asked.form.operation();
     open.form = Some(asked.form);
     open.free = asked.form.operation().counting() == Counting::Free;
     open.model_asked = model;
+    (open.stream, open.include_usage) = streaming(asked.form, &sent);
     open.prompt = sent.first();
     let inbound = Inbound { parts, asks: Asks::Form { asked, work, body: sent } };
     drive::drive(Call::new(core, open), &inbound, &plan).await
+}
+
+/// Whether the answer to a prompt is streamed, and with what was used.
+fn streaming(form: Form, sent: &Sent) -> (bool, bool) {
+    let envelope = sent.envelope().filter(|_| form.is_prompt());
+    envelope.map_or((false, false), |envelope| (envelope.stream, envelope.include_usage))
 }
 
 /// A JSON body, and the model that it or its address names.
@@ -90,7 +104,8 @@ async fn json(
             Ok((Sent::new(body, None, Named::Json(envelope)), name))
         }
         None => {
-            let envelope = Envelope::parse(&body, false)?;
+            let unasked = form.is_prompt() && form.dialect().streams_unasked();
+            let envelope = Envelope::parse(&body, unasked)?;
             let name = envelope.model.clone();
             Ok((Sent::new(body, None, Named::Json(envelope)), name))
         }

@@ -42,6 +42,8 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
         Ok(Entry::Perform(asked)) => perform::perform(&core, arrival, &parts, body, asked).await,
         Ok(Entry::Models) => models::list(&core, &parts, arrival.started_us),
         Ok(Entry::Model(name)) => models::one(&core, &parts, name, arrival.started_us),
+        Ok(Entry::Show) => models::show(&core, &parts, body, arrival.started_us).await,
+        Ok(Entry::Running) => models::running(&core, &parts, arrival.started_us),
         Ok(Entry::Version) => Ok(respond::json(StatusCode::OK, VERSION)),
         Ok(Entry::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Entry::Ready) => Ok(ready(&core)),

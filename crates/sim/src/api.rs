@@ -49,6 +49,7 @@ pub(crate) fn find(path: &str) -> Option<Address> {
         "/v1/responses" => plain(&responses::API),
         "/v1/messages" => plain(&anthropic::API),
         "/api/chat" => plain(&ollama::API),
+        "/api/generate" => plain(&ollama::GENERATE),
         "/v2/chat" => plain(&cohere::API),
         _ if path.starts_with("/model/") => {
             let (model, method) = path.strip_prefix("/model/")?.rsplit_once('/')?;

@@ -1,4 +1,4 @@
-//! Ollama's chat API in its own form.
+//! Ollama's chat API in its own form, and the one that goes on from a prompt.
 
 use serde_json::{Value, json};
 
@@ -17,6 +17,17 @@ pub(crate) const API: Api = Api {
     broken,
     invalid,
     scripted,
+};
+
+pub(crate) const GENERATE: Api = Api {
+    read: |body, model, calls| read(&as_chat(body), model, calls),
+    whole: |scene| loaded(scene).unwrap_or_else(|| as_response(whole(scene))),
+    stream: |scene| {
+        let response = |told: Vec<u8>| line(&as_response(serde_json::from_slice(&told).unwrap_or_default()));
+        let told = || stream(scene).into_iter().map(response).collect();
+        loaded(scene).map_or_else(told, |loaded| vec![line(&loaded)])
+    },
+    ..API
 };
 
 const DATE: &str = "2026-09-21T14:13:20.123456789Z";
@@ -95,6 +106,31 @@ fn read(body: &Value, model: &str, _: &Calls) -> Result<Asked, Refused> {
     let think = &body["think"];
     asked.think = model.contains("reason") || think == &json!(true) || think.is_string();
     Ok(asked)
+}
+
+/// Without a prompt the model is only loaded.
+fn loaded(scene: &Scene<'_>) -> Option<Value> {
+    let empty = matches!(scene.body["prompt"].as_str(), None | Some(""));
+    empty.then(|| json!({"model": scene.model, "created_at": DATE, "response": "", "done": true, "done_reason": "load"}))
+}
+
+/// A prompt as the messages of a chat.
+fn as_chat(body: &Value) -> Value {
+    let mut chat = body.clone();
+    let user = json!({"role": "user", "content": body["prompt"], "images": body["images"]});
+    chat["messages"] = json!([{"role": "system", "content": body["system"]}, user]);
+    chat
+}
+
+/// A line of a chat as one of an answer to a prompt.
+fn as_response(mut line: Value) -> Value {
+    let message = line["message"].take();
+    if let Some(line) = line.as_object_mut() {
+        line.remove("message");
+        line.insert("response".to_owned(), message["content"].clone());
+        line.extend(message.get("thinking").map(|thought| ("thinking".to_owned(), thought.clone())));
+    }
+    line
 }
 
 fn line(value: &Value) -> Vec<u8> {

@@ -40,12 +40,12 @@ pub use dialects::gemini::model_of;
 pub use envelope::{Edits, Envelope};
 pub use fault::{Fault, Kind, Origin, Retry};
 pub use fit::SchemaSubset;
-pub use forms::{Answered, AskedForm, Counting, EndedWork, Form, Operation, Upload, Work};
+pub use forms::{Answered, AskedForm, Counting, EndedWork, Form, Operation, Prompt, Upload, Work};
 pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameError, Framer, Framing, Pass, write_aws_message};
 pub use loss::{Loss, LossKind, Losses};
 pub use multipart::{Field, Multipart};
 pub use quirks::{
-    CallIds, Member, OutputLimit, Quirks, ReasoningControl, Sampling, StreamUsage, SystemRole,
+    CallIds, Member, OutputLimit, Prompts, Quirks, ReasoningControl, Sampling, StreamUsage, SystemRole,
     ThinkingHistory, ThinkingPlace, TurnOrder,
 };
 pub use seal::is_marked;

@@ -20,6 +20,8 @@ pub struct Quirks {
     pub sampling: Sampling,
     /// How a model is told how much to think.
     pub reasoning: ReasoningControl,
+    /// How its models are asked to go on from a prompt.
+    pub prompts: Prompts,
     /// How its models' texts become tokens.
     pub tokenizer: Tokenizer,
     /// How many tokens its models count where `o200k_base` counts a hundred. Default: 110.
@@ -81,6 +83,17 @@ pub enum ReasoningControl {
     Effort,
     /// By a budget of tokens only; an effort is refused.
     Budget,
+}
+
+/// How a model is asked to go on from a prompt, where its provider has a form for that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompts {
+    /// In that form, which goes on byte for byte.
+    #[default]
+    Own,
+    /// As a turn of a chat: the form is refused for chat models, or is not there at all.
+    Chat,
 }
 
 /// The name of the output limit in OpenAI chat requests.

@@ -45,20 +45,22 @@ pub(crate) async fn relay_form(
         open.meter.event(&used(usage));
     }
     let kind = essence(&answer.headers);
-    let streamed = matches!(reading, Reading::Dialect(dialect) if is_stream(&answer.headers, dialect));
-    if kind == "application/json" && !streamed {
+    let streamed = reading.dialect().filter(|dialect| is_stream(&answer.headers, *dialect));
+    if kind == "application/json" && streamed.is_none() {
         return whole(call, answer, target, reading, deadline).await;
     }
     let mut response = Response::new(Body::full(Bytes::new()));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     set_headers(&mut response, &mut call, &answer.headers, target);
-    let relay = match reading {
-        Reading::Dialect(dialect) if streamed => {
+    if streamed.is_some() || kind == "text/event-stream" {
+        response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    }
+    let relay = match (streamed, reading.watcher(Mode::Stream)) {
+        (Some(dialect), Some(watcher)) => {
             let framer = Framer::new(dialect.framing(Mode::Stream));
-            Relay::new(call, answer.body, framer, dialect.watcher(Mode::Stream), deadline)
+            Relay::new(call, answer.body, framer, watcher, deadline)
         }
         _ if kind == "text/event-stream" => {
-            response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
             let reader = Box::new(UsageReader(reading.usage()));
             Relay::new(call, answer.body, Framer::new(Framing::Sse), reader, deadline)
         }
@@ -90,16 +92,15 @@ async fn whole(
                 Err(fault) => return Err(broken(call, fault)),
             }
         }
-        Reading::Dialect(dialect) => {
+        Reading::Form(..) | Reading::Dialect(_) | Reading::Guess => {
             let meter = &mut call.open().meter;
-            let frame = Frame { event: None, data: body.as_ref().into() };
-            dialect.watcher(Mode::Whole).frame(&frame, &mut |event| meter.event(&event));
-            // What is passed through is not judged.
-            meter.fault = None;
-        }
-        Reading::Form(..) | Reading::Guess => {
-            if let Some(usage) = reading.usage()(&body) {
-                call.open().meter.event(&used(usage));
+            if let Some(mut watcher) = reading.watcher(Mode::Whole) {
+                let frame = Frame { event: None, data: body.as_ref().into() };
+                watcher.frame(&frame, &mut |event| meter.event(&event));
+                // What goes on as it is is not judged.
+                meter.fault = None;
+            } else if let Some(usage) = reading.usage()(&body) {
+                meter.event(&used(usage));
             }
         }
     }
@@ -140,7 +141,25 @@ impl Reading<'_> {
     fn usage(self) -> FindUsage {
         match self {
             Reading::Form(form, _) => Box::new(move |body| form.usage(body)),
-            Reading::Dialect(_) | Reading::Guess => Box::new(|body| Form::OpenaiCompletions.usage(body)),
+            Reading::Dialect(_) | Reading::Guess => Box::new(Form::guessed_usage),
+        }
+    }
+
+    /// The dialect in which texts of a model are streamed.
+    fn dialect(self) -> Option<Dialect> {
+        match self {
+            Reading::Dialect(dialect) => Some(dialect),
+            Reading::Form(form, _) => form.is_prompt().then(|| form.dialect()),
+            Reading::Guess => None,
+        }
+    }
+
+    /// A reader of a model's texts.
+    fn watcher(self, mode: Mode) -> Option<Box<dyn Reader>> {
+        match self {
+            Reading::Dialect(dialect) => Some(dialect.watcher(mode)),
+            Reading::Form(form, _) => form.watcher(mode),
+            Reading::Guess => None,
         }
     }
 }

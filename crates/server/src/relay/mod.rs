@@ -10,5 +10,5 @@ mod whole;
 pub(crate) use body::Body;
 pub(crate) use form::{Reading, relay_form};
 pub(crate) use refusal::refusal;
-pub(crate) use stream::relay;
+pub(crate) use stream::{Told, relay};
 pub(crate) use whole::collect;

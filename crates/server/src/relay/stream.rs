@@ -12,7 +12,7 @@ use http::{HeaderValue, Response, header};
 use policy::route::Target;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wire::{
-    Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Reader, Wanted, Writer,
+    Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Prompt, Reader, Wanted, Writer,
     ir::{Event, Place},
 };
 
@@ -36,6 +36,15 @@ const GATHERED_BYTES: usize = 64 << 10;
 pub(crate) struct Broken {
     pub(crate) call: Call,
     pub(crate) fault: Fault,
+}
+
+/// How a caller is told the answer of a chat.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    /// The prompt that the caller sent, in whose form the answer is told; otherwise it is told in its dialect.
+    pub(crate) prompt: Option<&'a Prompt>,
+    /// Usage on the stream was asked for by the gateway and not by the caller.
+    pub(crate) usage_added: bool,
 }
 
 /// A stream that is being relayed.
@@ -75,29 +84,30 @@ pub(crate) async fn relay(
     mut call: Call,
     answer: Answer,
     target: &Target,
-    usage_added: bool,
+    told: Told<'_>,
     deadline: Instant,
 ) -> Result<Response<Body>, Box<Broken>> {
     call.open().status = answer.status;
     if !is_stream(&answer.headers, target.dialect) {
-        return whole(call, answer, target, deadline).await;
+        return whole(call, answer, target, told.prompt, deadline).await;
     }
     let caller = call.open().dialect;
     let mut response = Response::new(Body::Full(None));
     set_headers(&mut response, &mut call, &answer.headers, target);
     let as_array = call.open().as_array;
-    let own = caller == target.dialect && !as_array;
+    let own = caller == target.dialect && !as_array && told.prompt.is_none();
     let kind = if as_array { "application/json" } else { caller.stream_type() };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies on the way to the caller must not gather events (nginx reads this header).
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     let id = call.open().arrival.id;
-    let writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, Mode::Stream), target, id));
+    let writer = (!own)
+        .then(|| named::writer(caller, told.prompt, wanted(&mut call, target, Mode::Stream), target, id));
     let framer = Framer::new(target.dialect.framing(Mode::Stream));
     let reader = if own { caller.watcher(Mode::Stream) } else { translator(caller, target, Mode::Stream) };
     let mut relay = Relay::new(call, answer.body, framer, reader, deadline);
-    (relay.writer, relay.as_array, relay.usage_added) = (writer, as_array, usage_added);
+    (relay.writer, relay.as_array, relay.usage_added) = (writer, as_array, told.usage_added);
     *response.body_mut() = relay.begin().await?;
     Ok(response)
 }

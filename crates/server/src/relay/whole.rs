@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, StatusCode, header};
 use policy::route::Target;
 use tokio::time::{Instant, timeout, timeout_at};
-use wire::{Fault, Kind, Mode, Origin};
+use wire::{Fault, Kind, Mode, Origin, Prompt};
 
 use super::{
     Body,
@@ -25,6 +25,7 @@ pub(super) async fn whole(
     mut call: Call,
     mut answer: Answer,
     target: &Target,
+    prompt: Option<&Prompt>,
     deadline: Instant,
 ) -> Result<Response<Body>, Box<Broken>> {
     let body = match read(&mut call, &mut answer.body, target, deadline).await {
@@ -36,9 +37,10 @@ pub(super) async fn whole(
     let Open { stream, as_array, .. } = *call.open();
     let mode = if stream { Mode::Stream } else { Mode::Whole };
     let kind = if stream && !as_array { caller.stream_type() } else { "application/json" };
-    let own = caller == target.dialect && mode == Mode::Whole;
+    let own = caller == target.dialect && mode == Mode::Whole && prompt.is_none();
     let id = call.open().arrival.id;
-    let mut writer = (!own).then(|| named::writer(caller, wanted(&mut call, target, mode), target, id));
+    let mut writer =
+        (!own).then(|| named::writer(caller, prompt, wanted(&mut call, target, mode), target, id));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
     let mut reader = if own { caller.watcher(Mode::Whole) } else { translator(caller, target, Mode::Whole) };
     let meter = &mut call.open().meter;

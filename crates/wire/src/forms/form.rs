@@ -4,14 +4,16 @@ use super::{
     embed::{self, Embedding},
     forwarded::{self, Reading},
     operation::Operation,
+    prompt::{self, Prompting},
     rerank::{self, Reranking},
 };
-use crate::{Dialect, ir::Usage};
+use crate::{Dialect, Mode, Reader, ir::Usage};
 
 /// The wire form of an operation beside chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Form {
     OpenaiCompletions,
+    OllamaGenerate,
     OpenaiEmbeddings,
     VoyageEmbeddings,
     CohereEmbed,
@@ -63,6 +65,8 @@ pub(super) struct Formed {
 pub(super) enum Kind {
     Embed(&'static Embedding),
     Rerank(&'static Reranking),
+    /// They go on as they are, or become a chat.
+    Prompt(&'static Prompting),
     /// They go on as they are.
     Forwarded(&'static Reading),
 }
@@ -78,8 +82,9 @@ pub struct AskedForm<'a> {
 }
 
 impl Form {
-    pub const ALL: [Form; 21] = [
+    pub const ALL: [Form; 22] = [
         Form::OpenaiCompletions,
+        Form::OllamaGenerate,
         Form::OpenaiEmbeddings,
         Form::VoyageEmbeddings,
         Form::CohereEmbed,
@@ -112,7 +117,8 @@ impl Form {
             Form::CohereRerank => &rerank::COHERE,
             Form::JinaRerank => &rerank::JINA,
             Form::VoyageRerank => &rerank::VOYAGE,
-            Form::OpenaiCompletions => &forwarded::COMPLETIONS,
+            Form::OpenaiCompletions => &prompt::COMPLETIONS,
+            Form::OllamaGenerate => &prompt::GENERATE,
             Form::OpenaiImages => &forwarded::IMAGES,
             Form::OpenaiImageEdits => &forwarded::IMAGE_EDITS,
             Form::OpenaiImageVariations => &forwarded::IMAGE_VARIATIONS,
@@ -201,14 +207,33 @@ impl Form {
         match &self.formed().kind {
             Kind::Embed(embedding) => (embedding.decode_answer)(answer).ok()?.usage,
             Kind::Rerank(reranking) => (reranking.decode_answer)(answer).ok()?.usage,
+            Kind::Prompt(_) => None,
             Kind::Forwarded(reading) => (reading.answered)(answer),
         }
+    }
+
+    /// What a JSON answer of an unknown form says was used, by the names that many providers have for it.
+    pub fn guessed_usage(answer: &[u8]) -> Option<Usage> {
+        forwarded::openai(answer)
+    }
+
+    /// A reader of answers that go on as they are, as [`Dialect::watcher`] is one, where they are a model's texts.
+    pub fn watcher(self, mode: Mode) -> Option<Box<dyn Reader>> {
+        match &self.formed().kind {
+            Kind::Prompt(prompting) => Some((prompting.watcher)(mode)),
+            Kind::Embed(_) | Kind::Rerank(_) | Kind::Forwarded(_) => None,
+        }
+    }
+
+    /// Whether it asks a model to go on from a prompt: where a provider does not take it, it becomes a chat.
+    pub fn is_prompt(self) -> bool {
+        matches!(self.formed().kind, Kind::Prompt(_))
     }
 
     /// What the request alone says is used.
     pub fn asked_usage(self, request: &[u8]) -> Option<Usage> {
         match &self.formed().kind {
-            Kind::Embed(_) | Kind::Rerank(_) => None,
+            Kind::Embed(_) | Kind::Rerank(_) | Kind::Prompt(_) => None,
             Kind::Forwarded(reading) => (reading.asked)(request),
         }
     }

@@ -18,20 +18,12 @@ pub(super) struct Reading {
 
 const OPENAI: Formed = Formed {
     name: "",
-    operation: Operation::Completions,
+    operation: Operation::Moderations,
     dialect: Dialect::OpenaiChat,
     path: "",
     routes: &[],
     upload: Upload::Json,
     kind: Kind::Forwarded(&Reading { asked: nothing, answered: openai }),
-};
-
-/// <https://platform.openai.com/docs/api-reference/completions>
-pub(super) static COMPLETIONS: Formed = Formed {
-    name: "openai_completions",
-    path: "/completions",
-    routes: &[("/v1/completions", ""), ("/openai/deployments/{model}/completions", "")],
-    ..OPENAI
 };
 
 /// <https://platform.openai.com/docs/api-reference/images/create>
@@ -99,13 +91,8 @@ pub(super) static TRANSLATIONS: Formed = Formed {
 };
 
 /// <https://platform.openai.com/docs/api-reference/moderations>
-pub(super) static MODERATIONS: Formed = Formed {
-    name: "openai_moderations",
-    operation: Operation::Moderations,
-    path: "/moderations",
-    routes: &[("/v1/moderations", "")],
-    ..OPENAI
-};
+pub(super) static MODERATIONS: Formed =
+    Formed { name: "openai_moderations", path: "/moderations", routes: &[("/v1/moderations", "")], ..OPENAI };
 
 /// <https://platform.openai.com/docs/api-reference/files>
 pub(super) static FILES: Formed = Formed {
@@ -174,7 +161,7 @@ fn nothing(_: &[u8]) -> Option<Usage> {
 }
 
 /// Usage as OpenAI's newer and older APIs tell it, at the top or in the event that ends a stream.
-fn openai(body: &[u8]) -> Option<Usage> {
+pub(super) fn openai(body: &[u8]) -> Option<Usage> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let usage = answer.get("usage").or_else(|| answer.get("response")?.get("usage"))?;
     read_usage(usage)

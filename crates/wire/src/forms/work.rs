@@ -6,6 +6,7 @@ use super::{
     embed,
     form::{Form, Kind},
     forwarded::{self, EndedWork},
+    prompt::Prompt,
     rename::rename,
     rerank,
 };
@@ -17,6 +18,7 @@ pub struct Work(Asked);
 enum Asked {
     Embed(embed::Request),
     Rerank(rerank::Request),
+    Prompt(Box<Prompt>),
 }
 
 /// An answer as its caller's form has it.
@@ -25,12 +27,23 @@ pub struct Answered {
     pub usage: Option<Usage>,
 }
 
+impl Work {
+    /// The prompt, where a model is asked to go on from one.
+    pub fn prompt(&self) -> Option<&Prompt> {
+        match &self.0 {
+            Asked::Prompt(prompt) => Some(prompt),
+            Asked::Embed(_) | Asked::Rerank(_) => None,
+        }
+    }
+}
+
 impl Form {
-    /// Reads a request, where its operation has more than one form.
+    /// Reads a request, where its operation has more than one form or can become a chat.
     pub fn read(self, body: &[u8], method: &str) -> Result<Option<Work>, Fault> {
         Ok(match &self.formed().kind {
             Kind::Embed(embedding) => Some(Work(Asked::Embed((embedding.decode_request)(body, method)?))),
             Kind::Rerank(reranking) => Some(Work(Asked::Rerank((reranking.decode_request)(body)?))),
+            Kind::Prompt(prompting) => Some(Work(Asked::Prompt(Box::new(prompting.read(body)?)))),
             Kind::Forwarded(_) => None,
         })
     }

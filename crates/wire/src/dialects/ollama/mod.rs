@@ -7,6 +7,7 @@ mod message_decode;
 mod message_encode;
 mod own_path;
 mod pictures;
+mod prompt_decode;
 mod reader;
 mod request_decode;
 mod request_encode;
@@ -15,9 +16,12 @@ mod tell;
 mod whole_writer;
 mod words;
 
+use tell::Told;
+
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{Route, Spoken},
+    forms::Prompting,
     whole::WholeWriter,
 };
 
@@ -44,12 +48,26 @@ pub(crate) const SPOKEN: Spoken = Spoken {
 };
 
 fn reader(mode: Mode) -> Box<dyn Reader> {
-    Box::new(reader::AnswerReader::new(mode))
+    Box::new(reader::AnswerReader::new(mode, Told::Message))
 }
 
 fn writer(wanted: Wanted) -> Box<dyn Writer> {
     match wanted.mode {
         Mode::Whole => Box::new(WholeWriter::new(wanted, whole_writer::write, fault::encode_fault)),
-        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted)),
+        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted, Told::Message)),
+    }
+}
+
+/// Ollama's API that goes on from a prompt (<https://docs.ollama.com/api/generate>).
+pub(crate) const PROMPTING: Prompting = Prompting {
+    decode_request: prompt_decode::decode_request,
+    watcher: |mode| Box::new(reader::AnswerReader::new(mode, Told::Response)),
+    writer: prompt_writer,
+};
+
+fn prompt_writer(wanted: Wanted, _echo: String) -> Box<dyn Writer> {
+    match wanted.mode {
+        Mode::Whole => Box::new(WholeWriter::new(wanted, whole_writer::write_response, fault::encode_fault)),
+        Mode::Stream => Box::new(stream_writer::StreamWriter::new(wanted, Told::Response)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{calls, fault::error_object, kept, words};
+use super::{calls, fault::error_object, kept, tell::Told, words};
 use crate::{
     Fault, Frame, Mode, Reader, Sink,
     ir::{Event, ExtRef, PartDelta, PartStart, Place, Usage},
@@ -18,6 +18,7 @@ pub(super) const OUTPUT: &str = "eval_count";
 /// Reads one answer.
 pub(super) struct AnswerReader {
     mode: Mode,
+    told: Told,
     started: bool,
     stamp: String,
     next: u32,
@@ -29,9 +30,10 @@ pub(super) struct AnswerReader {
 }
 
 impl AnswerReader {
-    pub(super) fn new(mode: Mode) -> AnswerReader {
+    pub(super) fn new(mode: Mode, told: Told) -> AnswerReader {
         AnswerReader {
             mode,
+            told,
             started: false,
             stamp: String::new(),
             next: 0,
@@ -63,10 +65,23 @@ impl AnswerReader {
             let ext = ExtRef(vec![(Cow::Borrowed(DATE), RawRef::Borrowed(date))]);
             sink(Event::Ext { place: Place::Response, ext });
         }
-        if let Some(message) = object.object("message")? {
-            self.message(message, sink).map_err(|fault| fault.under("message"))?;
-        } else if self.mode == Mode::Whole && object.peek("done").is_none() {
-            return Err(Fault::invalid("message", "is missing"));
+        let said = match self.told {
+            Told::Response => {
+                let said = object.peek("response").is_some();
+                self.said(&mut object, "response", sink)?;
+                said
+            }
+            Told::Message => match object.object("message")? {
+                Some(message) => {
+                    self.message(message, sink).map_err(|fault| fault.under("message"))?;
+                    true
+                }
+                None => false,
+            },
+        };
+        if !said && self.mode == Mode::Whole && object.peek("done").is_none() {
+            let name = if self.told == Told::Message { "message" } else { "response" };
+            return Err(Fault::invalid(name, "is missing"));
         }
         if let Some(raw) = object.take_some("logprobs") {
             sink(Event::Logprobs { choice: 0, logprobs: RawRef::Borrowed(raw) });
@@ -102,14 +117,24 @@ impl AnswerReader {
         if message.peek("role").is_some_and(|raw| raw.get() == "\"assistant\"") {
             message.take("role");
         }
-        if let Some(text) = message.string("thinking")? {
-            self.text(text, true, sink);
+        self.said(&mut message, "content", sink)?;
+        let ext = message.rest_ref();
+        if !ext.is_empty() {
+            sink(Event::Ext { place: Place::Message(0), ext });
         }
-        if let Some(text) = message.string("content")? {
+        Ok(())
+    }
+
+    /// What is said, with its text under the name that it has there.
+    fn said(&mut self, object: &mut Object<'_>, text: &str, sink: &mut Sink<'_>) -> Result<(), Fault> {
+        if let Some(thought) = object.string("thinking")? {
+            self.text(thought, true, sink);
+        }
+        if let Some(text) = object.string(text)? {
             self.text(text, false, sink);
         }
-        let filled = message.peek("tool_calls").is_some_and(|raw| raw.get() != "[]");
-        let list = if filled { message.array("tool_calls")? } else { None };
+        let filled = object.peek("tool_calls").is_some_and(|raw| raw.get() != "[]");
+        let list = if filled { object.array("tool_calls")? } else { None };
         for (at, raw) in list.unwrap_or_default().into_iter().enumerate() {
             let call =
                 calls::read(raw, self.calls).map_err(|fault| fault.under(&format!("tool_calls[{at}]")))?;
@@ -123,10 +148,6 @@ impl AnswerReader {
                 sink(Event::PartDelta { choice: 0, index, delta });
             }
             sink(Event::PartStop { choice: 0, index });
-        }
-        let ext = message.rest_ref();
-        if !ext.is_empty() {
-            sink(Event::Ext { place: Place::Message(0), ext });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{
     fault::write_error,
     reader::DATE,
-    tell::{self, Head, Said},
+    tell::{self, Head, Said, Told},
     whole_writer::sealed,
     words,
 };
@@ -16,6 +16,7 @@ use crate::{
 /// Writes one stream.
 pub(super) struct StreamWriter {
     wanted: Wanted,
+    told: Told,
     own: bool,
     model: String,
     created_s: i64,
@@ -52,8 +53,9 @@ enum Kind {
 }
 
 impl StreamWriter {
-    pub(super) fn new(wanted: Wanted) -> StreamWriter {
+    pub(super) fn new(wanted: Wanted, told: Told) -> StreamWriter {
         StreamWriter {
+            told,
             own: wanted.source == Dialect::Ollama,
             created_s: wanted.now_s,
             wanted,
@@ -137,7 +139,8 @@ impl StreamWriter {
     }
 
     fn head(&self) -> Head<'_> {
-        Head { model: &self.model, date: self.ext.get(DATE), created_s: self.created_s }
+        let StreamWriter { told, model, created_s, .. } = self;
+        Head { told: *told, model, date: self.ext.get(DATE), created_s: *created_s }
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {

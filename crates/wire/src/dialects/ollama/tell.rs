@@ -9,10 +9,20 @@ use crate::{
 
 /// What every line of one answer has.
 pub(super) struct Head<'a> {
+    pub(super) told: Told,
     pub(super) model: &'a str,
     /// The date as JSON, or the seconds since 1970 of one.
     pub(super) date: Option<&'a Raw>,
     pub(super) created_s: i64,
+}
+
+/// Where a line tells what is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// In a message, as chat does.
+    Message,
+    /// In the line itself, as the API that goes on from a prompt does (<https://docs.ollama.com/api/generate>).
+    Response,
 }
 
 /// What a message says.
@@ -36,22 +46,32 @@ pub(super) fn open<'b>(
         Some(date) => object.raw("created_at", date.text()),
         None => object.string("created_at", &words::date(head.created_s)),
     }
-    let mut message = ObjectWriter::open(object.key("message"));
-    if ext.is_none_or(|ext| ext.get("role").is_none()) {
-        message.string("role", "assistant");
+    match head.told {
+        Told::Message => {
+            let mut message = ObjectWriter::open(object.key("message"));
+            if ext.is_none_or(|ext| ext.get("role").is_none()) {
+                message.string("role", "assistant");
+            }
+            write_said(&mut message, "content", said, ext);
+            message.close();
+        }
+        Told::Response => write_said(&mut object, "response", said, ext),
     }
-    message.string("content", said.text);
+    object
+}
+
+/// What is said, with its text under the name that it has there.
+fn write_said(object: &mut ObjectWriter<'_>, text: &str, said: &Said<'_>, ext: Option<&Ext>) {
+    object.string(text, said.text);
     if !said.thinking.is_empty() {
-        message.string("thinking", said.thinking);
+        object.string("thinking", said.thinking);
     }
     if !said.calls.is_empty() {
-        write_array(message.key("tool_calls"), said.calls, |out, call| out.extend_from_slice(call));
+        write_array(object.key("tool_calls"), said.calls, |out, call| out.extend_from_slice(call));
     }
     if let Some(ext) = ext {
-        message.ext(ext);
+        object.ext(ext);
     }
-    message.close();
-    object
 }
 
 /// The end of an answer: why it ended, the counts, and what this dialect kept beside.

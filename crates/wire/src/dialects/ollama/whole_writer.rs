@@ -2,7 +2,7 @@
 
 use super::{
     reader::DATE,
-    tell::{self, Head, Said},
+    tell::{self, Head, Said, Told},
     words,
 };
 use crate::{
@@ -10,8 +10,17 @@ use crate::{
     ir::{Choice, PartKind, Response},
 };
 
-/// Writes an answer.
+/// Writes an answer of chat.
 pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    write_told(Told::Message, out, response, wanted, losses);
+}
+
+/// Writes an answer to a prompt.
+pub(super) fn write_response(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
+    write_told(Told::Response, out, response, wanted, losses);
+}
+
+fn write_told(told: Told, out: &mut Vec<u8>, response: &Response, wanted: &Wanted, losses: &mut Losses) {
     let own = wanted.source == Dialect::Ollama;
     let none = Choice::default();
     let choice = response.choices.iter().find(|choice| choice.index == 0).unwrap_or(&none);
@@ -44,7 +53,7 @@ pub(super) fn write(out: &mut Vec<u8>, response: &Response, wanted: &Wanted, los
         }
     }
     let created_s = response.created_s.unwrap_or(wanted.now_s);
-    let head = Head { model: &response.model, date: response.ext.get(DATE), created_s };
+    let head = Head { told, model: &response.model, date: response.ext.get(DATE), created_s };
     let said = Said { text: &text, thinking: &thinking, calls: &calls };
     let mut object = tell::open(out, &head, &said, own.then_some(&choice.message_ext));
     if let Some(logprobs) = &choice.logprobs {

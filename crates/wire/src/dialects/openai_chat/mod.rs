@@ -5,6 +5,9 @@ pub(super) mod fault;
 mod message_decode;
 mod message_encode;
 mod own_path;
+mod prompt_decode;
+mod prompt_logprobs;
+mod prompt_writer;
 mod request_decode;
 mod request_encode;
 mod stream_reader;
@@ -23,6 +26,7 @@ pub(super) use words::{effort, effort_name};
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{EVENT_STREAM, Route, Spoken},
+    forms::Prompting,
     whole::{WholeReader, WholeWriter},
 };
 
@@ -54,6 +58,13 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     reader,
     watcher,
     writer,
+};
+
+/// Text completions, by OpenAI's older API.
+pub(crate) const PROMPTING: Prompting = Prompting {
+    decode_request: prompt_decode::decode_request,
+    watcher,
+    writer: |wanted, echo| Box::new(prompt_writer::TextWriter::new(wanted, echo)),
 };
 
 fn reader(mode: Mode) -> Box<dyn Reader> {

@@ -48,6 +48,9 @@ struct Choice<'a> {
     index: Option<u32>,
     #[serde(borrow, alias = "message")]
     delta: Option<Delta<'a>>,
+    /// What a choice of a text completion says.
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<Cow<'a, str>>,
 }
@@ -100,13 +103,13 @@ impl Watcher {
         let number = choice.index.unwrap_or_default();
         // That there is a choice at all tells this chunk from one that only brings usage.
         sink(Event::Ext { place: Place::Choice(number), ext: ExtRef::default() });
-        if let Some(delta) = &choice.delta {
-            let texts =
-                [delta.content, delta.reasoning_content, delta.reasoning, delta.refusal, delta.tool_calls];
-            for text in texts.into_iter().flatten() {
-                let text = PartDelta::Text(Cow::Borrowed(text.get().trim_matches('"')));
-                sink(Event::PartDelta { choice: number, index: 0, delta: text });
-            }
+        let texts = choice.delta.as_ref().map(|delta| {
+            [delta.content, delta.reasoning_content, delta.reasoning, delta.refusal, delta.tool_calls]
+        });
+        let said = texts.into_iter().flatten().chain([choice.text]).flatten();
+        for text in said {
+            let text = PartDelta::Text(Cow::Borrowed(text.get().trim_matches('"')));
+            sink(Event::PartDelta { choice: number, index: 0, delta: text });
         }
         let reason = choice.finish_reason.as_deref().filter(|reason| !reason.is_empty());
         if let Some((_, stopped)) = self.choices.iter_mut().find(|(known, _)| *known == number) {
