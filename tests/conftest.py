@@ -30,7 +30,6 @@ providers:
     forms: {{ jina_rerank: "http://127.0.0.1:{sim}/v1/rerank" }}
     models:
       echo: {{ context_tokens: 9000, can: [tools, vision], price: {{ input: 1, cached: 0.1, output: 2 }} }}
-      talker: {{ price: {{ input: 1, output: 2 }}, quirks: {{ prompts: chat }} }}
       reasoner: {{ price: {{ input: 1, output: 2 }} }}
       "echo!no-usage": {{ price: {{ input: 1, output: 2 }} }}
       embed: {{ price: {{ input: 0.1 }} }}
@@ -51,6 +50,13 @@ providers:
       whisper: {{ price: {{ per_minute: 0.006 }} }}
       rerank: {{ price: {{ input: 0.05 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 1, output: 2 }} }}
+  talk-sim:
+    dialect: openai_chat
+    base_url: http://127.0.0.1:{sim}/v1
+    api_key: sk-test-upstream
+    quirks: {{ prompts: chat }}
+    models:
+      echo: {{ price: {{ input: 1, output: 2 }} }}
   anthropic-sim:
     dialect: anthropic_messages
     base_url: http://127.0.0.1:{sim}/v1
@@ -63,6 +69,7 @@ providers:
     dialect: openai_responses
     base_url: http://127.0.0.1:{sim}/v1
     api_key: sk-test-upstream
+    quirks: {{ prompts: chat }}
     models:
       echo: {{ price: {{ input: 2, cached: 0.2, output: 8 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 2, output: 8 }} }}

@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, fs, io, path::Path};
 
-use tollgate_policy::config::{self, Sources};
+use tollgate_policy::{
+    config::{self, Sources},
+    route::{self, Asking},
+};
+use wire::Form;
 
 /// Files, variables and commands that are only here.
 #[derive(Default)]
@@ -98,6 +102,10 @@ fn errors_say_where_and_what_to_do() {
         "t.yaml:3:31  models.a[1]  no provider \"hose\" is switched on; did you mean \"house\"?",
     );
     check(
+        "providers: { house: { dialect: openai_completions, base_url: 'http://h/v1' } }",
+        "t.yaml:1:32  providers.house.dialect  \"openai_completions\" is a form, not a dialect; write it under forms, and here one of: openai_chat, openai_responses, anthropic_messages, bedrock_converse, cohere_v2, gemini, ollama",
+    );
+    check(
         "keys: [ { name: a, key: tg-short } ]",
         "t.yaml:1:25  keys[0].key  must begin with tg- and have at least 32 further characters; tollgate keys generate makes one",
     );
@@ -113,6 +121,33 @@ fn all_errors_come_at_once_and_no_secret_is_told() {
     let found = errors(&[("t.yaml", text)]);
     assert!(found.ends_with("6 errors. Nothing was applied."), "{found}");
     assert!(!found.contains("sk-secret") && !found.contains("secret-of-mine"), "{found}");
+}
+
+/// Which providers a prompt goes to, and in which form; `None` is a chat.
+#[test]
+fn prompts_go_where_their_form_is_taken_or_become_chats() {
+    let text = "providers:\n  own: { dialect: openai_chat, base_url: 'http://o/v1', auth: none, models: { a: {}, b: { quirks: { prompts: chat } } } }\n  claude: { dialect: anthropic_messages, base_url: 'http://c/v1', auth: none, models: { a: {} } }\n  llama: { dialect: ollama, base_url: 'http://l/api', auth: none, models: { a: {} } }\n  vectors: { base_url: 'http://v/v1', auth: none, forms: { voyage_embeddings: 'http://v/v1/embeddings' }, models: { a: {} } }\nmodels: { mixed: [ claude/a, own/a ], chats: [ own/b, claude/a, llama/a ] }\nkeys: [ { name: a, key: '${SEARCH_KEY}' } ]";
+    let files = [("t.yaml", text.to_owned())].into();
+    let snapshot = config::load(Path::new("t.yaml"), &Fake { files })
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .snapshot;
+    let key = &snapshot.keys[0].key;
+    let check = |form: Form, model: &str, expected: &[(&str, Option<Form>)]| {
+        let planned = route::plan(&snapshot, key, model, Asking::Form(form));
+        let targets = planned.map(|plan| plan.targets).unwrap_or_default();
+        let found: Vec<(&str, Option<Form>)> =
+            targets.iter().map(|target| (target.provider.facts.id.as_str(), target.form)).collect();
+        assert_eq!(found, expected, "{model}");
+    };
+    let (text, llama) = (Form::OpenaiCompletions, Form::OllamaGenerate);
+    check(text, "own/a", &[("own", Some(text))]);
+    check(text, "own/b", &[("own", None)]);
+    check(text, "claude/a", &[("claude", None)]);
+    check(text, "mixed", &[("own", Some(text))]);
+    check(text, "chats", &[("own", None), ("claude", None), ("llama", None)]);
+    check(llama, "chats", &[("llama", Some(llama))]);
+    check(llama, "own/a", &[("own", None)]);
+    check(text, "vectors/a", &[]);
 }
 
 #[test]
