@@ -268,6 +268,40 @@ def test_a_model_is_loaded_without_being_asked(llama, sim):
     assert sim.calls()["total"] != before
 
 
+@pytest.mark.parametrize("path, more", [("/ollama-sim/api/generate", {}), ("/openai-sim/v1/completions", {"stream": True})])
+def test_what_is_passed_through_is_metered(gateway, path, more):
+    body = json.dumps({"model": "echo", "prompt": "hi", **more}).encode()
+    headers = {"authorization": f"Bearer {APP_KEY}", "content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(gateway.url + path, body, headers), timeout=20) as response:
+        assert len(response.read().splitlines()) > 3
+    record = gateway.record(response.headers["x-tollgate-request-id"])
+    assert (record["operation"], record["counted"]) == ("pass_through", "reported")
+    assert record["tokens"]["output"] > 5 and record["cost"] > 0
+
+
+@pytest.mark.parametrize("model", [NATIVE, "anthropic-sim/echo"])
+def test_a_stream_ends_with_its_cost(gateway, model):
+    body = json.dumps({"model": model, "prompt": "hi", "stream": True}).encode()
+    headers = {"authorization": f"Bearer {APP_KEY}", "content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(f"{gateway.url}/v1/completions", body, headers)) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        *_, done, cost = [line for line in response.read().decode().splitlines() if line]
+    assert done == "data: [DONE]" and float(cost.removeprefix(": x-tollgate-cost-usd ")) > 0
+
+
+def test_who_goes_away_is_charged_what_was_said(client, gateway):
+    """Also where nothing was translated."""
+    model = "openai-sim/echo!pace=20ms,words=400"
+    raw = client.completions.with_raw_response.create(model=model, prompt="word " * 100, stream=True)
+    stream = raw.parse()
+    for _ in range(10):
+        next(stream)
+    stream.close()
+    record = gateway.record(raw.headers["x-tollgate-request-id"])
+    assert (record["outcome"], record["counted"]) == ("cancelled", "estimated")
+    assert 5 <= record["tokens"]["output"] < 100
+
+
 def test_what_models_can_do(llama, gateway):
     shown = llama.show("anthropic-sim/echo")
     assert shown.capabilities == ["completion", "tools", "vision", "thinking"]

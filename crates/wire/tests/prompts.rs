@@ -159,7 +159,7 @@ fn answers_of_the_own_provider_stay_the_same() {
             let mut reader = case.form.watcher(mode).expect("answers are watched");
             let mut out = Vec::new();
             frames(Dialect::Ollama.framing(mode), &bytes, &mut *reader, &mut |event| {
-                writer.event(&event, &mut out)
+                writer.event(&event, &mut out);
             });
             assert!(reader.complete() && writer.losses().is_empty(), "{} {:?}", case.name(), writer.losses());
             if mode == Mode::Whole {
@@ -206,7 +206,7 @@ fn text(response: &Response) -> String {
 /// The answers that a body holds, in the order in which they are told; the last line of a stream left out.
 fn told(form: Form, mode: Mode, body: &[u8]) -> Vec<Value> {
     let body = std::str::from_utf8(body).expect("answers are text");
-    let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let parsed = |text: &str| serde_json::from_str(text).expect("what is told is JSON");
     match (mode, form) {
         (Mode::Whole, _) => vec![parsed(body)],
         (Mode::Stream, Form::OllamaGenerate) => body.lines().map(parsed).collect(),
