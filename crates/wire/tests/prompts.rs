@@ -360,3 +360,70 @@ fn requests_that_are_no_prompts_are_refused_by_name() {
     check(Form::OpenaiCompletions, r#"{"model":"m","prompt":"a","temperature":"hot"}"#, "temperature");
     check(Form::OllamaGenerate, r#"{"model":"m","prompt":["a"]}"#, "prompt");
 }
+
+/// Recorded traffic of real providers, in the folder that `TOLLGATE_CORPUS` names.
+#[test]
+fn recorded_prompts_are_understood() {
+    let Some(corpus) = env::var_os("TOLLGATE_CORPUS") else {
+        eprintln!("skipped: TOLLGATE_CORPUS names no folder of recorded traffic");
+        return;
+    };
+    let files = [("openai.completions.jsonl", FORMS[0]), ("ollama.generate.jsonl", FORMS[1])];
+    let mut counts = [0, 0];
+    for provider in folders(PathBuf::from(corpus)) {
+        for (file, form) in files {
+            let text = fs::read_to_string(provider.join(file)).unwrap_or_default();
+            for record in text.lines() {
+                let record: Value = serde_json::from_str(record).expect("each line is a record");
+                let name = record["id"].as_str().unwrap_or_default();
+                counts[0] += usize::from(recorded_request(form, &record["request"]["body"], name));
+                counts[1] += usize::from(recorded_answer(form, &record["response"], name));
+            }
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 10), "{counts:?} requests and answers");
+}
+
+/// A request becomes a chat in every dialect, or names what of its prompt does not; false where there is none.
+fn recorded_request(form: Form, body: &Value, name: &str) -> bool {
+    if body.is_null() {
+        return false;
+    }
+    match form.read(body.to_string().as_bytes(), "") {
+        Ok(work) => {
+            let work = work.expect("prompts can become chats");
+            for dialect in Dialect::ALL {
+                let (chat, _) = encoded(&work, dialect, &Quirks::default());
+                assert!(dialect.decode_request(&chat).is_ok(), "{name} to {}", dialect.name());
+            }
+        }
+        Err(fault) => {
+            let known = [("prompt", "/prompt"), ("max_tokens", "/max_tokens")];
+            let field = known.iter().find(|(param, _)| fault.param.as_deref() == Some(param));
+            let value = field.and_then(|(_, at)| body.pointer(at));
+            let text = value.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+            assert!(value.is_some() && !text, "{name}: {fault}");
+        }
+    }
+    true
+}
+
+/// What was used is found in an answer, and its end; false where there is none.
+fn recorded_answer(form: Form, response: &Value, name: &str) -> bool {
+    let streamed = response["sse"].as_str().or(response["ndjson"].as_str());
+    let (mode, body) = match streamed {
+        Some(text) => (Mode::Stream, text.to_owned()),
+        None => (Mode::Whole, response["body"].to_string()),
+    };
+    if response["status"].as_u64() != Some(200) {
+        return false;
+    }
+    let mut fold = Fold::default();
+    let mut watcher = form.watcher(mode).expect("answers are watched");
+    frames(form.dialect().framing(mode), body.as_bytes(), &mut *watcher, &mut |event| fold.event(&event));
+    let (seen, fault) = fold.finish();
+    assert!(watcher.complete() && fault.is_none(), "{name}: {fault:?}");
+    let reports = body.contains("\"eval_count\"") || body.contains("\"completion_tokens\"");
+    assert_eq!(seen.usage.is_some_and(|usage| usage.output_tokens > 0), reports, "{name}");
+    true
+}
