@@ -67,3 +67,15 @@ def test_a_request_is_made_to_fit(client, sim):
     assert called["tool_calls"][0]["id"] == answered["tool_call_id"]
     lost = {path for path in raw.headers["x-tollgate-loss"].split(", ") if not path.startswith("response.")}
     assert lost == {"temperature", "stop_sequences", "~system", "~messages[3]"}
+
+
+def test_what_is_cut_of_a_schema_is_told(gateway):
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=APP_KEY, max_retries=0)
+    properties = {"größe": {"type": "integer", "minimum": 1}}
+    schema = {"type": "object", "properties": properties, "required": ["größe"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}
+    raw = client.chat.completions.with_raw_response.create(
+        model="anthropic-sim/echo", messages=HELLO, response_format=form
+    )
+    place = "~response_format.json_schema.schema.properties.gr??e.minimum"
+    assert place in raw.headers["x-tollgate-loss"].split(", ")

@@ -45,7 +45,9 @@ pub(super) fn set_headers(
     to.insert(headers::ATTEMPTS, HeaderValue::from(open.attempts.len() + running));
     if !open.losses.is_empty() {
         let names: Vec<String> = open.losses.iter().map(ToString::to_string).collect();
-        if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
+        // A header has room for ASCII only, and a caller may name its members otherwise.
+        let names = names.join(", ").replace(|letter: char| !(' '..='~').contains(&letter), "?");
+        if let Ok(names) = HeaderValue::from_str(&names) {
             to.insert(headers::LOSS, names);
         }
     }

@@ -14,6 +14,9 @@ use crate::{
 /// How deep a schema is looked into; what is deeper stays as it is.
 const DEPTH_MAX: usize = 64;
 
+/// The longest place that is told.
+const PATH_BYTES_MAX: usize = 200;
+
 /// Why an object says `additionalProperties: false` that did not.
 const CLOSED: &str = "an object has only the properties that it names there";
 
@@ -78,8 +81,8 @@ fn narrow(schema: &mut Raw, subset: &SchemaSubset, path: &str, losses: &mut Loss
     let mut walk = Walk::new(subset, path);
     walk.schema(&mut out, schema.value(), path, 0);
     let changed = !walk.cuts.is_empty();
-    for (path, why) in walk.cuts {
-        losses.approximated(path, why);
+    for cut in walk.cuts {
+        losses.approximated(cut.path, cut.why);
     }
     if changed && let Some(cut) = std::str::from_utf8(&out).ok().and_then(Raw::parse) {
         *schema = cut;
@@ -94,8 +97,14 @@ struct Walk<'s> {
     optional: bool,
     /// There are objects that take properties which they do not name.
     open: bool,
-    /// Where something was cut that answers will not be held to, and why.
-    cuts: Vec<(String, &'static str)>,
+    /// What was cut, where it stood first, and why.
+    cuts: Vec<Cut>,
+}
+
+struct Cut {
+    keyword: String,
+    path: String,
+    why: &'static str,
 }
 
 impl<'s> Walk<'s> {
@@ -122,20 +131,22 @@ impl<'s> Walk<'s> {
             let deeper = depth + 1;
             match name {
                 "oneOf" if self.refuses(name) && !self.refuses("anyOf") && object.peek("anyOf").is_none() => {
-                    self.cut(place.clone(), "of several schemas one is enough there");
+                    self.cut(name, &place, "of several schemas one is enough there");
                     self.list(writer.key("anyOf"), value, &place, deeper);
                 }
-                _ if self.refuses(name) => self.cut(place, "answers are not held to this keyword there"),
+                _ if self.refuses(name) => {
+                    self.cut(name, &place, "answers are not held to this keyword there");
+                }
                 "format" if !self.takes_format(value) => {
-                    self.cut(place, "answers are not held to this format there");
+                    self.cut(name, &place, "answers are not held to this format there");
                 }
                 "minItems" if self.subset.min_items_max.is_some_and(|max| exceeds(value, max)) => {
-                    self.cut(place, "answers are not held to so many items there");
+                    self.cut(name, &place, "answers are not held to so many items there");
                 }
                 "additionalProperties" if self.subset.closed => {
                     if value.get() != "false" {
                         self.open = true;
-                        self.cut(place, CLOSED);
+                        self.cut(name, &place, CLOSED);
                     }
                 }
                 "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" => {
@@ -152,7 +163,8 @@ impl<'s> Walk<'s> {
         }
         if self.subset.closed && is_object {
             if object.peek("additionalProperties").is_none() {
-                self.cut(format!("{}.additionalProperties", self.root), CLOSED);
+                let path = format!("{}.additionalProperties", self.root);
+                self.cut("additionalProperties", &path, CLOSED);
             }
             writer.raw("additionalProperties", "false");
         }
@@ -168,8 +180,16 @@ impl<'s> Walk<'s> {
         self.subset.formats.as_ref().is_none_or(|taken| taken.iter().any(|known| *known == format))
     }
 
-    fn cut(&mut self, path: String, why: &'static str) {
-        self.cuts.push((path, why));
+    /// Notes what was cut; of each keyword only the first place, since a schema may have hundreds.
+    fn cut(&mut self, keyword: &str, path: &str, why: &'static str) {
+        if !self.cuts.iter().any(|cut| cut.keyword == keyword) {
+            let path = if path.len() > PATH_BYTES_MAX {
+                format!("{}.{keyword}", self.root)
+            } else {
+                path.to_owned()
+            };
+            self.cuts.push(Cut { keyword: keyword.to_owned(), path, why });
+        }
     }
 
     /// A schema, or a list of them.

@@ -119,8 +119,8 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// The subset that a dialect documents. Servers that speak OpenAI's chat differ, and those of Gemini, Cohere and
-/// Ollama pass over what they do not know.
+/// The subset that a dialect documents. Servers that speak OpenAI's chat differ; Gemini passes over what it does not
+/// know (<https://ai.google.dev/gemini-api/docs/structured-output>); of the others nothing is known that they refuse.
 pub(super) fn of(dialect: Dialect) -> Option<&'static SchemaSubset> {
     match dialect {
         Dialect::AnthropicMessages | Dialect::BedrockConverse => Some(&ANTHROPIC),
