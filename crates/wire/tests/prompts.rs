@@ -4,11 +4,14 @@
 
 #[path = "support/canonical.rs"]
 mod canonical;
+#[path = "support/json.rs"]
+mod json;
 
 use std::{env, fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
-use canonical::{canonical, canonical_response};
+use canonical::canonical_response;
+use json::canonical;
 use serde_json::Value;
 use tollgate_wire::{
     Dialect, Encoding, Form, Framer, Framing, Losses, Mode, Pass, Quirks, Reader, Sampling, StreamUsage,
