@@ -62,6 +62,15 @@ pub(in crate::dialects) fn encode_fault(fault: &Fault, request_id: &str) -> Faul
     FaultBody { status: status(fault), json }
 }
 
+/// Writes the last chunk of a stream that broke.
+pub(super) fn write_event(out: &mut Vec<u8>, fault: &Fault) {
+    out.extend_from_slice(b"data: ");
+    let mut body = ObjectWriter::open(out);
+    write_error(&mut body, fault, "");
+    body.close();
+    out.extend_from_slice(b"\n\n");
+}
+
 pub(in crate::dialects) fn write_error(body: &mut ObjectWriter<'_>, fault: &Fault, request_id: &str) {
     let mut error = ObjectWriter::open(body.key("error"));
     error.string("message", &error_message(fault, request_id));

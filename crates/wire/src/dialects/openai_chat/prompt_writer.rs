@@ -2,7 +2,7 @@
 //! of a stream have the shape of a whole answer.
 
 use super::{
-    fault::{encode_fault, write_error},
+    fault::{encode_fault, write_event},
     prompt_logprobs::Logprobs,
     whole_writer::not_understood,
     words,
@@ -214,11 +214,7 @@ impl Writer for TextWriter {
             }
             Event::Fault(fault) => {
                 self.ended = true;
-                out.extend_from_slice(b"data: ");
-                let mut body = ObjectWriter::open(out);
-                write_error(&mut body, fault, "");
-                body.close();
-                out.extend_from_slice(b"\n\n");
+                write_event(out, fault);
             }
             Event::End => self.end(out),
         }

@@ -1,7 +1,7 @@
 //! Streamed answers: events to chunks.
 
 use super::{
-    fault::write_error,
+    fault::write_event,
     whole_writer::{not_understood, reasoning_detail, redacted_detail},
     words,
 };
@@ -239,11 +239,7 @@ impl Writer for StreamWriter {
             }
             Event::Fault(fault) => {
                 self.ended = true;
-                out.extend_from_slice(b"data: ");
-                let mut body = ObjectWriter::open(out);
-                write_error(&mut body, fault, "");
-                body.close();
-                out.extend_from_slice(b"\n\n");
+                write_event(out, fault);
             }
             Event::End => self.end(out),
         }
