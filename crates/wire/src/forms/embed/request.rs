@@ -97,12 +97,12 @@ impl Answer {
     /// The vectors of one kind, made of another where they are the same numbers.
     pub(super) fn of(&self, kind: Kind) -> Result<Vec<Vector>, Fault> {
         if let Some((_, vectors)) = self.vectors.iter().find(|(known, _)| *known == kind) {
-            return Ok(vectors.clone());
+            return vectors.iter().map(|vector| vector.turned(kind)).collect();
         }
         let other = self.vectors.iter().find(|(known, _)| known.is_float() && kind.is_float());
         let Some((_, vectors)) = other else {
             if let ([(Kind::Float, vectors)], true) = (self.vectors.as_slice(), self.kind_untold) {
-                return Ok(vectors.clone());
+                return vectors.iter().map(|vector| vector.turned(kind)).collect();
             }
             return Err(Fault::invalid("", "the provider answered in other numbers").into_garbage());
         };

@@ -58,12 +58,15 @@ impl Vector {
         if self.0.text().starts_with('"') { Kind::Base64 } else { Kind::Float }
     }
 
-    /// The same numbers, written as another kind of floats.
+    /// The same numbers, written as their kind is: floats may come in either writing, whatever they are called.
     pub(super) fn turned(&self, kind: Kind) -> Result<Vector, Fault> {
+        let is_list = self.0.text().starts_with('[');
         match (self.kind(), kind) {
             (Kind::Base64, Kind::Float) => self.listed(),
-            (Kind::Float, Kind::Base64) => self.packed(),
-            _ => Ok(self.clone()),
+            (Kind::Base64, Kind::Base64) => Ok(self.clone()),
+            (_, Kind::Base64) if is_list => self.packed(),
+            _ if is_list => Ok(self.clone()),
+            _ => Err(Fault::invalid("", "the vector is no list of numbers").into_garbage()),
         }
     }
 
@@ -98,6 +101,9 @@ mod tests {
         let packed = listed.turned(Kind::Base64).unwrap();
         assert_eq!(packed.0.text(), "\"AAAAPwAAoL8AAEBA\"");
         assert_eq!(packed.turned(Kind::Float).unwrap(), listed);
+        let number = Vector(Raw::parse("1").unwrap());
+        assert!(number.turned(Kind::Float).is_err() && number.turned(Kind::Base64).is_err());
+        assert!(packed.turned(Kind::Int8).is_err(), "they are floats");
         let broken = Vector(Raw::string("AAAAPwA="));
         assert!(broken.turned(Kind::Float).is_err());
     }
