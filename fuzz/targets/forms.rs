@@ -1,17 +1,26 @@
 #![no_main]
 
-use wire::{Form, Losses, Work};
+use wire::{Dialect, Encoding, Form, Losses, Quirks, Work};
 
 // Every way of a form: a request that reads is written in each form that reaches it and reads there, unless it was
-// refused; an answer that turns into another form is read there, and what was used is the same.
+// refused; a prompt becomes a chat in each dialect; an answer that turns into another form is read there, and what was
+// used is the same.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((form, method, request, answer)) = tollgate_fuzz::exchange(data) else { return };
     let _ = form.usage(answer);
     let _ = form.asked_usage(request);
-    let _ = Form::ended_batch(answer);
+    let _ = form.ended_later(answer);
     let _ = form.dialect().decode_fault(500, None, answer);
     let _ = form.renamed(&bytes::Bytes::copy_from_slice(request), "m");
     let Ok(Some(work)) = form.read(request, method) else { return };
+    if let Some(prompt) = work.prompt() {
+        let quirks = Quirks::default();
+        let encoding = Encoding { model: "m", quirks: &quirks, output_tokens_max: None };
+        for dialect in Dialect::ALL {
+            prompt.encode(dialect, &encoding, &mut Losses::default());
+        }
+        return;
+    }
     for to in Form::ALL.into_iter().filter(|to| form.reaches(*to)) {
         written(&work, to);
         // The caller's form is `form`, and the provider's is `to`.

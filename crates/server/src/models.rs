@@ -1,4 +1,4 @@
-//! `GET /v1/models` and what each model can do, in the shape of each SDK.
+//! `GET /v1/models` and its like, and what each model can do, in the shape that the asking SDK knows.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -99,34 +99,33 @@ struct Named {
 }
 
 impl Named {
+    fn limit(&self, limit: fn(&Model) -> Option<u64>) -> Option<u64> {
+        self.facts.as_deref().and_then(limit)
+    }
+
     fn openai(&self) -> Value {
         json!({"id": self.name, "object": "model", "created": 0, "owned_by": self.owner})
     }
 
     fn gemini(&self) -> Value {
         let name = &self.name;
-        let limit = |limit: fn(&Model) -> Option<u64>| self.facts.as_deref().and_then(limit);
         json!({
             "name": format!("models/{name}"), "displayName": name,
-            "inputTokenLimit": limit(|facts| facts.context_tokens),
-            "outputTokenLimit": limit(|facts| facts.output_tokens),
+            "inputTokenLimit": self.limit(|facts| facts.context_tokens),
+            "outputTokenLimit": self.limit(|facts| facts.output_tokens),
             "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
         })
     }
 
     /// <https://docs.cohere.com/reference/list-models>
     fn cohere(&self) -> Value {
-        json!({"name": self.name, "endpoints": [], "finetuned": false, "context_length": self.context_tokens()})
+        json!({"name": self.name, "endpoints": [], "finetuned": false, "context_length": self.limit(|facts| facts.context_tokens)})
     }
 
     fn ollama(&self) -> Value {
         let name = &self.name;
         json!({"name": name, "model": name, "modified_at": NEVER, "size": 0, "digest": "",
                "details": self.details()})
-    }
-
-    fn context_tokens(&self) -> Option<u64> {
-        self.facts.as_ref()?.context_tokens
     }
 
     fn details(&self) -> Value {
@@ -136,7 +135,7 @@ impl Named {
 
     fn shown(&self) -> Value {
         let mut info = json!({"general.architecture": self.owner});
-        if let Some(tokens) = self.context_tokens() {
+        if let Some(tokens) = self.facts.as_ref().and_then(|facts| facts.context_tokens) {
             info[format!("{}.context_length", self.owner)] = json!(tokens);
         }
         let can = self.facts.as_ref().map_or(&[][..], |facts| &facts.can);

@@ -1,7 +1,7 @@
 //! `tollgate providers` and `tollgate models`.
 
 use anyhow::bail;
-use catalog::{Capability, Model, Provider};
+use catalog::{Auth, Capability, Model, Provider};
 use serde_json::{Value, json};
 
 use super::{say, table};
@@ -14,8 +14,10 @@ pub(crate) fn providers(as_json: bool) -> anyhow::Result<()> {
     }
     let row = |provider: &Provider| {
         let dialects: Vec<&str> = provider.dialects.iter().map(|(dialect, _)| dialect.name()).collect();
-        let key = if provider.local { "(local)".to_owned() } else { provider.env.join(" or ") };
-        vec![provider.id.clone(), key, dialects.join(", "), provider.models().len().to_string()]
+        let identity = matches!(provider.auth, Auth::Cloud(_)).then_some("(identity)");
+        let local = provider.local.then_some("(local)");
+        let keys: Vec<&str> = provider.env.iter().map(String::as_str).chain(identity).chain(local).collect();
+        vec![provider.id.clone(), keys.join(" or "), dialects.join(", "), provider.models().len().to_string()]
     };
     let rows: Vec<Vec<String>> = catalog::known().iter().map(row).collect();
     say(&table(&["provider", "variable", "dialects", "models"], &rows));

@@ -279,7 +279,12 @@ async fn read(path: PathBuf) -> Result<String, String> {
     }
 }
 
-/// What is wrong with a credential file, without a word of what stands in it.
+/// What is wrong with a credential file, without a word of the values that stand in it.
 fn plain(error: &serde_json::Error) -> String {
-    format!("line {}, column {} is not as Google writes it", error.line(), error.column())
+    let said = error.to_string();
+    let said = said.split(" at line").next().unwrap_or_default();
+    match said.split(' ').next() {
+        Some("missing" | "unknown") => said.to_owned(),
+        _ => "is not as Google writes it".to_owned(),
+    }
 }

@@ -95,7 +95,8 @@ pub(crate) async fn relay(
     let mut response = Response::new(Body::Full(None));
     set_headers(&mut response, &mut call, &answer.headers, target);
     let as_array = call.open().as_array;
-    let own = caller == target.dialect && !as_array && told.prompt.is_none();
+    let speaks = caller == target.dialect && told.prompt.is_none();
+    let own = speaks && !as_array;
     let kind = if as_array { "application/json" } else { caller.stream_type() };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -105,20 +106,16 @@ pub(crate) async fn relay(
     let writer = (!own)
         .then(|| named::writer(caller, told.prompt, wanted(&mut call, target, Mode::Stream), target, id));
     let framer = Framer::new(target.dialect.framing(Mode::Stream));
-    let reader = if own { caller.watcher(Mode::Stream) } else { translator(caller, target, Mode::Stream) };
+    let reader = if own { caller.watcher(Mode::Stream) } else { translator(speaks, target, Mode::Stream) };
     let mut relay = Relay::new(call, answer.body, framer, reader, deadline);
     (relay.writer, relay.as_array, relay.usage_added) = (writer, as_array, told.usage_added);
     *response.body_mut() = relay.begin().await?;
     Ok(response)
 }
 
-/// A reader for an answer that is written anew. The target's quirks are read only for callers of another dialect.
-pub(super) fn translator(caller: Dialect, target: &Target, mode: Mode) -> Box<dyn Reader> {
-    if caller == target.dialect {
-        target.dialect.reader(mode)
-    } else {
-        target.dialect.reader_of(mode, target.quirks())
-    }
+/// A reader for an answer that is written anew. The target's quirks are read unless the caller speaks its dialect.
+pub(super) fn translator(speaks: bool, target: &Target, mode: Mode) -> Box<dyn Reader> {
+    if speaks { target.dialect.reader(mode) } else { target.dialect.reader_of(mode, target.quirks()) }
 }
 
 impl Relay {

@@ -37,12 +37,13 @@ pub(super) async fn whole(
     let Open { stream, as_array, .. } = *call.open();
     let mode = if stream { Mode::Stream } else { Mode::Whole };
     let kind = if stream && !as_array { caller.stream_type() } else { "application/json" };
-    let own = caller == target.dialect && mode == Mode::Whole && prompt.is_none();
+    let speaks = caller == target.dialect && prompt.is_none();
+    let own = speaks && mode == Mode::Whole;
     let id = call.open().arrival.id;
     let mut writer =
         (!own).then(|| named::writer(caller, prompt, wanted(&mut call, target, mode), target, id));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
-    let mut reader = if own { caller.watcher(Mode::Whole) } else { translator(caller, target, Mode::Whole) };
+    let mut reader = if own { caller.watcher(Mode::Whole) } else { translator(speaks, target, Mode::Whole) };
     let meter = &mut call.open().meter;
     reader.frame(&wire::Frame { event: None, data: body.as_ref().into() }, &mut |event| {
         meter.event(&event);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Dialect, Encoding, Fault, Loss, Losses, Mode, Reader, Sampling, StreamUsage, Wanted, Writer,
     dialects::{ollama, openai_chat},
-    ir,
+    fit, ir,
     paths::renamed,
 };
 
@@ -82,7 +82,9 @@ impl Prompt {
         unsaid.iter().cloned().for_each(|loss| losses.push(loss));
         let mut crossed = Losses::default();
         let body = if dialect == chat.dialect {
-            dialect.encode_request(&fitted(chat, encoding, &mut crossed), encoding, &mut crossed)
+            let heeding = heeding(chat, encoding, &mut crossed);
+            let fitted = fit::fitted(&heeding, dialect, encoding.quirks, &mut crossed);
+            dialect.encode_request(&fitted.request, encoding, &mut crossed)
         } else {
             dialect.encode_request(chat, encoding, &mut crossed)
         };
@@ -106,7 +108,7 @@ impl Prompt {
 
 /// The chat as its own API takes it. A chat in its caller's own words goes on as it is; these are not its caller's
 /// words, so the target's departures are heeded.
-fn fitted(chat: &ir::Request, encoding: &Encoding<'_>, losses: &mut Losses) -> ir::Request {
+fn heeding(chat: &ir::Request, encoding: &Encoding<'_>, losses: &mut Losses) -> ir::Request {
     let mut chat = chat.clone();
     if chat.dialect != Dialect::OpenaiChat {
         return chat;
