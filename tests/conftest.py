@@ -108,6 +108,13 @@ providers:
       echo: {{ price: {{ input: 3, output: 15 }} }}
       thinker: {{ output_tokens: 4096, quirks: {{ reasoning: budget }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 3, output: 15 }} }}
+  vertex-claude-sim:
+    dialects: {{ anthropic_messages: "http://127.0.0.1:{sim}/v1/projects/p/locations/l/publishers/anthropic/models/{{model}}:{{method}}" }}
+    api_key: sk-test-upstream
+    auth: bearer
+    quirks: {{ hosting: vertex }}
+    models:
+      echo: {{ output_tokens: 4096, price: {{ input: 3, output: 15 }} }}
   voyage-sim:
     base_url: http://127.0.0.1:{sim}/voyage/v1
     api_key: sk-test-upstream

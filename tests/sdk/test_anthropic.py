@@ -5,6 +5,7 @@ import json
 
 import anthropic
 import pytest
+import requests
 from conftest import ALWAYS_PARALLEL, APP_KEY, NO_ADDRESSES, NO_CHOICE, NO_DOCUMENTS, NO_STOPS, TARGETS
 
 PIXEL = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
@@ -224,3 +225,25 @@ def test_models(client):
     names = [model.id for model in client.models.list()]
     assert "anthropic-sim/echo" in names
     assert client.models.retrieve("anthropic-sim/echo").display_name == "anthropic-sim/echo"
+
+
+def test_claude_on_vertex_is_named_in_the_address(client, gateway, sim):
+    answer = client.messages.create(
+        model="vertex-claude-sim/echo", max_tokens=500, tools=TOOLS,
+        messages=user("call get_weather and get_time for Paris"),
+    )
+    assert [block.name for block in answer.content if block.type == "tool_use"] == ["get_weather", "get_time"]
+    with client.messages.stream(
+        model="vertex-claude-sim/echo", max_tokens=100, messages=user("count to three")
+    ) as stream:
+        assert "count to three" in "".join(stream.text_stream)
+    assert sim.last()["body"]["anthropic_version"] == "vertex-2023-10-16"
+    # From another dialect, too.
+    body = {"model": "vertex-claude-sim/echo", "messages": user("hello"), "max_tokens": 50}
+    headers = {"authorization": f"Bearer {APP_KEY}"}
+    told = requests.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=10)
+    assert told.status_code == 200, told.text
+    assert "hello" in told.json()["choices"][0]["message"]["content"]
+    record = gateway.record(told.headers["x-tollgate-request-id"])
+    assert record["cost"] == record["tokens"]["input"] * 3_000_000 + record["tokens"]["output"] * 15_000_000
+    assert "model" not in sim.last()["body"]

@@ -142,9 +142,11 @@ fn encode<'i>(
 ) -> Result<Outbound<'i>, Fault> {
     if let Some(prompt) = inbound.prompt(target) {
         let mut losses = Losses::default();
-        let body = prompt.encode(target.dialect, &encoding(target), &mut losses).into();
+        let body = prompt.encode(target.dialect, &encoding(target), &mut losses);
+        let body = target.quirks().hosting.body(body.into());
         refuse_losses(&losses, target, fidelity)?;
-        let path = endpoint.path.filled(&target.model, target.dialect.method(open.stream));
+        let path =
+            endpoint.path.filled(&target.model, target.quirks().hosting.method(target.dialect, open.stream));
         return Ok(Outbound { body, path, losses, usage_added: false });
     }
     match &inbound.asks {
@@ -186,14 +188,14 @@ fn encode_chat<'i>(
     fidelity: Fidelity,
 ) -> Result<Outbound<'i>, Fault> {
     let quirks = target.quirks();
-    let path = endpoint.path.filled(&target.model, target.dialect.method(envelope.stream));
+    let path = endpoint.path.filled(&target.model, quirks.hosting.method(target.dialect, envelope.stream));
     let openai = target.dialect == Dialect::OpenaiChat;
     // A seal that was marked for this caller goes back as its provider gave it, which takes a translation.
     if caller == target.dialect && !wire::is_marked(body) {
         let include_usage = openai && envelope.stream && quirks.stream_usage == StreamUsage::Ask;
         let edits = Edits { model: Some(&target.model), include_usage };
         let usage_added = include_usage && !envelope.include_usage;
-        let body = envelope.edit(body, &edits);
+        let body = quirks.hosting.body(envelope.edit(body, &edits));
         return Ok(Outbound { body, path, losses: Losses::default(), usage_added });
     }
     let mut request = caller.decode_request(body)?;
@@ -203,7 +205,8 @@ fn encode_chat<'i>(
     let mut losses = Losses::default();
     let body = target.dialect.encode_request(&request, &encoding(target), &mut losses);
     refuse_losses(&losses, target, fidelity)?;
-    Ok(Outbound { body: body.into(), path, losses, usage_added: false })
+    let body = quirks.hosting.body(body.into());
+    Ok(Outbound { body, path, losses, usage_added: false })
 }
 
 /// What an encoder has to know of a target.

@@ -45,6 +45,12 @@ fn scripted(status: u16, model: &str) -> Refused {
 
 /// Reads a request, as strictly as the provider does.
 fn read(body: &Value, _: &str, calls: &Calls) -> Result<Asked, Refused> {
+    // On Vertex AI the address names the model, and the body the version.
+    match (body.get("model"), body.get("anthropic_version")) {
+        (Some(_), None) | (None, Some(_)) => {}
+        (Some(_), Some(_)) => return Err(invalid("model: Extra inputs are not permitted")),
+        (None, None) => return Err(invalid("anthropic_version: Field required")),
+    }
     let Some(messages) = body["messages"].as_array() else { return Err(invalid("messages: Field required")) };
     let Some(limit) = body["max_tokens"].as_u64() else { return Err(invalid("max_tokens: Field required")) };
     if body["temperature"].as_f64().is_some_and(|temperature| temperature > 1.0) {

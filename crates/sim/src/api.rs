@@ -51,6 +51,15 @@ pub(crate) fn find(path: &str) -> Option<Address> {
         "/api/chat" => plain(&ollama::API),
         "/api/generate" => plain(&ollama::GENERATE),
         "/v2/chat" => plain(&cohere::API),
+        _ if path.contains("/publishers/anthropic/models/") => {
+            let (model, method) = path.rsplit_once("/models/")?.1.rsplit_once(':')?;
+            let stream = match method {
+                "rawPredict" => false,
+                "streamRawPredict" => true,
+                _ => return None,
+            };
+            Some(Address { api: &anthropic::API, model: Some(decoded(model)), stream: Some(stream) })
+        }
         _ if path.starts_with("/model/") => {
             let (model, method) = path.strip_prefix("/model/")?.rsplit_once('/')?;
             let stream = match method {

@@ -24,6 +24,7 @@ mod fault;
 mod fit;
 mod forms;
 mod frame;
+mod hosting;
 pub mod ir;
 pub mod json;
 mod kept;
@@ -42,6 +43,7 @@ pub use fault::{Fault, Kind, Origin, Retry};
 pub use fit::SchemaSubset;
 pub use forms::{Answered, AskedForm, Counting, EndedWork, Form, Operation, Prompt, Upload, Work};
 pub use frame::{FRAME_BYTES_MAX, Found, Frame, FrameError, Framer, Framing, Pass, write_aws_message};
+pub use hosting::Hosting;
 pub use loss::{Loss, LossKind, Losses};
 pub use multipart::{Field, Multipart};
 pub use quirks::{

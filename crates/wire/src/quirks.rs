@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{count::Tokenizer, fit::SchemaSubset};
+use crate::{count::Tokenizer, fit::SchemaSubset, hosting::Hosting};
 
 /// Departures from a dialect. Every member has a default that fits the dialect's own documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quirks {
+    /// Who hosts the API, where that is not its own provider.
+    pub hosting: Hosting,
     /// Which member carries the output limit in OpenAI chat requests.
     pub output_limit: OutputLimit,
     /// Whether usage on streams has to be asked for.
