@@ -208,3 +208,38 @@ impl Capability {
         Capability::ALL.into_iter().find(|capability| capability.name() == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ProviderDraft, known};
+
+    #[test]
+    fn addresses_are_filled_or_say_what_they_want() {
+        let check = |id: &str, said: [Option<&str>; 3], missing: &[&str], address: &str| {
+            let [region, project, resource] = said.map(|said| said.map(str::to_owned));
+            let draft = ProviderDraft { region, project, resource, ..ProviderDraft::default() };
+            let base = known().iter().find(|provider| provider.id == id);
+            let mut provider = Provider::build(id, base, draft).unwrap();
+            assert_eq!(provider.fill(), missing, "{id}");
+            let url = &provider.dialects[0].1;
+            assert!(url.starts_with(address), "{url}");
+        };
+        check("bedrock", [None; 3], &[], "https://bedrock-runtime.us-east-1.amazonaws.com/model/{model}/");
+        check(
+            "bedrock",
+            [Some("eu-west-3"), None, None],
+            &[],
+            "https://bedrock-runtime.eu-west-3.amazonaws.com/",
+        );
+        check("vertex", [None; 3], &["project"], "https://aiplatform.googleapis.com/v1/projects/{project}/");
+        check(
+            "vertex",
+            [Some("europe-west4"), Some("p"), None],
+            &[],
+            "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/publishers/google/",
+        );
+        check("azure", [None, None, Some("r")], &[], "https://r.openai.azure.com/openai/v1/chat/completions");
+        check("azure", [None; 3], &["resource"], "https://{resource}.openai.azure.com/");
+    }
+}
