@@ -50,7 +50,7 @@ impl Welcome {
         let base = format!("{scheme}://{}", ready.address);
         let version = env!("CARGO_PKG_VERSION");
         let mut text = format!("tollgate {version}  ready in {} ms\n", took.as_millis());
-        let _ = writeln!(text, "  serving    {base}      (OpenAI, Anthropic and Google on the same address)");
+        let _ = writeln!(text, "  serving    {base}      (every SDK on the same address)");
         let _ = writeln!(
             text,
             "  providers  {}      {} more known: tollgate providers",
