@@ -81,6 +81,8 @@ providers:
       echo: {{ price: {{ input: 0.5, cached: 0.05, output: 3 }} }}
       third: {{ price: {{ input: 2, output: 12 }}, quirks: {{ reasoning: effort }} }}
       embed: {{ price: {{ input: 0.15 }} }}
+      image: {{ can: [images], price: {{ input: 0.3, output: 2.5, image_output: 30 }} }}
+      blind: {{ can: [tools] }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 0.5, output: 3 }} }}
   ollama-sim:
     dialect: ollama

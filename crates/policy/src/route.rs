@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use catalog::Capability;
 use wire::{Dialect, Fault, Form, Kind, Operation, Origin, Prompts, Quirks};
 
 use crate::{
@@ -60,7 +61,7 @@ pub fn plan(snapshot: &Snapshot, key: &Key, asked: &str, asking: Asking) -> Resu
     Ok(Plan { targets, deadlines: provider.deadlines, fidelity: snapshot.fidelity })
 }
 
-/// Those that can be asked so. A prompt that none of them takes in its own form becomes a chat.
+/// Those that can be asked so. A prompt, or a request for pictures, that none of them takes in its own form becomes a chat.
 fn targets(named: &[AliasTarget], asking: Asking) -> Vec<Target> {
     let able = |asking: Asking| -> Vec<Target> {
         let target =
@@ -69,7 +70,11 @@ fn targets(named: &[AliasTarget], asking: Asking) -> Vec<Target> {
     };
     let targets = able(asking);
     match asking {
-        Asking::Form(form) if targets.is_empty() && form.is_prompt() => able(Asking::Chat(form.dialect())),
+        Asking::Form(form) if targets.is_empty() && form.becomes_chat() => {
+            let mut chats = able(Asking::Chat(form.dialect()));
+            chats.retain(|target| form.operation() != Operation::Images || target.may_draw());
+            chats
+        }
         Asking::Form(_) | Asking::Chat(_) => targets,
     }
 }
@@ -132,6 +137,12 @@ impl Target {
 
     pub fn facts(&self) -> Option<&catalog::Model> {
         self.provider.facts.model(&self.model).map(Arc::as_ref)
+    }
+
+    /// Whether it may make pictures in a chat: nothing that is known of it says otherwise.
+    fn may_draw(&self) -> bool {
+        let can = self.facts().map(|model| model.can.as_slice()).unwrap_or_default();
+        can.is_empty() || can.contains(&Capability::Images)
     }
 
     pub fn quirks(&self) -> &Quirks {

@@ -7,10 +7,14 @@ use crate::{
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, EVENT_STREAM, Refused, data_events},
     calls::Calls,
+    operations::images::PIXEL,
 };
 
 pub(crate) const API: Api =
     Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
+
+/// The tokens of a picture.
+const PICTURE_TOKENS: u64 = 1_290;
 
 /// What a call may have in place of a signature that was never made.
 const STAND_IN: &str = "skip_thought_signature_validator";
@@ -71,6 +75,7 @@ fn read(body: &Value, model: &str, _: &Calls) -> Result<Asked, Refused> {
         let message = format!("Invalid JSON payload received. Unknown name \"{name}\": Cannot find field.");
         return Err(invalid(&message));
     }
+    check_pictures(&body["generationConfig"], model)?;
     let Some(contents) = body["contents"].as_array().filter(|list| !list.is_empty()) else {
         return Err(invalid("* GenerateContentRequest.contents: contents is not specified\n"));
     };
@@ -191,6 +196,27 @@ fn plain(content: &Value) -> String {
     parts.filter(|part| part["thought"] != json!(true)).filter_map(|part| part["text"].as_str()).collect()
 }
 
+/// What models that make pictures refuse, and what is refused of those that make none
+/// (<https://ai.google.dev/gemini-api/docs/image-generation>).
+fn check_pictures(config: &Value, model: &str) -> Result<(), Refused> {
+    let modalities = config["responseModalities"].as_array();
+    if !modalities.is_some_and(|names| names.contains(&json!("IMAGE"))) {
+        return Ok(());
+    }
+    if !model.contains("image") {
+        return Err(invalid("Model does not support the requested response modalities: image,text"));
+    }
+    if config["candidateCount"].as_u64().is_some_and(|count| count > 1) {
+        return Err(invalid("Multiple candidates is not enabled for this model"));
+    }
+    let ratios = ["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"];
+    let ratio = config["imageConfig"]["aspectRatio"].as_str();
+    if ratio.is_some_and(|ratio| !ratios.contains(&ratio)) {
+        return Err(invalid("aspect_ratio must be one of the supported aspect ratios"));
+    }
+    Ok(())
+}
+
 fn read_settings(body: &Value, model: &str, asked: &mut Asked) {
     for tool in body["tools"].as_array().into_iter().flatten() {
         for function in tool["functionDeclarations"].as_array().into_iter().flatten() {
@@ -302,9 +328,33 @@ fn last(scene: &Scene<'_>, parts: Vec<Value>) -> Value {
     named(scene, chunk)
 }
 
+/// Whether the answer holds a picture: one is asked for, and not refused.
+fn draws(scene: &Scene<'_>) -> bool {
+    let modalities = &camel(scene.body)["generationConfig"]["responseModalities"];
+    let wanted = modalities.as_array().is_some_and(|names| names.contains(&json!("IMAGE")));
+    wanted && matches!(scene.answer.said, Said::Text(_))
+}
+
+/// Counts a picture's tokens (<https://ai.google.dev/gemini-api/docs/pricing>).
+fn add_picture(usage: &mut Value) {
+    for name in ["candidatesTokenCount", "totalTokenCount"] {
+        usage[name] = json!(usage[name].as_u64().unwrap_or_default() + PICTURE_TOKENS);
+    }
+    usage["candidatesTokensDetails"] = json!([{"modality": "IMAGE", "tokenCount": PICTURE_TOKENS}]);
+}
+
 /// A whole answer.
 fn whole(scene: &Scene<'_>) -> Value {
-    last(scene, parts(scene.answer, shown(scene.body), true))
+    let mut parts = parts(scene.answer, shown(scene.body), true);
+    let drawn = draws(scene);
+    if drawn {
+        parts.push(json!({"inlineData": {"mimeType": "image/png", "data": PIXEL}}));
+    }
+    let mut answer = last(scene, parts);
+    if drawn && let Some(usage) = answer.get_mut("usageMetadata") {
+        add_picture(usage);
+    }
+    answer
 }
 
 /// The chunks of a streamed answer; the last says why it ended.

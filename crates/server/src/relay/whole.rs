@@ -44,6 +44,9 @@ pub(super) async fn whole(
         (!own).then(|| named::writer(caller, prompt, wanted(&mut call, target, mode), target, id));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
     let mut reader = if own { caller.watcher(Mode::Whole) } else { translator(speaks, target, Mode::Whole) };
+    if let Some(prompt) = prompt {
+        reader = prompt.reader(reader);
+    }
     let meter = &mut call.open().meter;
     reader.frame(&wire::Frame { event: None, data: body.as_ref().into() }, &mut |event| {
         meter.event(&event);

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// One transparent pixel.
-const PIXEL: &str =
+pub(crate) const PIXEL: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
 pub(super) fn generations(sent: &Sent<'_>) -> Result<Reply, Refused> {

@@ -4,7 +4,7 @@ mod audio;
 mod count;
 mod embed;
 mod files;
-mod images;
+pub(crate) mod images;
 mod multipart;
 mod request;
 mod rerank;

@@ -67,6 +67,8 @@ pub(super) enum Kind {
     Rerank(&'static Reranking),
     /// They go on as they are, or become a chat.
     Prompt(&'static Prompting),
+    /// They go on as they are, and are read as forwarded ones; or become a chat that makes pictures.
+    Pictures(&'static Reading, &'static Prompting),
     /// They go on as they are.
     Forwarded(&'static Reading),
 }
@@ -208,7 +210,7 @@ impl Form {
             Kind::Embed(embedding) => (embedding.decode_answer)(answer).ok()?.usage,
             Kind::Rerank(reranking) => (reranking.decode_answer)(answer).ok()?.usage,
             Kind::Prompt(_) => None,
-            Kind::Forwarded(reading) => (reading.answered)(answer),
+            Kind::Pictures(reading, _) | Kind::Forwarded(reading) => (reading.answered)(answer),
         }
     }
 
@@ -221,7 +223,7 @@ impl Form {
     pub fn watcher(self, mode: Mode) -> Option<Box<dyn Reader>> {
         match &self.formed().kind {
             Kind::Prompt(prompting) => Some((prompting.watcher)(mode)),
-            Kind::Embed(_) | Kind::Rerank(_) | Kind::Forwarded(_) => None,
+            Kind::Embed(_) | Kind::Rerank(_) | Kind::Pictures(..) | Kind::Forwarded(_) => None,
         }
     }
 
@@ -230,11 +232,16 @@ impl Form {
         matches!(self.formed().kind, Kind::Prompt(_))
     }
 
+    /// Whether it becomes a chat where no provider takes it.
+    pub fn becomes_chat(self) -> bool {
+        matches!(self.formed().kind, Kind::Prompt(_) | Kind::Pictures(..))
+    }
+
     /// What the request alone says is used.
     pub fn asked_usage(self, request: &[u8]) -> Option<Usage> {
         match &self.formed().kind {
             Kind::Embed(_) | Kind::Rerank(_) | Kind::Prompt(_) => None,
-            Kind::Forwarded(reading) => (reading.asked)(request),
+            Kind::Pictures(reading, _) | Kind::Forwarded(reading) => (reading.asked)(request),
         }
     }
 }

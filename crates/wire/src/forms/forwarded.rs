@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     form::{Formed, Kind, Upload},
     operation::Operation,
+    pictures::PICTURES,
 };
 use crate::{Dialect, ir::Usage};
 
@@ -32,7 +33,7 @@ pub(super) static IMAGES: Formed = Formed {
     operation: Operation::Images,
     path: "/images/generations",
     routes: &[("/v1/images/generations", ""), ("/openai/deployments/{model}/images/generations", "")],
-    kind: Kind::Forwarded(&Reading { asked: nothing, answered: images }),
+    kind: Kind::Pictures(&Reading { asked: nothing, answered: images }, &PICTURES),
     ..OPENAI
 };
 

@@ -4,6 +4,8 @@ mod embed;
 mod form;
 mod forwarded;
 mod operation;
+mod pictures;
+mod pictures_answer;
 mod prompt;
 mod rename;
 mod rerank;

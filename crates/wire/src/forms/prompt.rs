@@ -6,6 +6,7 @@
 use super::{
     form::{Formed, Kind, Upload},
     operation::Operation,
+    pictures_answer::PictureReader,
 };
 use crate::{
     Dialect, Encoding, Fault, Loss, Losses, Mode, Reader, Sampling, StreamUsage, Wanted, Writer,
@@ -26,6 +27,8 @@ pub(crate) struct Prompting {
 /// A prompt, spoken by the user of a chat.
 pub(crate) struct SpokenPrompt {
     pub(crate) chat: ir::Request,
+    /// Where pictures are asked for: the same chat in Gemini's words, whose providers are asked so.
+    pub(crate) pictures: Option<Box<ir::Request>>,
     /// What no chat can say.
     pub(crate) losses: Losses,
     /// Where the chat's members stood in the caller's body: `(chat, body)`, the first that fits.
@@ -79,6 +82,7 @@ impl Prompt {
     /// Writes it as a chat for a target that speaks this dialect; what it cannot carry is added to `losses`.
     pub fn encode(&self, dialect: Dialect, encoding: &Encoding<'_>, losses: &mut Losses) -> Vec<u8> {
         let SpokenPrompt { chat, losses: unsaid, paths, .. } = &self.spoken;
+        let chat = self.pictured(dialect, losses).unwrap_or(chat);
         unsaid.iter().cloned().for_each(|loss| losses.push(loss));
         let mut crossed = Losses::default();
         let body = if dialect == chat.dialect {
@@ -93,6 +97,29 @@ impl Prompt {
             losses.push(Loss { path: renamed(&loss.path, &paths, &[]), ..loss.clone() });
         }
         body
+    }
+
+    /// The chat that asks this dialect for pictures, where they are asked for and it has its own words for that.
+    fn pictured(&self, dialect: Dialect, losses: &mut Losses) -> Option<&ir::Request> {
+        let gemini = self.spoken.pictures.as_deref()?;
+        if dialect == gemini.dialect {
+            if self.spoken.chat.user.is_some() {
+                losses.dropped("user", "the target has no such field");
+            }
+            return Some(gemini);
+        }
+        if dialect != self.spoken.chat.dialect {
+            losses.vital("model", "its provider makes no pictures in a chat: name a model that does");
+        }
+        None
+    }
+
+    /// A reader of an answer to it, given one of the provider's dialect.
+    pub fn reader(&self, theirs: Box<dyn Reader>) -> Box<dyn Reader> {
+        match self.spoken.pictures {
+            Some(_) => Box::new(PictureReader::new(theirs)),
+            None => theirs,
+        }
     }
 
     /// Writes an answer to it in its own form.

@@ -43,7 +43,9 @@ impl Form {
         Ok(match &self.formed().kind {
             Kind::Embed(embedding) => Some(Work(Asked::Embed((embedding.decode_request)(body, method)?))),
             Kind::Rerank(reranking) => Some(Work(Asked::Rerank((reranking.decode_request)(body)?))),
-            Kind::Prompt(prompting) => Some(Work(Asked::Prompt(Box::new(prompting.read(body)?)))),
+            Kind::Prompt(prompting) | Kind::Pictures(_, prompting) => {
+                Some(Work(Asked::Prompt(Box::new(prompting.read(body)?))))
+            }
             Kind::Forwarded(_) => None,
         })
     }

@@ -40,7 +40,7 @@ pub(super) fn decode_request(body: &[u8]) -> Result<SpokenPrompt, Fault> {
         None => fault,
     };
     let chat = request_decode::decode_request(&text).map_err(own)?;
-    Ok(SpokenPrompt { chat, losses, paths, echo: String::new(), unasked })
+    Ok(SpokenPrompt { chat, pictures: None, losses, paths, echo: String::new(), unasked })
 }
 
 /// Where the user's message stood in the body, and the system's before it.

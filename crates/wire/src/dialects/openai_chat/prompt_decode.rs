@@ -47,6 +47,7 @@ pub(super) fn decode_request(body: &[u8]) -> Result<SpokenPrompt, Fault> {
     let paths = [("messages[0].content", "prompt"), ("messages[0]", "prompt"), ("top_logprobs", "logprobs")];
     Ok(SpokenPrompt {
         chat,
+        pictures: None,
         losses,
         paths: paths.map(|(from, to)| (from.to_owned(), to)).to_vec(),
         echo: if echo { prompt } else { String::new() },
