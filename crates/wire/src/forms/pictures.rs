@@ -4,6 +4,8 @@
 //! pictures: Gemini's (<https://ai.google.dev/gemini-api/docs/image-generation>), or one of chat completions as
 //! OpenRouter has it (<https://openrouter.ai/docs/features/multimodal/image-generation>).
 
+use std::borrow::Cow;
+
 use serde_json::json;
 
 use super::{
@@ -66,7 +68,7 @@ fn decode_request(body: &[u8]) -> Result<SpokenPrompt, Fault> {
             losses.dropped(name, "a model that makes pictures in a chat decides it");
         }
     }
-    let user = object.string("user")?.map(|user| user.into_owned());
+    let user = object.string("user")?.map(Cow::into_owned);
     for (name, _) in object.iter().filter(|(_, value)| value.get() != "null") {
         losses.dropped(name, "a chat that makes pictures has no such field");
     }
