@@ -47,13 +47,20 @@ pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fau
         "/readyz" => (Entry::Ready, Method::GET),
         "/metrics" => (Entry::Admin, Method::GET),
         _ if path.starts_with("/admin/") => return Ok(Entry::Admin),
-        _ => match (Dialect::at(path), Form::at(path), one_model(path)) {
-            (Some(asked), _, _) => (Entry::Complete(asked), Method::POST),
-            (None, Some(asked), _) if asked.form.upload() == Upload::Any => return Ok(Entry::Perform(asked)),
-            (None, Some(asked), _) => (Entry::Perform(asked), Method::POST),
-            (None, None, Some(name)) => (Entry::Model(name), Method::GET),
-            (None, None, None) => return Err(nothing(path)),
-        },
+        _ => {
+            if let Some(asked) = Dialect::at(path) {
+                (Entry::Complete(asked), Method::POST)
+            } else if let Some(asked) = Form::at(path) {
+                if asked.form.upload() == Upload::Any {
+                    return Ok(Entry::Perform(asked));
+                }
+                (Entry::Perform(asked), Method::POST)
+            } else if let Some(name) = one_model(path) {
+                (Entry::Model(name), Method::GET)
+            } else {
+                return Err(nothing(path));
+            }
+        }
     };
     if *method == allowed || (allowed == Method::GET && *method == Method::HEAD) {
         return Ok(entry);

@@ -135,12 +135,19 @@ impl Route {
 
     /// The model's name, where the path has one; `None` where the path is another.
     fn matches<'p>(&self, path: &'p str) -> Option<Option<&'p str>> {
-        let Some((before, after)) = self.path.split_once("{model}") else {
+        let Some((before, after)) = around_model(self.path) else {
             return (self.path == path).then_some(None);
         };
         let model = path.strip_prefix(before)?.strip_suffix(after)?;
         (!model.is_empty()).then_some(Some(model))
     }
+}
+
+/// What stands before and behind `{model}` in a path. Every request looks through the paths, and one byte is found in
+/// far less time than a text.
+pub(crate) fn around_model(path: &str) -> Option<(&str, &str)> {
+    let (before, rest) = path.split_once('{')?;
+    Some((before, rest.strip_prefix("model}")?))
 }
 
 /// What the path of a request says of it.

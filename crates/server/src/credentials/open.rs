@@ -38,25 +38,11 @@ impl Opening {
         head: &mut Vec<u8>,
         provider: &str,
     ) -> Result<(), Fault> {
-        let Opening::Kept(keeper) = self else { return Ok(()) };
-        let added = match keeper.opened(exchange.connect).await {
-            Ok(opened) => match &*opened {
-                Opened::Bearer(line) => {
-                    head.extend_from_slice(line);
-                    Ok(())
-                }
-                Opened::Aws { credential, region, service } => {
-                    let lines = sign(exchange, credential, (service, region)).await;
-                    lines.map(|lines| head.extend_from_slice(&lines))
-                }
-            },
-            Err(why) => Err(why),
-        };
-        added.map_err(|error| {
-            tracing::warn!(provider, error, "a call has no credential");
-            let message = format!("the gateway has no credential for {provider} now; its log says why");
-            Fault::new(Origin::Gateway, Kind::Unreachable, message).code("credential_unavailable")
-        })
+        match self {
+            Opening::Written | Opening::Query(_) => Ok(()),
+            // Boxed, since every call would carry what only this way needs.
+            Opening::Kept(keeper) => Box::pin(show(keeper, exchange, head, provider)).await,
+        }
     }
 
     /// Has a credential fetched anew that its provider refused
@@ -66,4 +52,30 @@ impl Opening {
             keeper.refused();
         }
     }
+}
+
+async fn show(
+    keeper: &Keeper,
+    exchange: &Exchange<'_>,
+    head: &mut Vec<u8>,
+    provider: &str,
+) -> Result<(), Fault> {
+    let added = match keeper.opened(exchange.connect).await {
+        Ok(opened) => match &*opened {
+            Opened::Bearer(line) => {
+                head.extend_from_slice(line);
+                Ok(())
+            }
+            Opened::Aws { credential, region, service } => {
+                let lines = sign(exchange, credential, (service, region)).await;
+                lines.map(|lines| head.extend_from_slice(&lines))
+            }
+        },
+        Err(why) => Err(why),
+    };
+    added.map_err(|error| {
+        tracing::warn!(provider, error, "a call has no credential");
+        let message = format!("the gateway has no credential for {provider} now; its log says why");
+        Fault::new(Origin::Gateway, Kind::Unreachable, message).code("credential_unavailable")
+    })
 }

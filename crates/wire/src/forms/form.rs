@@ -7,7 +7,7 @@ use super::{
     prompt::{self, Prompting},
     rerank::{self, Reranking},
 };
-use crate::{Dialect, Mode, Reader, ir::Usage};
+use crate::{Dialect, Mode, Reader, dialect::around_model, ir::Usage};
 
 /// The wire form of an operation beside chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,7 +192,7 @@ impl Form {
         Form::ALL.into_iter().find_map(|form| {
             form.formed().routes.iter().find_map(|(route, method)| {
                 let asked = |model, method| Some(AskedForm { form, model, method });
-                if let Some((before, after)) = route.split_once("{model}") {
+                if let Some((before, after)) = around_model(route) {
                     let model = path.strip_prefix(before)?.strip_suffix(after)?;
                     return (!model.is_empty() && !model.starts_with('/'))
                         .then(|| asked(Some(model), method))?;
