@@ -81,9 +81,14 @@ class Cloud(http.server.ThreadingHTTPServer):
         # Tokens that providers refuse from now on.
         self.revoked = set()
         self.lasts = 3600
+        # Whether no credential is given out, and how often one was asked for meanwhile.
+        self.closed, self.turned_away = False, 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def give(self, kind):
+        if self.closed:
+            self.turned_away += 1
+            raise AssertionError("no credential is given out")
         self.given[kind] = self.given.get(kind, 0) + 1
         return f"{kind}-token-{self.given[kind]}"
 
@@ -425,7 +430,24 @@ def test_tokens_are_refreshed_ahead_of_their_end_and_when_they_are_refused(tmp_p
         cloud.shutdown()
 
 
-def test_a_reload_keeps_credentials_and_an_outage_leaves_them(tmp_path, sim):
+def test_a_credential_is_used_to_its_end_while_none_is_given_out(tmp_path, sim):
+    cloud = Cloud()
+    cloud.lasts = 15
+    gateway = Gateway(tmp_path, sim, CONFIG, write_files(tmp_path, cloud.port), cloud=cloud.port)
+    try:
+        assert ask(gateway, "google-user/m").status_code == 200
+        cloud.closed = True
+        wait_for(lambda: cloud.turned_away >= 1, "an attempt to renew", seconds=30)
+        assert ask(gateway, "google-user/m").status_code == 200
+        wait_for(lambda: ask(gateway, "google-user/m").status_code == 502, "the end of the old one", seconds=30)
+        cloud.closed = False
+        wait_for(lambda: ask(gateway, "google-user/m").status_code == 200, "a new one", seconds=60)
+    finally:
+        gateway.process.kill()
+        cloud.shutdown()
+
+
+def test_a_reload_keeps_credentials(tmp_path, sim):
     cloud = Cloud()
     gateway = Gateway(tmp_path, sim, CONFIG, write_files(tmp_path, cloud.port), cloud=cloud.port)
     try:

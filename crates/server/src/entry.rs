@@ -104,10 +104,14 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
 
 /// A model's name as it stood in a path, in percent encoding and perhaps as the name of a resource.
 pub(crate) fn model_name(encoded: &str) -> Result<Cow<'_, str>, Fault> {
-    let decoded = percent_decode_str(encoded)
-        .decode_utf8()
-        .map_err(|_| Fault::invalid("model", "the model's name in the path is not UTF-8"))?;
+    let decoded = decoded(encoded)
+        .ok_or_else(|| Fault::invalid("model", "the model's name in the path is not UTF-8"))?;
     Ok(wire::model_of(&decoded).map_or(decoded, Cow::Owned))
+}
+
+/// Text that stood in a path in percent encoding; `None` where it is not UTF-8.
+pub(crate) fn decoded(encoded: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(encoded).decode_utf8().ok()
 }
 
 fn nothing(path: &str) -> Fault {

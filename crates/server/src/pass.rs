@@ -97,8 +97,7 @@ fn allowed(key: &Key, provider: &str, model: &str) -> Result<(), Fault> {
 
 /// Whether a path leads nowhere but down, however it is spelt.
 fn stays_below(path: &str) -> bool {
-    let decoded = entry::model_name(path);
-    decoded.is_ok_and(|path| {
+    entry::decoded(path).is_some_and(|path| {
         !path.contains("//")
             && !path.contains('\\')
             && !path.split('/').any(|segment| matches!(segment, "." | ".."))

@@ -22,11 +22,10 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
     let facts = target.provider.facts.model(&work.model);
     let price = facts.and_then(|facts| facts.price.as_ref());
     // A batch has a price of its own; what a response used costs what it costs at once.
-    let (operation, cost) = match form.operation() {
-        Operation::Batches => {
-            (Operation::Batches, price.and_then(|price| price::batch_cost(price, &tokens, &units)))
-        }
-        _ => (Operation::Chat, price.and_then(|price| price::cost(price, &tokens, &units))),
+    let (operation, cost): (_, fn(_, _, _) -> _) = if form.operation() == Operation::Batches {
+        (Operation::Batches, price::batch_cost)
+    } else {
+        (Operation::Chat, price::cost)
     };
     let core = std::rc::Rc::clone(call.core());
     let open = call.open();
@@ -48,7 +47,7 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         tokens,
         units,
         counted: Counted::Reported,
-        cost,
+        cost: price.and_then(|price| cost(price, &tokens, &units)),
         price: facts
             .and_then(|facts| facts.price_json.as_deref())
             .map(|json| AppliedPrice(Cow::Borrowed(json))),

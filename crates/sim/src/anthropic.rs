@@ -14,6 +14,9 @@ use crate::{
 pub(crate) const API: Api =
     Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
 
+/// The same on Vertex AI.
+pub(crate) const VERTEX: Api = Api { read: read_at_vertex, ..API };
+
 fn broken() -> Vec<u8> {
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
     typed_events(&[error]).concat()
@@ -43,14 +46,19 @@ fn scripted(status: u16, model: &str) -> Refused {
     error(status, kind, message)
 }
 
+/// Reads a request as Vertex AI takes it: the address names the model, and the body the version.
+fn read_at_vertex(body: &Value, model: &str, calls: &Calls) -> Result<Asked, Refused> {
+    if body.get("model").is_some() {
+        return Err(invalid("model: Extra inputs are not permitted"));
+    }
+    if body.get("anthropic_version").is_none() {
+        return Err(invalid("anthropic_version: Field required"));
+    }
+    read(body, model, calls)
+}
+
 /// Reads a request, as strictly as the provider does.
 fn read(body: &Value, _: &str, calls: &Calls) -> Result<Asked, Refused> {
-    // On Vertex AI the address names the model, and the body the version.
-    match (body.get("model"), body.get("anthropic_version")) {
-        (Some(_), None) | (None, Some(_)) => {}
-        (Some(_), Some(_)) => return Err(invalid("model: Extra inputs are not permitted")),
-        (None, None) => return Err(invalid("anthropic_version: Field required")),
-    }
     let Some(messages) = body["messages"].as_array() else { return Err(invalid("messages: Field required")) };
     let Some(limit) = body["max_tokens"].as_u64() else { return Err(invalid("max_tokens: Field required")) };
     if body["temperature"].as_f64().is_some_and(|temperature| temperature > 1.0) {

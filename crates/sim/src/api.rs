@@ -58,7 +58,7 @@ pub(crate) fn find(path: &str) -> Option<Address> {
                 "streamRawPredict" => true,
                 _ => return None,
             };
-            Some(Address { api: &anthropic::API, model: Some(decoded(model)), stream: Some(stream) })
+            Some(Address { api: &anthropic::VERTEX, model: Some(decoded(model)), stream: Some(stream) })
         }
         _ if path.starts_with("/model/") => {
             let (model, method) = path.strip_prefix("/model/")?.rsplit_once('/')?;

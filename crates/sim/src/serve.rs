@@ -206,9 +206,6 @@ async fn complete(
         }
     };
     let asked_model = match &address.model {
-        Some(_) if std::ptr::eq(api, &crate::anthropic::API) && body.get("model").is_some() => {
-            return refuse((api.invalid)("model: Extra inputs are not permitted"));
-        }
         Some(model) => model.as_str(),
         None => body["model"].as_str().unwrap_or_default(),
     };

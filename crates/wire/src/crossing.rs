@@ -4,9 +4,14 @@ use std::borrow::Cow;
 
 use crate::{
     Losses,
-    ir::{Ext, ExtRef, Message, OutputFormat, PartKind, Place, Reasoning},
+    ir::{Ext, ExtRef, Message, OutputFormat, PartKind, Place, Reasoning, Request},
     json::Raw,
 };
+
+/// A request that other dialects can tell as it is.
+pub(crate) fn as_it_is<'r>(request: &'r Request, _: &mut Losses) -> Cow<'r, Request> {
+    Cow::Borrowed(request)
+}
 
 /// Members of a message that say something which no part says. Reasoning stands in parts as well.
 pub(crate) fn unread(message: &Message) -> Ext {

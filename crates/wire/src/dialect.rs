@@ -110,6 +110,8 @@ pub(crate) struct Spoken {
     pub(crate) names_model: bool,
     pub(crate) decode_request: fn(&[u8]) -> Result<ir::Request, Fault>,
     pub(crate) encode_request: fn(&ir::Request, &Encoding<'_>, &mut Losses) -> Vec<u8>,
+    /// One of its requests as other dialects can tell it, with what none of them can.
+    pub(crate) joined: for<'r> fn(&'r ir::Request, &mut Losses) -> Cow<'r, ir::Request>,
     /// Tells a place in the representation of one of its requests as it stood in the body.
     pub(crate) own_path: fn(&ir::Request, &str) -> String,
     pub(crate) decode_fault: fn(u16, Option<Duration>, &[u8]) -> Fault,
@@ -251,15 +253,7 @@ impl Dialect {
         if self == request.dialect {
             return encode(request, encoding, losses);
         }
-        let joined = match request.dialect {
-            Dialect::OpenaiResponses => Cow::Owned(openai_responses::joined(request, losses)),
-            Dialect::Gemini => gemini::joined(request),
-            Dialect::OpenaiChat
-            | Dialect::AnthropicMessages
-            | Dialect::BedrockConverse
-            | Dialect::CohereV2
-            | Dialect::Ollama => Cow::Borrowed(request),
-        };
+        let joined = (request.dialect.spoken().joined)(request, losses);
         let own_path = request.dialect.spoken().own_path;
         let mut crossed = Losses::default();
         let fitted = fit::fitted(&joined, self, encoding.quirks, &mut crossed);

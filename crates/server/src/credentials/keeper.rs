@@ -11,7 +11,7 @@ use reqsign_aws_v4::Credential;
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
-    time::Instant,
+    time::{Instant, timeout},
 };
 use zeroize::Zeroizing;
 
@@ -24,6 +24,8 @@ const AHEAD: Duration = Duration::from_secs(300);
 const ENDLESS: Duration = Duration::from_secs(300);
 /// However often a provider refuses it, it is not fetched more often than this.
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+/// For one fetch in all: a chain asks in several places, and a program may hang.
+const FETCH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Between attempts that fail: doubled each time.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -150,7 +152,8 @@ async fn keep(name: String, source: Source, shelf: Arc<Shelf>) {
     let mut backoff = BACKOFF_MIN;
     let mut until: Option<SystemTime> = None;
     loop {
-        let wait = match source.fetch().await {
+        let fetched = timeout(FETCH_TIME_MAX, source.fetch()).await;
+        let wait = match fetched.unwrap_or_else(|_| Err("it was not given in time".to_owned())) {
             Ok(granted) => {
                 until = granted.until;
                 let left = left(until);

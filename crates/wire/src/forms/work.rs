@@ -92,10 +92,12 @@ impl Form {
 
     /// The work of which an answer tells, where it was done after its request was answered and has ended.
     pub fn ended_later(self, answer: &[u8]) -> Option<EndedWork> {
-        match self {
-            Form::OpenaiBatches => forwarded::batch(answer),
-            Form::OpenaiStoredResponses => forwarded::background(answer),
-            _ => None,
+        if self == Form::OpenaiBatches {
+            forwarded::batch(answer)
+        } else if self == Form::OpenaiStoredResponses {
+            forwarded::background(answer)
+        } else {
+            None
         }
     }
 }

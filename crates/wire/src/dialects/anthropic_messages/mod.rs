@@ -20,7 +20,7 @@ mod whole_writer;
 mod words;
 
 use crate::{
-    Framing, Mode, Reader, Wanted, Writer,
+    Framing, Mode, Reader, Wanted, Writer, crossing,
     dialect::{EVENT_STREAM, Route, Spoken},
     kept,
     whole::{WholeReader, WholeWriter},
@@ -40,6 +40,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    joined: crossing::as_it_is,
     own_path: own_path::own_path,
     decode_fault: fault::decode_fault,
     encode_fault: fault::encode_fault,

@@ -24,8 +24,6 @@ mod usage;
 mod whole_writer;
 mod words;
 
-pub(crate) use streamed::joined;
-
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
     dialect::{EVENT_STREAM, Route, Spoken},
@@ -60,6 +58,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    joined: streamed::joined,
     own_path: own_path::own_path,
     decode_fault: fault::decode_fault,
     encode_fault: fault::encode_fault,

@@ -9,12 +9,13 @@
 use std::borrow::Cow;
 
 use crate::{
+    Losses,
     ir::{Form, Message, Part, PartKind, Request, Role},
     seal,
 };
 
 /// The request with the pieces of a turn in one message, and each seal with its thought.
-pub(crate) fn joined(request: &Request) -> Cow<'_, Request> {
+pub(super) fn joined<'r>(request: &'r Request, _: &mut Losses) -> Cow<'r, Request> {
     let in_pieces = request.messages.windows(2).any(|pair| match pair {
         [last, next] => continues(last, next),
         _ => false,
@@ -163,7 +164,7 @@ mod tests {
     /// What the model said, as another dialect is told it.
     fn check(contents: &[&str], expected: &[&str]) {
         let request = conversation(contents);
-        let joined = joined(&request);
+        let joined = joined(&request, &mut Losses::default());
         let [_, model, _] = joined.messages.as_slice() else { panic!("{contents:?}: not one turn") };
         let told: Vec<String> = model
             .content

@@ -19,7 +19,7 @@ mod words;
 use tell::Told;
 
 use crate::{
-    Framing, Mode, Reader, Wanted, Writer,
+    Framing, Mode, Reader, Wanted, Writer, crossing,
     dialect::{Route, Spoken},
     forms::Prompting,
     whole::WholeWriter,
@@ -39,6 +39,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    joined: crossing::as_it_is,
     own_path: own_path::own_path,
     decode_fault: fault::decode_fault,
     encode_fault: fault::encode_fault,

@@ -24,7 +24,7 @@ pub(super) use whole_writer::not_understood;
 pub(super) use words::{effort, effort_name};
 
 use crate::{
-    Framing, Mode, Reader, Wanted, Writer,
+    Framing, Mode, Reader, Wanted, Writer, crossing,
     dialect::{EVENT_STREAM, Route, Spoken},
     forms::Prompting,
     whole::{WholeReader, WholeWriter},
@@ -52,6 +52,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    joined: crossing::as_it_is,
     own_path: own_path::own_path,
     decode_fault: fault::decode_fault,
     encode_fault: fault::encode_fault,

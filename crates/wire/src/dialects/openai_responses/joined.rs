@@ -1,6 +1,8 @@
 //! A request of this dialect as other dialects tell it: what an assistant thought, said and called between two turns
 //! of the user is one message there.
 
+use std::borrow::Cow;
+
 use super::words::ITEM;
 use crate::{
     Losses,
@@ -24,7 +26,7 @@ const VITAL: [(&str, &str); 4] = [
 const HINTS: [&str; 3] = [ITEM, "instructions", "input"];
 
 /// The request with the items of one turn in one message.
-pub(crate) fn joined(request: &Request, losses: &mut Losses) -> Request {
+pub(super) fn joined<'r>(request: &'r Request, losses: &mut Losses) -> Cow<'r, Request> {
     let mut joined = request.clone();
     joined.messages = Vec::with_capacity(request.messages.len());
     for message in &request.messages {
@@ -56,7 +58,7 @@ pub(crate) fn joined(request: &Request, losses: &mut Losses) -> Request {
         "service_tier" => value.text() != "\"auto\"",
         name => !VITAL.iter().any(|(vital, _)| *vital == name),
     });
-    joined
+    Cow::Owned(joined)
 }
 
 fn continues(last: Role, next: Role) -> bool {

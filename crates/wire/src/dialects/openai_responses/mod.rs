@@ -11,8 +11,6 @@ mod stream_writer;
 mod whole_reader;
 mod words;
 
-pub(crate) use joined::joined;
-
 use super::openai_chat;
 use crate::{
     Framing, Mode, Reader, Wanted, Writer,
@@ -38,6 +36,7 @@ pub(crate) const SPOKEN: Spoken = Spoken {
     names_model: true,
     decode_request: request_decode::decode_request,
     encode_request: request_encode::encode_request,
+    joined: joined::joined,
     own_path: joined::own_path,
     decode_fault: openai_chat::fault::decode_fault,
     encode_fault: openai_chat::fault::encode_fault,
