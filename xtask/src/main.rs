@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test`, `check`, `bench`, `fuzz`, `tidy`.
+//! The project's own tasks: `cargo xtask test`, `check`, `bench`, `fuzz`, `tidy`, `train-difficulty`.
 
 mod bench;
 mod check;
@@ -6,6 +6,7 @@ mod fuzz;
 mod run;
 mod test;
 mod tidy;
+mod train;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Task {
     },
     /// The rules of the house that a machine can check.
     Tidy,
+    /// Makes the weights that tell how hard a prompt is, from labelled sets (TOLLGATE_EVAL names their folder).
+    TrainDifficulty,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Bench { quick } => bench::run(quick),
         Task::Tidy => tidy::run(),
+        Task::TrainDifficulty => train::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

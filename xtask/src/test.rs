@@ -79,7 +79,13 @@ pub(crate) fn run(only: Option<Part>) -> ExitCode {
     if sum.failed == 0 && sum.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The Rust tests, with the recorded traffic where there is some.
+/// What tests read that is no part of the checkout, the variable that names its folder, and where it is looked for.
+const BESIDE: [(&str, &str, &str); 2] = [
+    ("recorded provider traffic", "TOLLGATE_CORPUS", "../shared/corpus"),
+    ("labelled sets", "TOLLGATE_EVAL", "../shared/eval"),
+];
+
+/// The Rust tests, with recorded traffic and labelled sets where there are some.
 fn rust() -> anyhow::Result<Count> {
     let nextest = run::answers(&["cargo", "nextest", "--version"]);
     let words: &[&str] = if nextest {
@@ -98,15 +104,16 @@ fn rust() -> anyhow::Result<Count> {
         &["cargo", "test", "--workspace", "--no-fail-fast"]
     };
     let mut command = run::command(words);
-    let corpus = run::root().join("../shared/corpus");
-    match fs::canonicalize(&corpus) {
-        Ok(folder) => {
-            run::say("recorded provider traffic: found beside the checkout");
-            command.env("TOLLGATE_CORPUS", folder);
+    for (what, variable, folder) in BESIDE {
+        match fs::canonicalize(run::root().join(folder)) {
+            Ok(folder) => {
+                run::say(&format!("{what}: found beside the checkout"));
+                command.env(variable, folder);
+            }
+            Err(_) => {
+                run::say(&format!("{what}: none beside the checkout, its tests say that they are skipped"));
+            }
         }
-        Err(_) => run::say(
-            "recorded provider traffic: none beside the checkout, its tests say that they are skipped",
-        ),
     }
     let (text, good) = run::watched(&mut command)?;
     let count = if nextest { nextest_count(&text) } else { cargo_count(&text) };
