@@ -8,16 +8,37 @@
 //!
 //! What it refuses to know: bytes on a wire, sockets, SQL.
 
+mod affinity;
+pub mod allowance;
 pub mod attempt;
+pub mod breaker;
+pub mod budget;
+pub mod classify;
 pub mod config;
+pub mod explain;
+pub mod facts;
+mod filter;
+pub mod health;
+pub mod hedge;
 pub mod identity;
+pub mod judge;
 pub mod key;
+pub mod label;
+mod language;
+pub mod lesson;
+pub mod moment;
 mod money;
+pub mod pool;
+pub mod preference;
 pub mod price;
 pub mod record;
 pub mod route;
+pub mod rule;
 mod secret;
 pub mod snapshot;
+pub mod strategy;
+mod target;
+pub mod vitals;
 
 pub use money::Money;
 pub use secret::Secret;

@@ -81,9 +81,12 @@ pub struct Record<'a> {
     pub total_us: u64,
     /// Paths of the fields that the target could not carry.
     pub losses: Vec<String>,
-    /// In order; the last is the one that answered.
+    /// In the order in which they began.
     #[serde(borrow)]
     pub attempts: Vec<Tried<'a>>,
+    /// How the target was chosen; nothing where there was nothing to choose.
+    #[serde(borrow)]
+    pub routed: Option<Routed<'a>>,
 }
 
 /// A price as it stands in a record: JSON, as [`catalog::Price`] is written.
@@ -151,14 +154,49 @@ pub struct Tried<'a> {
     pub provider: Cow<'a, str>,
     #[serde(borrow)]
     pub model: Cow<'a, str>,
+    /// Which of the provider's credentials opened it, where there are several: its name, or its number.
+    #[serde(borrow, default)]
+    pub credential: Option<Cow<'a, str>>,
     /// The upstream's status, where it answered.
     pub status: Option<u16>,
     /// The kind of fault, where it failed.
     #[serde(borrow)]
     pub fault: Option<Cow<'a, str>>,
+    /// From the request's arrival to the beginning of the attempt, in microseconds.
+    #[serde(default)]
+    pub began_us: u64,
     pub total_us: u64,
     /// Whether the request may have reached the upstream.
     pub sent: bool,
+    /// What it cost, where it is not the one whose answer the caller got: part of the call's cost.
+    #[serde(default)]
+    pub cost: Option<Money>,
+    /// How many characters of its answer the caller was told before another target went on with it.
+    #[serde(default)]
+    pub told_chars: Option<u64>,
+}
+
+/// How a target was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed<'a> {
+    /// The strategy's name, as in the configuration.
+    #[serde(borrow)]
+    pub strategy: Cow<'a, str>,
+    /// All targets of the name, those that did not come into question last.
+    #[serde(borrow)]
+    pub candidates: Vec<Candidate<'a>>,
+}
+
+/// A target that might have been asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate<'a> {
+    #[serde(borrow)]
+    pub provider: Cow<'a, str>,
+    #[serde(borrow)]
+    pub model: Cow<'a, str>,
+    /// Why it did not come into question, or what was known of it.
+    #[serde(borrow)]
+    pub why: Cow<'a, str>,
 }
 
 impl Note<'_> {
@@ -228,11 +266,27 @@ impl Tried<'_> {
         Tried {
             provider: owned(self.provider),
             model: owned(self.model),
+            credential: self.credential.map(owned),
             status: self.status,
             fault: self.fault.map(owned),
+            began_us: self.began_us,
             total_us: self.total_us,
             sent: self.sent,
+            cost: self.cost,
+            told_chars: self.told_chars,
         }
+    }
+}
+
+impl Routed<'_> {
+    pub fn into_owned(self) -> Routed<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let candidates = self.candidates.into_iter().map(|candidate| Candidate {
+            provider: owned(candidate.provider),
+            model: owned(candidate.model),
+            why: owned(candidate.why),
+        });
+        Routed { candidates: candidates.collect(), strategy: owned(self.strategy) }
     }
 }
 
@@ -284,11 +338,16 @@ impl<'a> From<Note<'a>> for Record<'a> {
             attempts: vec![Tried {
                 provider: note.provider.clone(),
                 model: note.model.clone(),
+                credential: None,
                 status: None,
                 fault: None,
+                began_us: 0,
                 total_us: 0,
                 sent: true,
+                cost: None,
+                told_chars: None,
             }],
+            routed: None,
             provider: note.provider,
             model: note.model,
         }

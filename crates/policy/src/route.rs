@@ -1,82 +1,314 @@
-//! Where a call goes: a model name to targets, in order.
+//! Where a call goes: a model name to targets, and how one of them is chosen.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use catalog::Capability;
-use wire::{Dialect, Fault, Form, Kind, Operation, Origin, Prompts, Quirks};
+use wire::{Fault, Form, Kind, Operation, Origin, ir};
 
 use crate::{
     Snapshot,
+    affinity::affinity,
+    attempt::Retries,
+    facts::Needs,
+    filter::{Unfit, unfit},
+    health::Health,
+    hedge::Hedging,
     key::Key,
-    snapshot::{AliasTarget, Deadlines, Fidelity, Provider},
+    moment::Moment,
+    preference::Preferences,
+    price,
+    record::{Tokens, Units},
+    rule::RuleFacts,
+    snapshot::{Alias, AliasTarget, Deadlines, Fidelity, Hold, Provider},
+    strategy::{Contender, Strategy},
+    vitals::{RouteId, TargetId, Vitals},
 };
 
-/// The targets of one call, in the order in which they are tried.
+pub use crate::target::{Asking, Target};
+
+/// How long an answer is taken to be where nothing is known, in tokens.
+const OUTPUT_TOKENS_GUESS: u64 = 500;
+/// Share of a conversation's input that is taken to be cached where nothing is known.
+const CACHED_SHARE_GUESS: f64 = 0.8;
+
+/// The targets of one call, and how the next of them is chosen.
 pub struct Plan {
     pub targets: Vec<Target>,
+    /// As strategies see them; empty where there is nothing to choose.
+    pub(crate) contenders: Vec<Contender>,
+    /// What each is for; empty where all are for anything.
+    purposes: Vec<Purpose>,
+    pub strategy: Strategy,
+    pub route: RouteId,
+    pub(crate) affinity: u64,
     pub deadlines: Deadlines,
     pub fidelity: Fidelity,
+    pub retries: Retries,
+    pub hedging: Option<Hedging>,
+    pub hold: Hold,
+    /// Whether another target goes on with a stream that broke off.
+    pub continues: bool,
+    /// Whether another target may be asked where one fails.
+    pub(crate) falls_back: bool,
+    /// Whether doing it twice does no more than doing it once.
+    pub repeatable: bool,
+    /// Whether the request goes on with a conversation that had an answer before.
+    pub goes_on: bool,
+    /// The rule that led here.
+    pub rule: Option<Arc<str>>,
+    /// Those that did not come into question, and why.
+    pub skipped: Vec<Skipped>,
 }
 
-/// A model at a provider, and how it will be asked.
-#[derive(Clone)]
-pub struct Target {
-    pub provider: Arc<Provider>,
-    /// The model's name at the provider; empty where a request names none.
-    pub model: Arc<str>,
-    /// The dialect in which it is asked, or whose headers and errors its form has.
-    pub dialect: Dialect,
-    /// The form in which it is asked, for operations beside chat.
-    pub form: Option<Form>,
-}
-
-/// How a caller asks.
+/// What a target of a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asking {
-    Chat(Dialect),
-    Form(Form),
+pub(crate) enum Purpose {
+    Any,
+    /// Requests that others find too long.
+    LongerContext,
+    /// Requests that others refuse for their content.
+    ContentPolicy,
+}
+
+/// A target that did not come into question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub provider: String,
+    pub model: Arc<str>,
+    pub why: String,
+}
+
+/// What is asked, as far as routing goes.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    pub asking: Asking,
+    pub wishes: Option<&'a Preferences>,
+    /// What the request says, where its way depends on that ([`reads_request`]).
+    pub said: Option<&'a Said<'a>>,
+}
+
+/// What a request says.
+#[derive(Clone, Copy)]
+pub struct Said<'a> {
+    pub facts: RuleFacts<'a>,
+    /// The request itself, where it is a chat.
+    pub chat: Option<&'a ir::Request>,
+    /// The session that the caller names.
+    pub session: Option<&'a str>,
+}
+
+/// What a request wants of a target.
+#[derive(Clone, Debug)]
+pub(crate) struct Wants {
+    pub(crate) needs: Needs,
+    /// About how many tokens it has.
+    pub(crate) tokens: u64,
+    pub(crate) output_tokens_max: Option<u64>,
+    /// How long an answer is taken to be at a target whose answers are not known yet.
+    pub(crate) output_tokens_usual: u64,
+    /// Whether the conversation had an answer before.
+    pub(crate) goes_on: bool,
+}
+
+impl Wants {
+    pub(crate) fn of(said: &Said<'_>) -> Wants {
+        let facts = said.facts.request;
+        let answered = |request: &ir::Request| {
+            request.messages.iter().any(|message| message.role == ir::Role::Assistant)
+        };
+        Wants {
+            needs: facts.needs(),
+            tokens: facts.tokens(),
+            output_tokens_max: facts.output_tokens_max,
+            output_tokens_usual: OUTPUT_TOKENS_GUESS,
+            goes_on: said.chat.is_some_and(answered),
+        }
+    }
+}
+
+/// Whether the way of a call for this name depends on what its request says.
+pub fn reads_request(snapshot: &Snapshot, model: &str, wishes: Option<&Preferences>) -> bool {
+    let Some(alias) = snapshot.models.get(model) else { return false };
+    alias.reads_request || wishes.is_some_and(|wishes| wishes.sort.is_some())
 }
 
 /// Plans a call for a model name: one of the configured names, or `provider/model`.
-pub fn plan(snapshot: &Snapshot, key: &Key, asked: &str, asking: Asking) -> Result<Plan, Fault> {
-    key.may_use(asked)?;
-    if let Some(alias) = snapshot.models.get(asked) {
-        let targets = targets(&alias.targets, asking);
-        let Some(first) = targets.first() else {
-            let providers = alias.targets.iter().map(|target| target.provider.facts.id.as_str());
-            return Err(incapable(&providers.collect::<Vec<&str>>().join(", "), asking));
-        };
-        let deadlines = alias.deadlines.unwrap_or(first.provider.deadlines);
-        return Ok(Plan { targets, deadlines, fidelity: alias.fidelity });
+pub fn plan(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Result<Plan, Fault> {
+    key.may_use(asked.model)?;
+    let (name, rule) = redirected(snapshot, asked);
+    if let Some(alias) = snapshot.models.get(name) {
+        return Ok(Plan { rule, ..of_alias(alias, key, asked, vitals)? });
     }
-    let named = asked.split_once('/').and_then(|(name, model)| Some((snapshot.providers.get(name)?, model)));
+    let named = name.split_once('/').and_then(|(name, model)| Some((snapshot.providers.get(name)?, model)));
     let Some((provider, model)) = named.filter(|(_, model)| !model.is_empty()) else {
-        return Err(unknown(snapshot, asked));
+        return Err(unknown(snapshot, name));
     };
-    let named = [AliasTarget { provider: Arc::clone(provider), model: model.into() }];
-    let targets = targets(&named, asking);
-    if targets.is_empty() {
-        return Err(incapable(&provider.facts.id, asking));
+    let named = [AliasTarget::new(Arc::clone(provider), model)];
+    let targets = able(&named, asked.asking);
+    let Some((_, target)) = targets.into_iter().next() else {
+        return Err(incapable(&provider.facts.id, asked.asking));
+    };
+    Ok(Plan { rule, repeatable: is_repeatable(asked.asking), ..Plan::direct(target, snapshot) })
+}
+
+/// The name that the rules of a name lead to, and the rule that led there last. The configuration has no circles.
+fn redirected<'n>(snapshot: &'n Snapshot, asked: &Asked<'n>) -> (&'n str, Option<Arc<str>>) {
+    let (mut name, mut rule) = (asked.model, None);
+    let Some(said) = asked.said else { return (name, rule) };
+    while let Some(way) = snapshot.models.get(name).and_then(|alias| {
+        // A rule whose question has no answer does not hold.
+        alias.ways.iter().find(|way| way.when.holds(&said.facts).unwrap_or(false))
+    }) {
+        name = &way.to;
+        rule = Some(Arc::clone(&way.text));
     }
-    Ok(Plan { targets, deadlines: provider.deadlines, fidelity: snapshot.fidelity })
+    (name, rule)
+}
+
+fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Result<Plan, Fault> {
+    let all = able(&alias.targets, asked.asking);
+    if all.is_empty() {
+        let providers = alias.targets.iter().map(|target| target.provider.facts.id.as_str());
+        return Err(incapable(&providers.collect::<Vec<&str>>().join(", "), asked.asking));
+    }
+    let mut wants = asked.said.map(Wants::of);
+    let (mut fit, skipped) = fitting(all, alias, asked, wants.as_ref())?;
+    if let Some(wants) = &mut wants {
+        wants.output_tokens_usual = usual_output(&fit, vitals);
+    }
+    let mut strategy = alias.strategy;
+    if let Some(wishes) = asked.wishes {
+        strategy = wishes.strategy().unwrap_or(strategy);
+        if !wishes.order.is_empty() {
+            fit.sort_by_key(|(_, target)| wishes.place(target));
+        }
+    }
+    let single = fit.len() == 1;
+    let contenders = if single {
+        Vec::new()
+    } else {
+        fit.iter().map(|(named, target)| contender(named, target, strategy, wants.as_ref(), vitals)).collect()
+    };
+    let chat = asked.said.and_then(|said| said.chat);
+    let mut plan = Plan {
+        deadlines: alias
+            .deadlines
+            .or(fit.first().map(|(_, first)| first.provider.deadlines))
+            .unwrap_or_default(),
+        targets: fit.into_iter().map(|(_, target)| target).collect(),
+        contenders,
+        purposes: Vec::new(),
+        strategy,
+        route: alias.route,
+        affinity: affinity(alias.affinity, asked.said.and_then(|said| said.session), chat, key),
+        fidelity: alias.fidelity,
+        retries: alias.retries,
+        hedging: alias.hedging,
+        hold: alias.hold,
+        continues: alias.continues,
+        falls_back: asked.wishes.and_then(|wishes| wishes.allow_fallbacks).unwrap_or(true),
+        repeatable: is_repeatable(asked.asking),
+        goes_on: wants.is_some_and(|wants| wants.goes_on),
+        rule: None,
+        skipped,
+    };
+    plan.add(&alias.longer_context, Purpose::LongerContext, asked);
+    plan.add(&alias.permitted, Purpose::ContentPolicy, asked);
+    Ok(plan)
+}
+
+/// What the configuration says of a target, and the target.
+type Meant<'n> = (&'n AliasTarget, Target);
+
+/// Those that come into question, and why the others do not.
+fn fitting<'n>(
+    all: Vec<Meant<'n>>,
+    alias: &Alias,
+    asked: &Asked<'_>,
+    wants: Option<&Wants>,
+) -> Result<(Vec<Meant<'n>>, Vec<Skipped>), Fault> {
+    let (mut fit, mut unable, mut barred) = (Vec::with_capacity(all.len()), Vec::new(), Vec::new());
+    for (named, target) in all {
+        match unfit(named, &target, &alias.only, asked, wants) {
+            None => fit.push((named, target)),
+            Some(Unfit::Unable(why)) => unable.push((named, target, why)),
+            Some(Unfit::Barred(why)) => barred.push(Skipped::new(&target, why)),
+        }
+    }
+    if fit.is_empty() {
+        fit.extend(unable.drain(..).map(|(named, target, _)| (named, target)));
+    }
+    if fit.is_empty() {
+        let whys =
+            barred.iter().map(|skipped| format!("{}/{}: {}", skipped.provider, skipped.model, skipped.why));
+        let message = format!(
+            "no target of \"{}\" may take this request ({})",
+            asked.model,
+            whys.collect::<Vec<String>>().join("; ")
+        );
+        let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("no_target_fits");
+        fault.param = Some("model".to_owned());
+        return Err(fault);
+    }
+    barred.extend(unable.iter().map(|(_, target, why)| Skipped::new(target, why.clone())));
+    Ok((fit, barred))
 }
 
 /// Those that can be asked so. A prompt, or a request for pictures, that none of them takes in its own form becomes a chat.
-fn targets(named: &[AliasTarget], asking: Asking) -> Vec<Target> {
-    let able = |asking: Asking| -> Vec<Target> {
-        let target =
-            |named: &AliasTarget| Target::new(Arc::clone(&named.provider), Arc::clone(&named.model), asking);
-        named.iter().filter_map(target).collect()
+fn able(named: &[AliasTarget], asking: Asking) -> Vec<Meant<'_>> {
+    let able = |asking: Asking| -> Vec<Meant<'_>> {
+        named.iter().filter_map(|named| Some((named, Target::new(named, asking)?))).collect()
     };
     let targets = able(asking);
     match asking {
         Asking::Form(form) if targets.is_empty() && form.becomes_chat() => {
             let mut chats = able(Asking::Chat(form.dialect()));
-            chats.retain(|target| form.operation() != Operation::Images || target.may_draw());
+            chats.retain(|(_, target)| form.operation() != Operation::Images || target.may_draw());
             chats
         }
         Asking::Form(_) | Asking::Chat(_) => targets,
     }
+}
+
+/// A target as strategies see it. What a request costs is worked out where somebody wants to know.
+fn contender(
+    named: &AliasTarget,
+    target: &Target,
+    strategy: Strategy,
+    wants: Option<&Wants>,
+    vitals: &Vitals,
+) -> Contender {
+    let (cost, cost_cached) = match wants.filter(|_| strategy.wants_cost()) {
+        Some(wants) => costs(target, wants, vitals),
+        None => (None, None),
+    };
+    Contender { weight: named.weight, cost, cost_cached, ..Contender::plain(target.id) }
+}
+
+/// What a request may cost there, in picodollars, and what it may cost where the provider's cache holds the conversation so
+/// far.
+pub(crate) fn costs(target: &Target, wants: &Wants, vitals: &Vitals) -> (Option<u64>, Option<u64>) {
+    let Some(price) = target.facts().and_then(|facts| facts.price.as_ref()) else { return (None, None) };
+    let health = vitals.health(target.id);
+    let usual = health.and_then(Health::output_tokens).unwrap_or(wants.output_tokens_usual);
+    let output = wants.output_tokens_max.map_or(usual, |most| most.min(usual));
+    let cost = |cached: f64| {
+        let cache_read = (wants.tokens as f64 * cached) as u64;
+        let tokens = Tokens { input: wants.tokens, cache_read, output, ..Tokens::default() };
+        let cost = price::cost(price, &tokens, &Units::default())?;
+        u64::try_from(cost.picodollars()).ok()
+    };
+    let share = health.and_then(Health::cached_share).unwrap_or(CACHED_SHARE_GUESS);
+    (cost(0.0), if wants.goes_on { cost(share) } else { None })
+}
+
+/// How long answers are at those targets of which it is known. A guess for the others would make whoever is known look cheap
+/// or dear.
+fn usual_output(fit: &[Meant<'_>], vitals: &Vitals) -> u64 {
+    let known = fit.iter().filter_map(|(_, target)| vitals.health(target.id)?.output_tokens());
+    let (count, sum) = known.fold((0, 0_u64), |(count, sum), tokens| (count + 1, sum.saturating_add(tokens)));
+    sum.checked_div(count).unwrap_or(OUTPUT_TOKENS_GUESS)
 }
 
 /// Plans a call that names no model: to the provider that is named, or to the only one that takes the form.
@@ -100,56 +332,99 @@ pub fn plan_resource(snapshot: &Snapshot, key: &Key, named: Option<&str>, form: 
         }
     };
     key.may_reach(&provider.facts.id)?;
-    let (provider, model) = (Arc::clone(provider), "".into());
-    let deadlines = provider.deadlines;
-    let target = Target { provider, model, dialect: form.dialect(), form: Some(form) };
-    Ok(Plan { targets: vec![target], deadlines, fidelity: snapshot.fidelity })
+    let target = Target { form: Some(form), ..Target::passed(Arc::clone(provider), "", form.dialect()) };
+    Ok(Plan { repeatable: false, ..Plan::direct(target, snapshot) })
 }
 
-impl Target {
-    /// Asks in the caller's own dialect or form where the provider speaks it, so that nothing needs translation.
-    /// `None` where the provider cannot be asked so.
-    fn new(provider: Arc<Provider>, model: Arc<str>, asking: Asking) -> Option<Target> {
-        let caller = match asking {
-            Asking::Chat(dialect) => dialect,
-            Asking::Form(form) => {
-                let form = Target::form(&provider, form)?;
-                let target = Target { provider, model, dialect: form.dialect(), form: Some(form) };
-                let chats = form.is_prompt() && target.quirks().prompts == Prompts::Chat;
-                return (!chats).then_some(target);
-            }
-        };
-        let spoken = &provider.facts.dialects;
-        let own = spoken.iter().find(|(dialect, _)| *dialect == caller).or(spoken.first());
-        let dialect = own.map(|(dialect, _)| *dialect)?;
-        Some(Target { provider, model, dialect, form: None })
+impl Plan {
+    /// What was known of each target when the call began; nothing where there was nothing to choose.
+    pub fn standing(&self, vitals: &Vitals, now: Moment) -> Vec<Cow<'static, str>> {
+        if self.is_single() && self.skipped.is_empty() {
+            return Vec::new();
+        }
+        let standing =
+            |(number, target): (usize, &Target)| match (self.purpose(number), target.resting(vitals, now)) {
+                (Purpose::LongerContext, _) => "for requests that others find too long".into(),
+                (Purpose::ContentPolicy, _) => "for requests that others refuse for their content".into(),
+                (Purpose::Any, None) => "ready".into(),
+                (Purpose::Any, Some(until)) => format!("rests for {:.1?}", until.since(now)).into(),
+            };
+        self.targets.iter().enumerate().map(standing).collect()
     }
 
-    /// The form in which a provider takes requests of this one.
-    fn form(provider: &Provider, asked: Form) -> Option<Form> {
-        let forms = &provider.forms;
-        forms
-            .iter()
-            .find(|form| **form == asked)
-            .or_else(|| forms.iter().find(|form| asked.reaches(**form)))
-            .copied()
+    /// To one target that was named, or is the only one.
+    pub fn direct(target: Target, snapshot: &Snapshot) -> Plan {
+        Plan {
+            contenders: Vec::new(),
+            purposes: Vec::new(),
+            strategy: Strategy::Ordered,
+            route: RouteId(target.id.0),
+            affinity: 0,
+            deadlines: target.provider.deadlines,
+            fidelity: snapshot.fidelity,
+            retries: snapshot.retries,
+            hedging: None,
+            hold: snapshot.hold,
+            continues: false,
+            falls_back: false,
+            repeatable: true,
+            goes_on: false,
+            rule: None,
+            skipped: Vec::new(),
+            targets: vec![target],
+        }
     }
 
-    pub fn facts(&self) -> Option<&catalog::Model> {
-        self.provider.facts.model(&self.model).map(Arc::as_ref)
+    /// Whether a second target may be asked beside one that is late.
+    pub fn can_hedge(&self) -> bool {
+        self.falls_back && self.repeatable && !self.is_single()
     }
 
-    /// Whether it may make pictures in a chat: nothing that is known of it says otherwise.
-    fn may_draw(&self) -> bool {
-        let can = self.facts().map(|model| model.can.as_slice()).unwrap_or_default();
-        can.is_empty() || can.contains(&Capability::Images)
+    pub(crate) fn is_single(&self) -> bool {
+        self.targets.len() == 1
     }
 
-    pub fn quirks(&self) -> &Quirks {
-        self.facts().map_or(&self.provider.facts.quirks, |model| &model.quirks)
+    pub(crate) fn purpose(&self, number: usize) -> Purpose {
+        self.purposes.get(number).copied().unwrap_or(Purpose::Any)
+    }
+
+    /// Targets for what the others refuse.
+    fn add(&mut self, named: &[AliasTarget], purpose: Purpose, asked: &Asked<'_>) {
+        let further = able(named, asked.asking);
+        if further.is_empty() {
+            return;
+        }
+        if self.contenders.is_empty() {
+            self.contenders.extend(self.targets.iter().map(|target| Contender::plain(target.id)));
+        }
+        self.purposes.resize(self.targets.len(), Purpose::Any);
+        for (named, target) in further {
+            self.contenders.push(Contender { weight: named.weight, ..Contender::plain(target.id) });
+            self.targets.push(target);
+            self.purposes.push(purpose);
+        }
     }
 }
 
+impl Contender {
+    fn plain(id: TargetId) -> Contender {
+        Contender { id, weight: 1, cost: None, cost_cached: None }
+    }
+}
+
+impl Skipped {
+    fn new(target: &Target, why: String) -> Skipped {
+        Skipped { provider: target.provider.facts.id.clone(), model: Arc::clone(&target.model), why }
+    }
+}
+
+/// Whether asking twice does no more than asking once, but for what it costs.
+fn is_repeatable(asking: Asking) -> bool {
+    match asking {
+        Asking::Chat(_) => true,
+        Asking::Form(form) => form.upload() != wire::Upload::Any,
+    }
+}
 fn incapable(providers: &str, asking: Asking) -> Fault {
     let operation = match asking {
         Asking::Chat(_) => Operation::Chat,

@@ -2,7 +2,19 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{Secret, identity::Identity, key::Key};
+use crate::{
+    Secret,
+    attempt::Retries,
+    breaker::BreakerPolicy,
+    classify::intents::Intents,
+    hedge::Hedging,
+    key::Key,
+    label::{Demands, Labels},
+    pool::Credential,
+    rule::Rule,
+    strategy::Strategy,
+    vitals::{RouteId, TargetId},
+};
 
 /// Everything that the configuration says, checked.
 pub struct Snapshot {
@@ -11,10 +23,14 @@ pub struct Snapshot {
     /// For models without deadlines of their own.
     pub deadlines: Deadlines,
     pub fidelity: Fidelity,
+    pub retries: Retries,
+    pub hold: Hold,
     /// By name.
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// The names that applications use, beside `provider/model`.
     pub models: BTreeMap<String, Alias>,
+    /// Intents by examples, for rules that ask what a user wants.
+    pub intents: Option<Arc<Intents>>,
     /// Keys that the file owns.
     pub keys: Vec<FileKey>,
     /// Every file that was read, to be watched for changes.
@@ -74,6 +90,32 @@ pub struct Deadlines {
     pub total: Duration,
 }
 
+impl Default for Deadlines {
+    fn default() -> Deadlines {
+        Deadlines {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(120),
+            between_events: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How much of a stream is held back at first, so that a failure in it can still be made good by another target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The longest that what has come is held back.
+    pub time: Duration,
+    /// Until about so many tokens have come; nothing is held back where it is 0.
+    pub tokens: u64,
+}
+
+impl Default for Hold {
+    fn default() -> Hold {
+        Hold { time: Duration::from_millis(500), tokens: 1 }
+    }
+}
+
 /// What to do about a field that the target cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fidelity {
@@ -88,41 +130,102 @@ pub struct Provider {
     pub facts: catalog::Provider,
     /// The forms of operations beside chat that it takes.
     pub forms: Vec<wire::Form>,
-    /// What opens it; none for local servers.
-    pub api_key: Option<Secret>,
-    /// Whose identity opens it, where no key does.
-    pub identity: Option<Identity>,
+    /// What opens it: at least one.
+    pub credentials: Vec<Credential>,
     pub deadlines: Deadlines,
     /// The most connections that one core keeps to it.
     pub connections_max: usize,
+    /// When one of its models that fails is left alone.
+    pub breaker: BreakerPolicy,
+    pub labels: Labels,
 }
 
 impl Provider {
-    pub fn new(
-        facts: catalog::Provider,
-        api_key: Option<Secret>,
-        identity: Option<Identity>,
-        deadlines: Deadlines,
-        connections_max: usize,
-    ) -> Provider {
+    /// One with every setting at its default.
+    pub fn new(facts: catalog::Provider, credentials: Vec<Credential>, deadlines: Deadlines) -> Provider {
         let forms = facts.forms().into_iter().map(|(form, _)| form).collect();
-        Provider { facts, forms, api_key, identity, deadlines, connections_max }
+        Provider {
+            facts,
+            forms,
+            credentials,
+            deadlines,
+            connections_max: CONNECTIONS_MAX,
+            breaker: BreakerPolicy::default(),
+            labels: Labels::default(),
+        }
     }
 }
 
-/// A model name with its targets, tried in order.
+/// The most connections that one core keeps to a provider, unless the file says otherwise.
+const CONNECTIONS_MAX: usize = 1_024;
+
+/// A model name with its targets.
 #[derive(Clone)]
 pub struct Alias {
+    pub route: RouteId,
     pub targets: Vec<AliasTarget>,
+    pub strategy: Strategy,
+    pub affinity: Affinity,
+    /// What targets must be.
+    pub only: Demands,
+    /// For requests that are too long for the others.
+    pub longer_context: Vec<AliasTarget>,
+    /// For requests that the others refuse for their content.
+    pub permitted: Vec<AliasTarget>,
     pub deadlines: Option<Deadlines>,
     pub fidelity: Fidelity,
+    pub retries: Retries,
+    pub hedging: Option<Hedging>,
+    pub hold: Hold,
+    /// Whether another target goes on with a stream that broke off.
+    pub continues: bool,
+    /// Other names, for requests of which a rule holds: the first that does.
+    pub ways: Vec<Way>,
+    /// Whether the way of a call depends on what its request says.
+    pub reads_request: bool,
+}
+
+/// Where requests go of which a rule holds.
+#[derive(Clone)]
+pub struct Way {
+    pub when: Arc<Rule>,
+    /// The rule as it was written.
+    pub text: Arc<str>,
+    /// The name of another model.
+    pub to: String,
+}
+
+/// What stays together where a strategy keeps things together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// What the caller names; otherwise the beginning of the conversation.
+    #[default]
+    Session,
+    /// The end user that the request names; otherwise the key.
+    User,
+    /// The beginning of the conversation.
+    Prefix,
 }
 
 #[derive(Clone)]
 pub struct AliasTarget {
+    pub id: TargetId,
     pub provider: Arc<Provider>,
     /// The model's name at the provider.
     pub model: Arc<str>,
+    pub weight: u32,
+    /// The provider's and its own.
+    pub labels: Labels,
+    /// It takes only requests of which this holds.
+    pub when: Option<Arc<Rule>>,
+}
+
+impl AliasTarget {
+    /// One with every setting at its default.
+    pub fn new(provider: Arc<Provider>, model: &str) -> AliasTarget {
+        let id = TargetId::of(&provider.facts.id, model);
+        AliasTarget { id, model: model.into(), weight: 1, labels: Labels::default(), when: None, provider }
+    }
 }
 
 /// A key that stands in the file: the key itself is hashed when the snapshot is put to use.

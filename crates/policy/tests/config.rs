@@ -4,7 +4,8 @@ use std::{collections::HashMap, fs, io, path::Path};
 
 use tollgate_policy::{
     config::{self, Sources},
-    route::{self, Asking},
+    route::{self, Asked, Asking},
+    vitals::Vitals,
 };
 use wire::Form;
 
@@ -133,7 +134,8 @@ fn prompts_go_where_their_form_is_taken_or_become_chats() {
         .snapshot;
     let key = &snapshot.keys[0].key;
     let check = |form: Form, model: &str, expected: &[(&str, Option<Form>)]| {
-        let planned = route::plan(&snapshot, key, model, Asking::Form(form));
+        let asked = Asked { model, asking: Asking::Form(form), wishes: None, said: None };
+        let planned = route::plan(&snapshot, key, &asked, &Vitals::new(1));
         let targets = planned.map(|plan| plan.targets).unwrap_or_default();
         let found: Vec<(&str, Option<Form>)> =
             targets.iter().map(|target| (target.provider.facts.id.as_str(), target.form)).collect();

@@ -145,6 +145,7 @@ fn remedy(schema: &Json, value: &Value) -> String {
         (Value::Number(number), Some("tollgate-duration")) => {
             format!("; write {number}s, if seconds are meant")
         }
+        (Value::Number(number), Some("tollgate-share")) => format!("; write it with %, as {number}%"),
         (Value::Number(number), Some("tollgate-size")) => format!("; write {number}B, if bytes are meant"),
         _ => String::new(),
     }

@@ -7,23 +7,20 @@ use std::{
     time::Duration,
 };
 
-use catalog::OneOrMany;
 use uuid::Uuid;
 
 use super::{
     Sources,
-    draft::{
-        DeadlinesDraft, Draft, FidelityDraft, KeyEntry, LimitsDraft, ModelEntry, ProviderEntry, ServerDraft,
-    },
-    identity::{Drafts, Reading},
-    problem::nearest,
-    zero,
+    draft::{DeadlinesDraft, Draft, FidelityDraft, KeyEntry, LimitsDraft, ServerDraft},
+    models::Defaults,
+    routing, zero,
 };
 use crate::{
     Secret, Snapshot,
-    identity::Identity,
+    attempt::Retries,
+    classify::intents::Intents,
     key::{KEY_PREFIX, Key, Owner, Scope},
-    snapshot::{Alias, AliasTarget, Deadlines, Fidelity, FileKey, Limits, Provider, Server, Tls},
+    snapshot::{Deadlines, Fidelity, FileKey, Hold, Limits, Provider, Server, Tls},
 };
 
 /// A field's path and what is wrong with it.
@@ -42,19 +39,24 @@ pub(super) fn compile(
     files: Vec<PathBuf>,
 ) -> (Result<Snapshot, Vec<Fault>>, Vec<Fault>) {
     let mut compiler = Compiler { folder, sources, faults: Vec::new(), warnings: Vec::new() };
-    let deadlines = merge(&draft.deadlines, DEADLINES);
+    let deadlines = merge(&draft.deadlines, Deadlines::default());
     let fidelity = draft.fidelity.map_or(Fidelity::Lenient, fidelity);
     let providers = match draft.providers {
         Some(entries) => compiler.providers(entries, deadlines),
         None => zero::from_environment(sources, deadlines),
     };
-    let models = compiler.models(draft.models, &providers, fidelity);
+    let retries = routing::retries(&draft.retries, Retries::default());
+    let hold = routing::hold(&draft.hold, Hold::default());
+    let models = compiler.models(draft.models, &providers, Defaults { fidelity, retries, hold });
     let snapshot = Snapshot {
         server: compiler.server(draft.server),
         data_dir: draft.data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |path| folder.join(path)),
         deadlines,
         fidelity,
+        retries,
+        hold,
         models,
+        intents: compiler.intents(&draft.intents),
         keys: compiler.keys(draft.keys),
         providers,
         files,
@@ -63,11 +65,11 @@ pub(super) fn compile(
     (result, compiler.warnings)
 }
 
-struct Compiler<'c> {
-    folder: &'c Path,
-    sources: &'c dyn Sources,
-    faults: Vec<Fault>,
-    warnings: Vec<Fault>,
+pub(super) struct Compiler<'c> {
+    pub(super) folder: &'c Path,
+    pub(super) sources: &'c dyn Sources,
+    pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<Fault>,
 }
 
 impl Compiler<'_> {
@@ -95,192 +97,15 @@ impl Compiler<'_> {
         }
     }
 
-    fn providers(
-        &mut self,
-        entries: BTreeMap<String, Option<ProviderEntry>>,
-        deadlines: Deadlines,
-    ) -> BTreeMap<String, Arc<Provider>> {
-        let mut providers = BTreeMap::new();
-        for (id, entry) in entries {
-            let path = format!("providers.{id}");
-            if id.contains('/') {
-                self.fault(
-                    &path,
-                    "a provider's name holds no \"/\": it stands before the first one in provider/model",
-                );
-                continue;
-            }
-            if let Some(provider) = self.provider(&id, entry.unwrap_or_default(), deadlines, &path) {
-                providers.insert(id, Arc::new(provider));
+    fn intents(&mut self, drafts: &BTreeMap<String, Vec<String>>) -> Option<Arc<Intents>> {
+        for (name, examples) in drafts {
+            if examples.iter().all(|example| example.trim().is_empty()) {
+                self.fault(&format!("intents.{name}"), "has no examples; write some of what its users say");
             }
         }
-        providers
-    }
-
-    fn provider(
-        &mut self,
-        id: &str,
-        entry: ProviderEntry,
-        deadlines: Deadlines,
-        path: &str,
-    ) -> Option<Provider> {
-        let base = catalog::known().iter().find(|known| known.id == id);
-        if base.is_none() && entry.facts.base_url.is_none() && entry.facts.dialects.is_none() {
-            let names = catalog::known().iter().map(|known| known.id.as_str());
-            let message = match nearest(id, names) {
-                Some(near) => format!("the catalogue has no \"{id}\"; did you mean \"{near}\"?"),
-                None => format!(
-                    "the catalogue has no \"{id}\"; give it a base_url and a dialect, or see tollgate providers"
-                ),
-            };
-            self.fault(path, message);
-            return None;
-        }
-        let mut draft = entry.facts;
-        if let Some(base) = base {
-            let usual = zero::usual_places(base, self.sources);
-            draft.region = draft.region.or(usual.region);
-            draft.project = draft.project.or(usual.project);
-            draft.resource = draft.resource.or(usual.resource);
-        }
-        let mut facts = match catalog::Provider::build(id, base, draft) {
-            Ok(facts) => facts,
-            Err(problems) => {
-                for problem in problems {
-                    self.fault(&format!("{path}.{}", problem.path), problem.message);
-                }
-                return None;
-            }
-        };
-        for name in facts.fill() {
-            self.fault(&format!("{path}.{name}"), "is missing; it is part of the provider's address");
-        }
-        let drafts = Drafts { aws: entry.aws, google: entry.google, azure: entry.azure };
-        let (api_key, identity) = self.opening(&facts, entry.api_key, drafts, path);
-        let deadlines = merge(&entry.deadlines, deadlines);
-        Some(Provider::new(facts, api_key, identity, deadlines, count(entry.connections, CONNECTIONS)))
-    }
-
-    /// What opens a provider: its key, or an identity.
-    fn opening(
-        &mut self,
-        facts: &catalog::Provider,
-        api_key: Option<String>,
-        drafts: Drafts,
-        path: &str,
-    ) -> (Option<Secret>, Option<Identity>) {
-        let named = drafts.aws.is_some() || drafts.google.is_some() || drafts.azure.is_some();
-        if named && api_key.is_some() {
-            self.fault(&format!("{path}.api_key"), "and an identity are two ways to open it; write one");
-        }
-        let own = api_key.map(|text| self.secret(&text, &format!("{path}.api_key")));
-        let api_key = match own {
-            Some(secret) => secret,
-            None if named => None,
-            None => zero::usual_key(facts, self.sources),
-        };
-        if api_key.is_some() {
-            return (api_key, None);
-        }
-        let (folder, sources) = (self.folder, self.sources);
-        let mut secret = |text: &str, field: &str| self.secret(text, &format!("{path}.{field}"));
-        let mut reading = Reading { facts, folder, sources, secret: &mut secret, faults: Vec::new() };
-        let identity = reading.identity(drafts);
-        for (field, message) in reading.faults {
-            let path = if field.is_empty() { path.to_owned() } else { format!("{path}.{field}") };
-            self.fault(&path, message);
-        }
-        let needs_key = !facts.local && facts.auth != catalog::Auth::None && !facts.env.is_empty();
-        let sound = self.faults.iter().all(|(fault, _)| !fault.starts_with(path));
-        if needs_key && identity.is_none() && sound {
-            let names = facts.env.join(" or ");
-            self.fault(path, format!("has no api_key; set {names}, or write api_key here"));
-        }
-        (None, identity)
-    }
-
-    fn models(
-        &mut self,
-        entries: BTreeMap<String, ModelEntry>,
-        providers: &BTreeMap<String, Arc<Provider>>,
-        default: Fidelity,
-    ) -> BTreeMap<String, Alias> {
-        let mut models = BTreeMap::new();
-        for (name, entry) in entries {
-            let path = format!("models.{name}");
-            let shadows = name.split_once('/').is_some_and(|(provider, _)| providers.contains_key(provider));
-            if shadows {
-                self.fault(&path, "hides a provider's own model; choose a name that begins with no provider");
-            }
-            let (targets, listed, deadlines, fidelity_draft) = match entry {
-                ModelEntry::One(one) => (vec![one], Listed::No, None, None),
-                ModelEntry::Many(many) => (many, Listed::Here, None, None),
-                ModelEntry::Full(full) => {
-                    let listed = if matches!(full.targets, OneOrMany::Many(_)) {
-                        Listed::Below
-                    } else {
-                        Listed::BelowOne
-                    };
-                    (full.targets.into_vec(), listed, full.deadlines, full.fidelity)
-                }
-            };
-            if targets.is_empty() {
-                self.fault(&path, "has no targets; write at least one provider/model");
-            }
-            let mut found = Vec::new();
-            for (at, target) in targets.iter().enumerate() {
-                let path = match listed {
-                    Listed::No => path.clone(),
-                    Listed::Here => format!("{path}[{at}]"),
-                    Listed::Below => format!("{path}.targets[{at}]"),
-                    Listed::BelowOne => format!("{path}.targets"),
-                };
-                found.extend(self.target(target, providers, &path));
-            }
-            let first = found.first().map(|target| target.provider.deadlines);
-            let deadlines = deadlines.map(|draft| merge(&draft, first.unwrap_or(DEADLINES)));
-            let fidelity = fidelity_draft.map_or(default, fidelity);
-            models.insert(name, Alias { targets: found, deadlines, fidelity });
-        }
-        models
-    }
-
-    /// A model that the catalogue does not list is allowed, since providers add models every week; one that
-    /// is a typing error away from a listed one is not.
-    fn target(
-        &mut self,
-        text: &str,
-        providers: &BTreeMap<String, Arc<Provider>>,
-        path: &str,
-    ) -> Option<AliasTarget> {
-        let Some((name, model)) = text.split_once('/').filter(|(_, model)| !model.is_empty()) else {
-            self.fault(path, format!("\"{text}\" is no target; write it as provider/model"));
-            return None;
-        };
-        let Some(provider) = providers.get(name) else {
-            let message = match nearest(name, providers.keys().map(String::as_str)) {
-                Some(near) => format!("no provider \"{name}\" is switched on; did you mean \"{near}\"?"),
-                None => format!("no provider \"{name}\" is switched on; add it under providers"),
-            };
-            self.fault(path, message);
-            return None;
-        };
-        let listed = provider.facts.models();
-        if !listed.is_empty() && provider.facts.model(model).is_none() {
-            match nearest_model(model, listed.iter().map(|known| known.id.as_str())) {
-                Some(near) => {
-                    self.fault(
-                        path,
-                        format!("no model \"{model}\" at provider \"{name}\"; did you mean \"{near}\"?"),
-                    );
-                }
-                None => self.warnings.push((
-                    path.to_owned(),
-                    format!("the catalogue does not list \"{model}\" at \"{name}\": its calls are unpriced"),
-                )),
-            }
-        }
-        Some(AliasTarget { provider: Arc::clone(provider), model: model.into() })
+        let intents: Vec<(&str, &[String])> =
+            drafts.iter().map(|(name, examples)| (name.as_str(), examples.as_slice())).collect();
+        (!intents.is_empty()).then(|| Arc::new(Intents::by_words(&intents)))
     }
 
     fn keys(&mut self, entries: Vec<KeyEntry>) -> Vec<FileKey> {
@@ -340,7 +165,7 @@ impl Compiler<'_> {
     }
 
     /// Resolves a reference to a secret. What it resolves to is in no message.
-    fn secret(&mut self, text: &str, path: &str) -> Option<Secret> {
+    pub(super) fn secret(&mut self, text: &str, path: &str) -> Option<Secret> {
         let Some(reference) = text.strip_prefix("secret:") else {
             if text.is_empty() {
                 self.fault(path, "is empty");
@@ -375,43 +200,19 @@ impl Compiler<'_> {
         }
     }
 
-    fn fault(&mut self, path: &str, message: impl Into<String>) {
+    pub(super) fn fault(&mut self, path: &str, message: impl Into<String>) {
         self.faults.push((path.to_owned(), message.into()));
     }
 }
 
-/// How the targets of a model were listed.
-#[derive(Clone, Copy)]
-enum Listed {
-    No,
-    Here,
-    Below,
-    BelowOne,
-}
-
-/// A listed model that a typing error turns into this one. Names that differ in a digit are other versions,
-/// unless nothing else differs but a separator.
-fn nearest_model<'k>(model: &str, listed: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let plain =
-        |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-    let digits = |name: &str| name.chars().filter(char::is_ascii_digit).collect::<String>();
-    let wanted = plain(model);
-    listed
-        .filter(|known| digits(known) == digits(model))
-        .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, known)| known)
-}
-
-fn fidelity(draft: FidelityDraft) -> Fidelity {
+pub(super) fn fidelity(draft: FidelityDraft) -> Fidelity {
     match draft {
         FidelityDraft::Lenient => Fidelity::Lenient,
         FidelityDraft::Strict => Fidelity::Strict,
     }
 }
 
-fn merge(draft: &DeadlinesDraft, base: Deadlines) -> Deadlines {
+pub(super) fn merge(draft: &DeadlinesDraft, base: Deadlines) -> Deadlines {
     Deadlines {
         connect: draft.connect.map_or(base.connect, |span| span.0),
         first_byte: draft.first_byte.map_or(base.first_byte, |span| span.0),
@@ -434,19 +235,12 @@ fn limits(draft: &LimitsDraft) -> Limits {
     }
 }
 
-fn count(draft: Option<u64>, default: usize) -> usize {
+pub(super) fn count(draft: Option<u64>, default: usize) -> usize {
     draft.map_or(default, |count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 pub(super) const DATA_DIR: &str = "tollgate-data";
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
-pub(super) const CONNECTIONS: usize = 1_024;
-pub(super) const DEADLINES: Deadlines = Deadlines {
-    connect: Duration::from_secs(5),
-    first_byte: Duration::from_secs(120),
-    between_events: Duration::from_secs(60),
-    total: Duration::from_secs(600),
-};
 
 /// Everything at its default, with these providers.
 pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
@@ -460,10 +254,13 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
             log: "info".to_owned(),
         },
         data_dir: PathBuf::from(DATA_DIR),
-        deadlines: DEADLINES,
+        deadlines: Deadlines::default(),
         fidelity: Fidelity::Lenient,
+        retries: Retries::default(),
+        hold: Hold::default(),
         providers,
         models: BTreeMap::new(),
+        intents: None,
         keys: Vec::new(),
         files: Vec::new(),
     }

@@ -8,6 +8,10 @@ use serde::Deserialize;
 
 use super::{
     identity::{AwsDraft, AzureDraft, GoogleDraft},
+    routing::{
+        DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
+        RetriesDraft, StrategyEntry, TargetEntry, Targets, WayDraft,
+    },
     units::{Size, Span},
 };
 
@@ -27,12 +31,19 @@ pub(super) struct Draft {
     pub(super) deadlines: DeadlinesDraft,
     /// What to do about a field that the target cannot carry. Default: lenient.
     pub(super) fidelity: Option<FidelityDraft>,
+    /// How often calls that fail are tried again.
+    pub(super) retries: RetriesDraft,
+    /// How much of a stream is held back at first.
+    pub(super) hold: HoldDraft,
     /// The providers to switch on. A known name brings its address, dialect, models and prices from the
     /// catalogue; whatever is written here is laid over that. Left out, every known provider whose usual
     /// environment variable is set is switched on.
     pub(super) providers: Option<BTreeMap<String, Option<ProviderEntry>>>,
     /// The names that applications use. `provider/model` works without an entry.
     pub(super) models: BTreeMap<String, ModelEntry>,
+    /// What users may want, each with examples of how they say it, for [rules](rules.md) over `request.intent`. About twenty
+    /// examples of each are enough.
+    pub(super) intents: BTreeMap<String, Vec<String>>,
     /// Keys that this file owns. Other keys are made with `tollgate keys create`.
     pub(super) keys: Vec<KeyEntry>,
 }
@@ -129,6 +140,9 @@ pub(super) struct ProviderEntry {
     /// What opens it, as `${VARIABLE}` or a `secret:` reference. Default: the provider's usual environment
     /// variable.
     pub(super) api_key: Option<String>,
+    /// Several keys that share the calls, each with a state of its own: one that is limited, used up or refused is passed
+    /// over.
+    pub(super) api_keys: Option<Vec<KeyOrMore>>,
     /// The identity in AWS for which requests are signed, instead of a key.
     pub(super) aws: Option<AwsDraft>,
     /// The identity in Google Cloud for which tokens are fetched, instead of a key.
@@ -139,8 +153,39 @@ pub(super) struct ProviderEntry {
     pub(super) deadlines: DeadlinesDraft,
     /// The most HTTP/1.1 connections that each core keeps to it. Default: 1024.
     pub(super) connections: Option<u64>,
+    /// When one of its models that fails is left alone.
+    pub(super) health: HealthDraft,
+    #[serde(flatten)]
+    pub(super) labels: LabelsDraft,
     #[serde(flatten)]
     pub(super) facts: ProviderDraft,
+}
+
+/// A key of a pool: the key itself, or a map.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum KeyOrMore {
+    /// The key, as `${VARIABLE}` or a `secret:` reference.
+    Key(String),
+    /// A key with settings of its own.
+    Full(PoolKey),
+}
+
+/// A key of a pool, with settings of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PoolKey {
+    /// The key, as `${VARIABLE}` or a `secret:` reference.
+    pub(super) key: String,
+    /// The name that the journal shows.
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    /// How often it is used next to the others; 0 only where no other is left. Default: 1.
+    #[serde(default)]
+    pub(super) weight: Option<u32>,
+    /// The models it is for, exact or with a trailing `*`. Default: all.
+    #[serde(default)]
+    pub(super) models: Option<OneOrMany>,
 }
 
 /// What a model name stands for: one target, a list of targets that are tried in order, or a map.
@@ -150,17 +195,41 @@ pub(super) enum ModelEntry {
     /// `provider/model`.
     One(String),
     /// Targets in the order in which they are tried.
-    Many(Vec<String>),
+    Many(Vec<TargetEntry>),
     /// Targets with settings of their own.
-    Full(FullModel),
+    Full(Box<FullModel>),
 }
 
 /// Targets with settings of their own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FullModel {
-    /// `provider/model` of each, in the order in which they are tried.
-    pub(super) targets: OneOrMany,
+    /// `provider/model` of each, or a map.
+    pub(super) targets: Targets,
+    /// Other models, for requests of which a rule holds; the first that holds decides.
+    #[serde(default)]
+    pub(super) route: Vec<WayDraft>,
+    /// How they are chosen. Default: `ordered`.
+    #[serde(default)]
+    pub(super) strategy: Option<StrategyEntry>,
+    /// What they must be to come into question.
+    #[serde(default)]
+    pub(super) only: DemandsDraft,
+    /// Further targets, each for what the others refuse.
+    #[serde(default)]
+    pub(super) fallbacks: FallbacksDraft,
+    /// How often its calls are tried again. Default: the file's.
+    #[serde(default)]
+    pub(super) retries: RetriesDraft,
+    /// A second request to another target where the first is late. Default: none.
+    #[serde(default)]
+    pub(super) hedge: Option<HedgeDraft>,
+    /// How much of a stream is held back at first. Default: the file's.
+    #[serde(default)]
+    pub(super) hold: HoldDraft,
+    /// What becomes of a stream that breaks off after the caller was told some of it. Default: `fail`.
+    #[serde(default)]
+    pub(super) on_break: Option<OnBreakDraft>,
     /// How long its calls may take. Default: the first target's provider's.
     #[serde(default)]
     pub(super) deadlines: Option<DeadlinesDraft>,

@@ -82,6 +82,12 @@ pub(super) struct Drafts {
     pub(super) azure: Option<AzureDraft>,
 }
 
+impl Drafts {
+    pub(super) fn any(&self) -> bool {
+        self.aws.is_some() || self.google.is_some() || self.azure.is_some()
+    }
+}
+
 /// Gives drafts their meaning. `secret` resolves a reference at a path; `fault` takes a path and what is wrong there.
 pub(super) struct Reading<'r> {
     pub(super) facts: &'r catalog::Provider,

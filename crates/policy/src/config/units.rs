@@ -15,6 +15,19 @@ pub(super) struct Span(pub(super) Duration);
 #[serde(try_from = "String")]
 pub(super) struct Size(pub(super) usize);
 
+/// A share such as `20%`, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Share(pub(super) u32);
+
+impl TryFrom<String> for Share {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Share, String> {
+        parse_share(&text).map(Share)
+    }
+}
+
 impl TryFrom<String> for Span {
     type Error = String;
 
@@ -57,13 +70,42 @@ impl JsonSchema for Size {
     }
 }
 
+impl JsonSchema for Share {
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "format": "tollgate-share", "pattern": "^[0-9]+(\\.[0-9])?%$",
+            "examples": ["20%", "0.5%"],
+        })
+    }
+}
+
 /// Checks a text against one of the formats of this page.
 pub(super) fn check_format(format: &str, text: &str) -> Result<(), String> {
     match format {
         "tollgate-duration" => parse_span(text).map(|_| ()),
         "tollgate-size" => parse_size(text).map(|_| ()),
+        "tollgate-share" => parse_share(text).map(|_| ()),
         _ => Ok(()),
     }
+}
+
+/// A duration such as `250ms` or `8s`; `None` where the text is none.
+pub fn span(text: &str) -> Option<Duration> {
+    parse_span(text).ok()
+}
+
+fn parse_share(text: &str) -> Result<u32, String> {
+    let remedy = || format!("\"{text}\" is no share; write a number from 0 to 100 with %, as 20%");
+    let number = text.trim().strip_suffix('%').ok_or_else(remedy)?;
+    let percent: f64 = number.trim().parse().map_err(|_| remedy())?;
+    if !(0.0..=100.0).contains(&percent) {
+        return Err(remedy());
+    }
+    Ok((percent * 10.0).round() as u32)
 }
 
 fn parse_span(text: &str) -> Result<Duration, String> {
@@ -122,5 +164,9 @@ mod tests {
         assert_eq!(size("32MiB"), Some(32 << 20));
         assert_eq!(size("1 GB"), Some(1_000_000_000));
         assert_eq!(size("10"), None);
+        let share = |text: &str| parse_share(text).ok();
+        assert_eq!(share("20%"), Some(200));
+        assert_eq!(share("0.5%"), Some(5));
+        assert_eq!((share("20"), share("101%"), share("-1%")), (None, None, None));
     }
 }

@@ -4,18 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use catalog::{Auth, Cloud};
 
-use super::{
-    Sources,
-    compile::{CONNECTIONS, DEADLINES, defaults},
-};
+use super::{Sources, compile::defaults};
 use crate::{
     Secret, Snapshot,
+    pool::{Credential, Opens},
     snapshot::{Deadlines, Provider},
 };
 
 /// Every default, and every provider whose usual environment variable is set.
 pub fn zero(sources: &dyn Sources) -> Snapshot {
-    defaults(from_environment(sources, DEADLINES))
+    defaults(from_environment(sources, Deadlines::default()))
 }
 
 pub(super) fn from_environment(
@@ -33,7 +31,7 @@ pub(super) fn from_environment(
         // What stands at an address of one's own has to be written down.
         if facts.fill().is_empty() {
             let id = facts.id.clone();
-            let provider = Provider::new(facts, Some(api_key), None, deadlines, CONNECTIONS);
+            let provider = Provider::new(facts, vec![Credential::new(Opens::Key(api_key))], deadlines);
             providers.insert(id, Arc::new(provider));
         }
     }

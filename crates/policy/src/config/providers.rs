@@ -1,0 +1,164 @@
+//! Providers of a draft.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use catalog::OneOrMany;
+
+use super::{
+    compile::{Compiler, count, merge},
+    draft::{KeyOrMore, PoolKey, ProviderEntry},
+    identity::{Drafts, Reading},
+    problem::nearest,
+    routing, zero,
+};
+use crate::{
+    pool::{Credential, Opens},
+    snapshot::{Deadlines, Provider},
+};
+
+impl Compiler<'_> {
+    pub(super) fn providers(
+        &mut self,
+        entries: BTreeMap<String, Option<ProviderEntry>>,
+        deadlines: Deadlines,
+    ) -> BTreeMap<String, Arc<Provider>> {
+        let mut providers = BTreeMap::new();
+        for (id, entry) in entries {
+            let path = format!("providers.{id}");
+            if id.contains('/') {
+                self.fault(
+                    &path,
+                    "a provider's name holds no \"/\": it stands before the first one in provider/model",
+                );
+                continue;
+            }
+            if let Some(provider) = self.provider(&id, entry.unwrap_or_default(), deadlines, &path) {
+                providers.insert(id, Arc::new(provider));
+            }
+        }
+        providers
+    }
+
+    fn provider(
+        &mut self,
+        id: &str,
+        entry: ProviderEntry,
+        deadlines: Deadlines,
+        path: &str,
+    ) -> Option<Provider> {
+        let base = catalog::known().iter().find(|known| known.id == id);
+        if base.is_none() && entry.facts.base_url.is_none() && entry.facts.dialects.is_none() {
+            let names = catalog::known().iter().map(|known| known.id.as_str());
+            let message = match nearest(id, names) {
+                Some(near) => format!("the catalogue has no \"{id}\"; did you mean \"{near}\"?"),
+                None => format!(
+                    "the catalogue has no \"{id}\"; give it a base_url and a dialect, or see tollgate providers"
+                ),
+            };
+            self.fault(path, message);
+            return None;
+        }
+        let mut draft = entry.facts;
+        if let Some(base) = base {
+            let usual = zero::usual_places(base, self.sources);
+            draft.region = draft.region.or(usual.region);
+            draft.project = draft.project.or(usual.project);
+            draft.resource = draft.resource.or(usual.resource);
+        }
+        let mut facts = match catalog::Provider::build(id, base, draft) {
+            Ok(facts) => facts,
+            Err(problems) => {
+                for problem in problems {
+                    self.fault(&format!("{path}.{}", problem.path), problem.message);
+                }
+                return None;
+            }
+        };
+        for name in facts.fill() {
+            self.fault(&format!("{path}.{name}"), "is missing; it is part of the provider's address");
+        }
+        let drafts = Drafts { aws: entry.aws, google: entry.google, azure: entry.azure };
+        let credentials = match entry.api_keys {
+            Some(keys) => self.pool(keys, entry.api_key.is_some() || drafts.any(), path),
+            None => vec![Credential::new(self.opening(&facts, entry.api_key, drafts, path))],
+        };
+        let mut provider = Provider::new(facts, credentials, merge(&entry.deadlines, deadlines));
+        provider.connections_max = count(entry.connections, provider.connections_max);
+        provider.breaker = routing::health(&entry.health);
+        provider.labels = routing::labels(&entry.labels);
+        Some(provider)
+    }
+
+    /// Several keys that share the calls.
+    fn pool(&mut self, keys: Vec<KeyOrMore>, otherwise: bool, path: &str) -> Vec<Credential> {
+        let path = format!("{path}.api_keys");
+        if otherwise {
+            self.fault(
+                &path,
+                "and another way to open it (api_key, aws, google, azure) are written; write one",
+            );
+        }
+        if keys.is_empty() {
+            self.fault(&path, "has no key; write at least one");
+        }
+        let mut credentials: Vec<Credential> = Vec::with_capacity(keys.len());
+        for (at, key) in keys.into_iter().enumerate() {
+            let (key, place) = match key {
+                KeyOrMore::Key(key) => {
+                    (PoolKey { key, name: None, weight: None, models: None }, format!("{path}[{at}]"))
+                }
+                KeyOrMore::Full(full) => (full, format!("{path}[{at}].key")),
+            };
+            let Some(secret) = self.secret(&key.key, &place) else { continue };
+            let same = |other: &Credential| matches!(&other.opens, Opens::Key(known) if *known == secret);
+            if credentials.iter().any(same) {
+                self.fault(&place, "is the same as that of an earlier entry");
+            }
+            credentials.push(Credential {
+                name: key.name,
+                weight: key.weight.unwrap_or(1),
+                models: key.models.map(OneOrMany::into_vec).unwrap_or_default(),
+                opens: Opens::Key(secret),
+            });
+        }
+        credentials
+    }
+
+    /// What opens a provider: its key, or an identity.
+    fn opening(
+        &mut self,
+        facts: &catalog::Provider,
+        api_key: Option<String>,
+        drafts: Drafts,
+        path: &str,
+    ) -> Opens {
+        let named = drafts.any();
+        if named && api_key.is_some() {
+            self.fault(&format!("{path}.api_key"), "and an identity are two ways to open it; write one");
+        }
+        let own = api_key.map(|text| self.secret(&text, &format!("{path}.api_key")));
+        let api_key = match own {
+            Some(secret) => secret,
+            None if named => None,
+            None => zero::usual_key(facts, self.sources),
+        };
+        if let Some(key) = api_key {
+            return Opens::Key(key);
+        }
+        let (folder, sources) = (self.folder, self.sources);
+        let mut secret = |text: &str, field: &str| self.secret(text, &format!("{path}.{field}"));
+        let mut reading = Reading { facts, folder, sources, secret: &mut secret, faults: Vec::new() };
+        let identity = reading.identity(drafts);
+        for (field, message) in reading.faults {
+            let path = if field.is_empty() { path.to_owned() } else { format!("{path}.{field}") };
+            self.fault(&path, message);
+        }
+        let needs_key = !facts.local && facts.auth != catalog::Auth::None && !facts.env.is_empty();
+        let sound = self.faults.iter().all(|(fault, _)| !fault.starts_with(path));
+        if needs_key && identity.is_none() && sound {
+            let names = facts.env.join(" or ");
+            self.fault(path, format!("has no api_key; set {names}, or write api_key here"));
+        }
+        identity.map_or(Opens::Nothing, |identity| Opens::Identity(Box::new(identity)))
+    }
+}

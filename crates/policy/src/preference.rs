@@ -1,0 +1,116 @@
+//! What a caller wishes of the way its request goes, in the header `x-tollgate-route` or in the body's member `tollgate`:
+//! JSON with the names that OpenRouter's users know (<https://openrouter.ai/docs/features/provider-routing>).
+
+use serde::Deserialize;
+use wire::Fault;
+
+use crate::{label::MaxPrice, route::Target, strategy::Strategy};
+
+/// What a caller wishes. Providers are named as `provider` or `provider/model`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Preferences {
+    /// These first, in this order.
+    pub order: Vec<String>,
+    /// No others than these.
+    pub only: Vec<String>,
+    /// Not these.
+    pub ignore: Vec<String>,
+    /// How the others are chosen.
+    pub sort: Option<Sort>,
+    /// In USD per million tokens.
+    pub max_price: Option<WishedPrice>,
+    /// Whether another target may be asked where the first fails. Default: true.
+    pub allow_fallbacks: Option<bool>,
+    /// No target that lacks one of these tags.
+    pub tags: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    Price,
+    Latency,
+    Throughput,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WishedPrice {
+    #[serde(alias = "prompt")]
+    pub input: Option<f64>,
+    #[serde(alias = "completion")]
+    pub output: Option<f64>,
+}
+
+impl Preferences {
+    /// Reads them; `place` is where they stood, for the fault.
+    pub fn parse(text: &str, place: &str) -> Result<Preferences, Fault> {
+        // Not a list, which serde would take for the values of the members in turn.
+        let object: Result<serde_json::Map<_, _>, _> = serde_json::from_str(text);
+        let read = object.and_then(|object| serde_json::from_value(serde_json::Value::Object(object)));
+        read.map_err(|error| {
+            let message = format!(
+                "is no routing preference: {error}; write JSON with order, only, ignore, sort (price, latency or throughput), max_price, allow_fallbacks or tags"
+            );
+            Fault::invalid(place, message).code("invalid_route")
+        })
+    }
+
+    /// The strategy that is wished for in place of the configured one.
+    pub(crate) fn strategy(&self) -> Option<Strategy> {
+        let sorted = self.sort.map(|sort| match sort {
+            Sort::Price => Strategy::Cheapest,
+            Sort::Latency => Strategy::FirstToken,
+            Sort::Throughput => Strategy::TokenRate,
+        });
+        // What is named in an order stands in it.
+        if self.order.is_empty() { sorted } else { Some(Strategy::Ordered) }
+    }
+
+    pub(crate) fn max_price(&self) -> MaxPrice {
+        let wished = self.max_price.unwrap_or_default();
+        // USD per million tokens are micro-USD per token, which are a million picodollars each.
+        let rate = |usd: Option<f64>| usd.map(|usd| (usd * 1e6).clamp(0.0, 1e18) as u64);
+        MaxPrice { input: rate(wished.input), output: rate(wished.output) }
+    }
+
+    /// Where a target stands in the order; those that are not named stand behind.
+    pub(crate) fn place(&self, target: &Target) -> usize {
+        self.order.iter().position(|name| names(name, target)).unwrap_or(self.order.len())
+    }
+
+    /// Why a target does not come into question.
+    pub(crate) fn excludes(&self, target: &Target) -> Option<&'static str> {
+        if !self.only.is_empty() && !self.only.iter().any(|name| names(name, target)) {
+            return Some("not among those that the request names (only)");
+        }
+        self.ignore.iter().any(|name| names(name, target)).then_some("the request excludes it (ignore)")
+    }
+}
+
+fn names(name: &str, target: &Target) -> bool {
+    let provider = target.provider.facts.id.as_str();
+    match name.strip_prefix(provider) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix('/') == Some(&*target.model),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_are_read_or_refused_by_name() {
+        let wishes = Preferences::parse(r#"{"sort":"price","max_price":{"prompt":1.5}}"#, "x").unwrap();
+        assert_eq!(wishes.strategy(), Some(Strategy::Cheapest));
+        assert_eq!(wishes.max_price().input, Some(1_500_000));
+        let refused = Preferences::parse(r#"{"prefer":[]}"#, "x-tollgate-route").unwrap_err();
+        assert!(refused.to_string().contains("x-tollgate-route") && refused.message.contains("prefer"));
+        for bad in ["[]", r#"[["first"]]"#, "null", "{"] {
+            assert!(Preferences::parse(bad, "x").is_err(), "{bad}");
+        }
+    }
+}
