@@ -5,14 +5,26 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, EVENT_STREAM, Refused, typed_events},
     calls::Calls,
     openai::pieces,
+    refusal::Refusal,
 };
 
-pub(crate) const API: Api =
-    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
+pub(crate) const API: Api = Api {
+    read,
+    whole,
+    stream,
+    stream_type: EVENT_STREAM,
+    streams_unasked: false,
+    broken,
+    invalid,
+    scripted,
+    refuse,
+    limits: account::anthropic,
+};
 
 /// The same on Vertex AI.
 pub(crate) const VERTEX: Api = Api { read: read_at_vertex, ..API };
@@ -44,6 +56,20 @@ fn scripted(status: u16, model: &str) -> Refused {
         _ => ("api_error", "Internal server error"),
     };
     error(status, kind, message)
+}
+
+/// The error of a reason.
+fn refuse(refusal: Refusal, model: &str) -> Refused {
+    match refusal {
+        Refusal::Overloaded => scripted(529, model),
+        Refusal::RateLimit => scripted(429, model),
+        Refusal::Quota => invalid("Your credit balance is too low to access the Anthropic API."),
+        Refusal::Context => invalid("prompt is too long: 210000 tokens > 200000 maximum"),
+        Refusal::Policy => invalid("Output blocked by content filtering policy"),
+        Refusal::Key => scripted(401, model),
+        Refusal::Model => scripted(404, model),
+        Refusal::Invalid => invalid("messages: simulated"),
+    }
 }
 
 /// Reads a request as Vertex AI takes it: the address names the model, and the body the version.

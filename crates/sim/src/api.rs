@@ -3,10 +3,13 @@
 use serde_json::Value;
 
 use crate::{
+    account::{Account, Headers},
     answer::{Asked, Scene},
     anthropic, bedrock,
     calls::Calls,
-    cohere, gemini, ollama, openai, responses,
+    cohere, gemini, ollama, openai,
+    refusal::Refusal,
+    responses,
 };
 
 /// A status and its error body.
@@ -28,6 +31,10 @@ pub(crate) struct Api {
     pub(crate) invalid: fn(&str) -> Refused,
     /// The error of a status.
     pub(crate) scripted: fn(u16, &str) -> Refused,
+    /// The error of a reason.
+    pub(crate) refuse: fn(Refusal, &str) -> Refused,
+    /// How answers tell what is left of an account's limit.
+    pub(crate) limits: fn(&Account) -> Headers,
 }
 
 /// Where a request went.

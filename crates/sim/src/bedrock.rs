@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, Refused},
     calls::Calls,
     openai::pieces,
+    refusal::Refusal,
 };
 
 pub(crate) const API: Api = Api {
@@ -18,6 +20,8 @@ pub(crate) const API: Api = Api {
     broken,
     invalid,
     scripted,
+    refuse,
+    limits: account::silent,
 };
 
 /// What thoughts are signed with.
@@ -47,6 +51,20 @@ fn scripted(status: u16, model: &str) -> Refused {
         503 => error(503, "ServiceUnavailableException", "Bedrock is unable to process your request."),
         500.. => error(status, "InternalServerException", "The system encountered an unexpected error."),
         _ => error(status, "ValidationException", &format!("simulated status {status}")),
+    }
+}
+
+/// The error of a reason.
+fn refuse(refusal: Refusal, model: &str) -> Refused {
+    match refusal {
+        Refusal::Overloaded => scripted(503, model),
+        Refusal::RateLimit => scripted(429, model),
+        Refusal::Quota => error(429, "ThrottlingException", "Too many tokens per day, please wait."),
+        Refusal::Context => invalid("Input is too long for requested model."),
+        Refusal::Policy => invalid("The prompt is against the content policy."),
+        Refusal::Key => scripted(401, model),
+        Refusal::Model => scripted(404, model),
+        Refusal::Invalid => invalid("Malformed input request: simulated"),
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::{Sleep, sleep};
 
-use crate::{calls::Calls, script::Script};
+use crate::{calls::Calls, line::Line, script::Script};
 
 /// How long a server takes at most to write what it was given.
 const FLUSH: Duration = Duration::from_millis(20);
@@ -22,11 +22,14 @@ const FLUSH: Duration = Duration::from_millis(20);
 pub(crate) struct Body {
     pieces: std::vec::IntoIter<Bytes>,
     sent: usize,
+    /// Before the first piece.
+    first: Duration,
     pace: Duration,
     wait: Option<Pin<Box<Sleep>>>,
     ending: Ending,
     /// Told when everything was sent.
     finished: Option<(Arc<Calls>, u64)>,
+    line: Option<Line>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +39,8 @@ enum Ending {
     Cut(usize),
     /// Nothing more comes after so many pieces.
     Stall(usize),
+    /// The other side learns after so many pieces that nothing more comes, and the connection is kept.
+    Half(usize),
 }
 
 impl Body {
@@ -45,25 +50,40 @@ impl Body {
 
     /// Pieces as the script wants them sent.
     pub(crate) fn pieces(pieces: Vec<Bytes>, script: &Script) -> Body {
-        let ending = match (script.cut, script.stall) {
-            (Some(count), _) => Ending::Cut(count),
-            (None, Some(count)) => Ending::Stall(count),
-            (None, None) => Ending::Whole,
+        let ending = match (script.cut, script.stall, script.half) {
+            (Some(count), _, _) => Ending::Cut(count),
+            (None, Some(count), _) => Ending::Stall(count),
+            (None, None, Some(count)) => Ending::Half(count),
+            (None, None, None) => Ending::Whole,
         };
         let mut pieces = pieces;
+        if let Some(length) = script.truncate {
+            let whole = Bytes::from(pieces.concat());
+            pieces = vec![whole.slice(..length.min(whole.len()))];
+        }
         if matches!(ending, Ending::Whole) && script.pace.is_zero() && !script.split {
             pieces = vec![Bytes::from(pieces.concat())];
         }
         if script.split {
             pieces = pieces.concat().chunks(7).map(Bytes::copy_from_slice).collect();
         }
-        let wait = None;
-        Body { pieces: pieces.into_iter(), sent: 0, pace: script.pace, wait, ending, finished: None }
+        Body {
+            pieces: pieces.into_iter(),
+            sent: 0,
+            first: script.first_event,
+            pace: script.pace,
+            wait: None,
+            ending,
+            finished: None,
+            line: None,
+        }
     }
 
+    /// The body of a call: its end is told, and its line does what the script wants.
     #[must_use]
-    pub(crate) fn telling(mut self, calls: &Arc<Calls>, number: u64) -> Body {
+    pub(crate) fn telling(mut self, calls: &Arc<Calls>, number: u64, line: &Line) -> Body {
         self.finished = Some((Arc::clone(calls), number));
+        self.line = Some(line.clone());
         self
     }
 }
@@ -91,10 +111,18 @@ impl http_body::Body for Body {
                 return Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())));
             }
             Ending::Stall(count) if self.sent >= count => return Poll::Pending,
-            Ending::Whole | Ending::Cut(_) | Ending::Stall(_) => {}
+            Ending::Half(count) if self.sent >= count => {
+                let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(FLUSH)));
+                ready!(wait.as_mut().poll(cx));
+                if let Some(line) = self.line.take() {
+                    line.half_close();
+                }
+                return Poll::Pending;
+            }
+            Ending::Whole | Ending::Cut(_) | Ending::Stall(_) | Ending::Half(_) => {}
         }
-        if self.sent > 0 && !self.pace.is_zero() {
-            let pace = self.pace;
+        let pace = if self.sent == 0 { self.first } else { self.pace };
+        if !pace.is_zero() {
             let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(pace)));
             ready!(wait.as_mut().poll(cx));
             self.wait = None;

@@ -3,11 +3,15 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use crate::operations::Stored;
+use crate::{
+    account::{Account, Limit},
+    operations::Stored,
+};
 
 /// The most calls that are listed.
 const LISTED_MAX: usize = 10_000;
@@ -25,6 +29,8 @@ struct Seen {
     listed: VecDeque<Call>,
     last: Value,
     scripts: HashMap<String, u64>,
+    /// Calls of a window, and when it began, by script and credential.
+    accounts: HashMap<(String, String), (u64, Instant)>,
     /// Prompts that were marked to be cached.
     cached: HashMap<u64, usize>,
     stored: Stored,
@@ -34,14 +40,18 @@ struct Call {
     number: u64,
     path: String,
     model: String,
+    /// The credential that it showed.
+    key: String,
     request_id: String,
+    /// The tokens of input and output that its answer reports.
+    reported: Option<(usize, usize)>,
     finished: bool,
     gone: bool,
 }
 
 impl Calls {
     /// Counts a call and returns its number.
-    pub(crate) fn begin(&self, path: &str, model: &str, request_id: &str, last: Value) -> u64 {
+    pub(crate) fn begin(&self, (path, model): (&str, &str), key: &str, request_id: &str, last: Value) -> u64 {
         let mut seen = self.seen();
         seen.total += 1;
         let number = seen.total;
@@ -54,11 +64,20 @@ impl Calls {
             number,
             path: path.to_owned(),
             model: model.to_owned(),
+            key: key.to_owned(),
             request_id: request_id.to_owned(),
+            reported: None,
             finished: false,
             gone: false,
         });
         number
+    }
+
+    /// The answer of a call is to report so many tokens of input and output.
+    pub(crate) fn reports(&self, number: u64, input: usize, output: usize) {
+        if let Some(call) = self.seen().listed.iter_mut().rev().find(|call| call.number == number) {
+            call.reported = Some((input, output));
+        }
     }
 
     /// The answer of a call went out whole.
@@ -91,6 +110,19 @@ impl Calls {
         *count - 1
     }
 
+    /// Counts a call against the limit of a credential.
+    pub(crate) fn account(&self, script: &str, key: &str, limit: Limit) -> Account {
+        let mut seen = self.seen();
+        let (used, since) =
+            seen.accounts.entry((script.to_owned(), key.to_owned())).or_insert_with(|| (0, Instant::now()));
+        if since.elapsed() >= limit.window {
+            (*used, *since) = (0, Instant::now());
+        }
+        *used += 1;
+        let resets_in = limit.window.checked_sub(since.elapsed()).unwrap_or(Duration::ZERO);
+        Account { limit: limit.calls, used: *used, resets_in }
+    }
+
     /// Whether a prompt of so many tokens was marked before; it is now.
     pub(crate) fn was_cached(&self, prompt: u64, tokens: usize) -> bool {
         self.seen().cached.insert(prompt, tokens).is_some()
@@ -110,8 +142,11 @@ impl Calls {
     pub(crate) fn report(&self) -> Value {
         let seen = self.seen();
         let listed = seen.listed.iter().map(|call| {
-            json!({"seq": call.number, "path": call.path, "model": call.model,
-                   "request_id": call.request_id, "finished": call.finished, "gone": call.gone})
+            let reported =
+                call.reported.map(|(input, output)| json!({"input_tokens": input, "output_tokens": output}));
+            json!({"seq": call.number, "path": call.path, "model": call.model, "key": call.key,
+                   "request_id": call.request_id, "reported": reported, "finished": call.finished,
+                   "gone": call.gone})
         });
         json!({"total": seen.total, "finished": seen.finished, "gone": seen.gone, "by_path": seen.by_path,
                "by_status": seen.by_status, "calls": listed.collect::<Vec<_>>()})

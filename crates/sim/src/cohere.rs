@@ -3,14 +3,26 @@
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, EVENT_STREAM, Refused, typed_events},
     calls::Calls,
     openai::{pieces, shown},
+    refusal::Refusal,
 };
 
-pub(crate) const API: Api =
-    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
+pub(crate) const API: Api = Api {
+    read,
+    whole,
+    stream,
+    stream_type: EVENT_STREAM,
+    streams_unasked: false,
+    broken,
+    invalid,
+    scripted,
+    refuse,
+    limits: account::silent,
+};
 
 fn error(status: u16, message: &str) -> Refused {
     (status, json!({"id": "sim", "message": message}))
@@ -31,6 +43,24 @@ fn scripted(status: u16, model: &str) -> Refused {
         404 => error(404, &format!("model '{model}' not found, make sure the correct model ID was used")),
         429 => error(429, "You are using a Trial key, which is limited to 20 API calls / minute."),
         other => error(other, &format!("simulated status {other}")),
+    }
+}
+
+/// The error of a reason (<https://docs.cohere.com/reference/errors>).
+fn refuse(refusal: Refusal, model: &str) -> Refused {
+    match refusal {
+        Refusal::Overloaded => scripted(503, model),
+        Refusal::RateLimit => scripted(429, model),
+        Refusal::Quota => {
+            error(429, "You are using a Trial key, which is limited to 1000 API calls / month.")
+        }
+        Refusal::Context => {
+            error(400, "too many tokens: the prompt and the answer have more than the model takes")
+        }
+        Refusal::Policy => error(498, "blocked input: the request has a token that is on a deny list"),
+        Refusal::Key => scripted(401, model),
+        Refusal::Model => scripted(404, model),
+        Refusal::Invalid => invalid("invalid request: simulated"),
     }
 }
 

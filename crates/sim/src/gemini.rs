@@ -4,14 +4,26 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, EVENT_STREAM, Refused, data_events},
     calls::Calls,
     operations::images::PIXEL,
+    refusal::Refusal,
 };
 
-pub(crate) const API: Api =
-    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
+pub(crate) const API: Api = Api {
+    read,
+    whole,
+    stream,
+    stream_type: EVENT_STREAM,
+    streams_unasked: false,
+    broken,
+    invalid,
+    scripted,
+    refuse,
+    limits: account::silent,
+};
 
 /// The tokens of a picture.
 const PICTURE_TOKENS: u64 = 1_290;
@@ -48,6 +60,28 @@ fn scripted(status: u16, model: &str) -> Refused {
         503 => error(503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
         500.. => error(status, "INTERNAL", "An internal error has occurred."),
         _ => error(status, "INVALID_ARGUMENT", &format!("simulated status {status}")),
+    }
+}
+
+/// The error of a reason. How long to wait stands in the error's details
+/// (<https://google.aip.dev/193#error_model>).
+fn refuse(refusal: Refusal, model: &str) -> Refused {
+    match refusal {
+        Refusal::Overloaded => scripted(503, model),
+        Refusal::RateLimit => {
+            let mut refused = scripted(429, model);
+            let wait = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"});
+            refused.1["error"]["details"] = json!([wait]);
+            refused
+        }
+        Refusal::Quota => error(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota, limit: 0"),
+        Refusal::Context => {
+            invalid("The input token count (210000) exceeds the maximum number of tokens allowed (200000).")
+        }
+        Refusal::Policy => invalid("The prompt could not be submitted: it is against the usage policy."),
+        Refusal::Key => scripted(401, model),
+        Refusal::Model => scripted(404, model),
+        Refusal::Invalid => invalid("* GenerateContentRequest.contents: simulated\n"),
     }
 }
 

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, Refused},
     calls::Calls,
+    refusal::Refusal,
 };
 
 pub(crate) const API: Api = Api {
@@ -17,6 +19,8 @@ pub(crate) const API: Api = Api {
     broken,
     invalid,
     scripted,
+    refuse,
+    limits: account::silent,
 };
 
 pub(crate) const GENERATE: Api = Api {
@@ -51,6 +55,20 @@ fn scripted(status: u16, model: &str) -> Refused {
         429 => error(429, "too many requests"),
         503 => error(503, "server busy, please try again.  maximum pending requests exceeded"),
         other => error(other, &format!("simulated status {other}")),
+    }
+}
+
+/// The error of a reason.
+fn refuse(refusal: Refusal, model: &str) -> Refused {
+    match refusal {
+        Refusal::Overloaded => scripted(503, model),
+        Refusal::RateLimit => scripted(429, model),
+        Refusal::Quota => error(402, "the usage limit of your plan is reached"),
+        Refusal::Context => invalid("prompt too long; exceeded max context length by 1000 tokens"),
+        Refusal::Policy => error(403, "the prompt is against the usage policy"),
+        Refusal::Key => scripted(401, model),
+        Refusal::Model => scripted(404, model),
+        Refusal::Invalid => invalid("invalid options: simulated"),
     }
 }
 

@@ -3,13 +3,25 @@
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, EVENT_STREAM, Refused, data_events},
     calls::Calls,
+    refusal::Refusal,
 };
 
-pub(crate) const API: Api =
-    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
+pub(crate) const API: Api = Api {
+    read,
+    whole,
+    stream,
+    stream_type: EVENT_STREAM,
+    streams_unasked: false,
+    broken,
+    invalid,
+    scripted,
+    refuse,
+    limits: account::openai,
+};
 
 fn broken() -> Vec<u8> {
     let error = json!({"error": {
@@ -42,6 +54,33 @@ pub(crate) fn scripted(status: u16, model: &str) -> Refused {
         500 => error(500, "The server had an error while processing your request.", None, None),
         503 => error(503, "That model is currently overloaded with other requests.", None, None),
         other => error(other, &format!("simulated status {other}"), None, None),
+    }
+}
+
+/// The error of a reason. A content policy is told as Azure tells it
+/// (<https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter>).
+pub(crate) fn refuse(refusal: Refusal, model: &str) -> Refused {
+    match refusal {
+        Refusal::Overloaded => scripted(503, model),
+        Refusal::RateLimit => scripted(429, model),
+        Refusal::Quota => {
+            let code = "insufficient_quota";
+            let message = "You exceeded your current quota: check your plan and billing.";
+            (429, json!({"error": {"message": message, "type": code, "param": null, "code": code}}))
+        }
+        Refusal::Context => {
+            let message = "This model's maximum context length is 9000 tokens, and your messages have more.";
+            error(400, message, Some("context_length_exceeded"), Some("messages"))
+        }
+        Refusal::Policy => {
+            let message = "The response was filtered: the prompt is against the content management policy.";
+            error(400, message, Some("content_filter"), Some("prompt"))
+        }
+        Refusal::Key => scripted(401, model),
+        Refusal::Model => scripted(404, model),
+        Refusal::Invalid => {
+            error(400, "Invalid value: 'simulated'.", Some("invalid_value"), Some("messages"))
+        }
     }
 }
 

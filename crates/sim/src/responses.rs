@@ -5,14 +5,25 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use crate::{
+    account,
     answer::{Answer, Asked, Choice, Ended, Said, Scene, Tool, words},
     api::{Api, EVENT_STREAM, Refused, typed_events},
     calls::Calls,
-    openai::{error, invalid, pieces, scripted, shown},
+    openai::{error, invalid, pieces, refuse, scripted, shown},
 };
 
-pub(crate) const API: Api =
-    Api { read, whole, stream, stream_type: EVENT_STREAM, streams_unasked: false, broken, invalid, scripted };
+pub(crate) const API: Api = Api {
+    read,
+    whole,
+    stream,
+    stream_type: EVENT_STREAM,
+    streams_unasked: false,
+    broken,
+    invalid,
+    scripted,
+    refuse,
+    limits: account::openai,
+};
 
 fn broken() -> Vec<u8> {
     let error = json!({

@@ -1,6 +1,6 @@
 //! The server.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
@@ -10,7 +10,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -18,9 +18,10 @@ use crate::{
     api::{self, Address, Api, EVENT_STREAM, Refused},
     body::Body,
     calls::Calls,
+    line::{Line, Wired},
     operations::{self, Operation, Reply, Sent},
+    play::{Played, play, text},
     script::Script,
-    slow::{SlowHead, Slowed},
 };
 
 /// A simulator that listens.
@@ -66,21 +67,24 @@ async fn connection(stream: TcpStream, calls: Arc<Calls>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let pace = SlowHead::default();
-    let stream = Slowed::new(stream, pace.clone());
+    let line = Line::default();
+    let stream = Wired::new(stream, line.clone());
     let service = service_fn(move |request| {
-        let (calls, pace) = (Arc::clone(&calls), pace.clone());
+        let (calls, line) = (Arc::clone(&calls), line.clone());
         async move {
-            let response = respond(request, &calls, &pace).await;
+            let response = respond(request, &calls, &line).await;
+            if line.is_broken() {
+                return Err(io::Error::other("as the script wants it"));
+            }
             calls.answered(response.status().as_u16());
-            Ok::<_, Infallible>(response)
+            Ok(response)
         }
     });
     // A caller that goes away, or a script that breaks the connection, ends it with an error.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(request: Request<Incoming>, calls: &Arc<Calls>, pace: &SlowHead) -> Response<Body> {
+async fn respond(request: Request<Incoming>, calls: &Arc<Calls>, line: &Line) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     match path {
@@ -101,8 +105,8 @@ async fn respond(request: Request<Incoming>, calls: &Arc<Calls>, pace: &SlowHead
         return json_response(400, &json!({"error": {"message": "the body broke off"}}));
     };
     match (address, operation) {
-        (Some(address), _) => complete(&address, &parts, &collected.to_bytes(), calls, pace).await,
-        (None, Some(operation)) => perform(&operation, &parts, &collected.to_bytes(), calls, pace).await,
+        (Some(address), _) => complete(&address, &parts, &collected.to_bytes(), calls, line).await,
+        (None, Some(operation)) => perform(&operation, &parts, &collected.to_bytes(), calls, line).await,
         (None, None) => json_response(404, &Value::Null),
     }
 }
@@ -113,13 +117,13 @@ async fn perform(
     parts: &Parts,
     body: &Bytes,
     calls: &Arc<Calls>,
-    pace: &SlowHead,
+    line: &Line,
 ) -> Response<Body> {
     let (path, headers, api) = (parts.uri.path(), &parts.headers, operation.api);
     let mut sent = Sent::new(&parts.method, path, text(headers, "content-type"), body, calls);
     let asked_model = operation.model.clone().unwrap_or_else(|| sent.named());
     let seen = if sent.json.is_null() { json!({"bytes": body.len()}) } else { sent.json.clone() };
-    let played = match play(api, parts, &asked_model, &seen, (calls, pace)).await {
+    let played = match play(api, parts, &asked_model, &seen, (calls, line)).await {
         Ok(played) => played,
         Err(refused) => return refused,
     };
@@ -133,58 +137,13 @@ async fn perform(
             (EVENT_STREAM, Body::pieces(frames.into_iter().map(Bytes::from).collect(), script))
         }
     };
-    typed(200, kind, body.telling(calls, played.number))
-}
-
-/// What a script leaves of a call to be answered.
-struct Played<'m> {
-    model: &'m str,
-    number: u64,
-    script: Script,
-}
-
-/// Counts a call and plays its script up to the answer; where the script refuses it, that is the answer.
-async fn play<'m>(
-    api: &Api,
-    parts: &Parts,
-    asked_model: &'m str,
-    body: &Value,
-    (calls, pace): (&Calls, &SlowHead),
-) -> Result<Played<'m>, Response<Body>> {
-    let (path, headers) = (parts.uri.path(), &parts.headers);
-    let (model, suffix) = asked_model.split_once('!').unwrap_or((asked_model, ""));
-    let scripted = match text(headers, "x-sim-fault") {
-        "" => suffix,
-        fault => fault,
-    };
-    let mut script = Script::parse(scripted).map_err(|message| refuse((api.invalid)(&message)))?;
-    let number = calls.begin(path, asked_model, text(headers, "traceparent"), last(headers, body));
-    if script.times.is_some_and(|times| calls.played(&script.text) >= times) {
-        script = Script::default();
-    }
-    if script.hang {
-        std::future::pending::<()>().await;
-    }
-    tokio::time::sleep(script.latency).await;
-    pace.set(script.slow_head);
-    if let Some(refused) = refused(api, headers, model, &script) {
-        return Err(with_retry(refuse(refused), &script));
-    }
-    if let Some(status) = script.html {
-        let page = format!("<html><body>{status} simulated</body></html>");
-        return Err(typed(status, "text/html", Body::whole(page)));
-    }
-    Ok(Played { model, number, script })
-}
-
-/// A header's text, or nothing.
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    played.dress(typed(200, kind, body.telling(calls, played.number, line)))
 }
 
 /// A whole body, in pieces where it shall be cut or stalled.
 fn broken_up(bytes: &[u8], script: &Script) -> Body {
-    let broken = script.cut.is_some() || script.stall.is_some() || !script.pace.is_zero();
+    let broken =
+        script.cut.is_some() || script.stall.is_some() || script.half.is_some() || !script.pace.is_zero();
     let size = if broken { 256 } else { bytes.len().max(1) };
     Body::pieces(bytes.chunks(size).map(Bytes::copy_from_slice).collect(), script)
 }
@@ -194,7 +153,7 @@ async fn complete(
     parts: &Parts,
     body: &Bytes,
     calls: &Arc<Calls>,
-    pace: &SlowHead,
+    line: &Line,
 ) -> Response<Body> {
     let api = address.api;
     let body: Value = match serde_json::from_slice(body) {
@@ -209,15 +168,15 @@ async fn complete(
         Some(model) => model.as_str(),
         None => body["model"].as_str().unwrap_or_default(),
     };
-    let played = match play(api, parts, asked_model, &body, (calls, pace)).await {
+    let played = match play(api, parts, asked_model, &body, (calls, line)).await {
         Ok(played) => played,
         Err(refused) => return refused,
     };
-    let Played { model, number, script } = played;
+    let Played { model, number, script, .. } = &played;
     let streamed = address.stream.or(body["stream"].as_bool()).unwrap_or(api.streams_unasked);
     if script.garbage {
         let kind = if streamed { api.stream_type } else { "application/json" };
-        return typed(200, kind, Body::whole("data: {\"this is\": not json\n\n"));
+        return played.dress(typed(200, kind, Body::whole("data: {\"this is\": not json\n\n")));
     }
     if model.is_empty() {
         return refuse((api.invalid)("you must provide a model parameter"));
@@ -226,10 +185,13 @@ async fn complete(
         Ok(asked) => asked,
         Err(refused) => return refuse(refused),
     };
-    let answer = answer(&asked, &script);
-    let scene = Scene { body: &body, model, number, asked: &asked, answer: &answer, script: &script };
+    let answer = answer(&asked, script);
+    if !script.no_usage {
+        calls.reports(*number, asked.prompt_tokens, answer.tokens() + answer.thought_tokens());
+    }
+    let scene = Scene { body: &body, model, number: *number, asked: &asked, answer: &answer, script };
     let (kind, body) = if streamed { stream(api, &scene) } else { whole(api, &scene, calls) };
-    typed(200, kind, body.telling(calls, number))
+    played.dress(typed(200, kind, body.telling(calls, *number, line)))
 }
 
 /// A whole answer. It is sent in pieces where it shall be cut or stalled.
@@ -269,28 +231,6 @@ fn crlf(frame: &[u8]) -> Vec<u8> {
     ends.copied().collect()
 }
 
-/// Missing and bad credentials, and scripted statuses.
-fn refused(api: &Api, headers: &HeaderMap, model: &str, script: &Script) -> Option<Refused> {
-    let bearer =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let named = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let key = bearer.or_else(|| named("x-api-key")).or_else(|| named("x-goog-api-key"));
-    let status = match (key, script.status) {
-        (None | Some("sk-invalid" | ""), _) => 401,
-        (_, Some(status)) => status,
-        (_, None) => return None,
-    };
-    Some((api.scripted)(status, model))
-}
-
-/// What reached the provider, for tests.
-fn last(headers: &HeaderMap, body: &Value) -> Value {
-    let shown = headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))));
-    json!({"headers": shown.collect::<Map<_, _>>(), "body": body})
-}
-
 fn models(headers: &HeaderMap) -> Value {
     let names = ["echo", "reasoner", "claude-echo"];
     if headers.contains_key("anthropic-version") {
@@ -302,22 +242,15 @@ fn models(headers: &HeaderMap) -> Value {
     json!({"object": "list", "data": names.iter().map(model).collect::<Vec<_>>()})
 }
 
-fn refuse((status, body): Refused) -> Response<Body> {
+pub(crate) fn refuse((status, body): Refused) -> Response<Body> {
     json_response(status, &body)
-}
-
-fn with_retry(mut response: Response<Body>, script: &Script) -> Response<Body> {
-    if let Some(seconds) = script.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
 }
 
 fn json_response(status: u16, body: &Value) -> Response<Body> {
     typed(status, "application/json", Body::whole(body.to_string()))
 }
 
-fn typed(status: u16, kind: &'static str, body: Body) -> Response<Body> {
+pub(crate) fn typed(status: u16, kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
