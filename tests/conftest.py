@@ -22,11 +22,13 @@ CONFIG = """
 server: {{ listen: "127.0.0.1:{port}", limits: {{ body: 2MiB, drain_time: 3s }} }}
 data_dir: {data}
 deadlines: {{ connect: 2s, first_byte: 3s, between_events: 2s, total: 20s }}
+retries: {{ max: 0 }}
 providers:
   openai-sim:
     dialect: openai_chat
     base_url: http://127.0.0.1:{sim}/v1
     api_key: sk-test-upstream
+    health: {{ failures: 0, failure_share: 0% }}
     forms: {{ jina_rerank: "http://127.0.0.1:{sim}/v1/rerank" }}
     models:
       echo: {{ context_tokens: 9000, can: [tools, vision], price: {{ input: 1, cached: 0.1, output: 2 }} }}
@@ -61,6 +63,7 @@ providers:
     dialect: anthropic_messages
     base_url: http://127.0.0.1:{sim}/v1
     api_key: sk-test-upstream
+    health: {{ failures: 0, failure_share: 0% }}
     models:
       echo: {{ context_tokens: 200000, output_tokens: 4096, can: [tools, vision, reasoning], price: {{ input: 3, cached: 0.3, cache_write: 3.75, output: 15 }} }}
       thinker: {{ output_tokens: 4096, quirks: {{ reasoning: effort }} }}
@@ -126,8 +129,8 @@ providers:
     models:
       embed: {{ price: {{ input: 0.06 }} }}
       rerank: {{ price: {{ input: 0.05 }} }}
-  bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid }}
-  nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none }}
+  bad-credential: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-invalid, health: {{ failures: 0, failure_share: 0% }} }}
+  nobody: {{ dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", api_key: none, health: {{ failures: 0, failure_share: 0% }} }}
 models:
   both: [ nobody/echo, openai-sim/echo ]
   after-garbage: [ "openai-sim/echo!garbage", anthropic-sim/echo ]

@@ -7,7 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use commands::{catalog, check, keys, logs, serve, simulate};
+use commands::{catalog, check, explain, keys, logs, serve, simulate};
 
 /// An LLM gateway: one address for every provider, with keys, costs and a journal.
 #[derive(Parser)]
@@ -35,6 +35,8 @@ enum Command {
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = "Example: tollgate schema > tollgate.schema.json")]
     Schema,
+    /// Tell where a request would go, and why, and send nothing.
+    Explain(explain::Arguments),
     /// Make, list and revoke keys.
     Keys(keys::Arguments),
     /// List the providers of the catalogue.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Check { file, json }) => return check::run(&file, json),
         Some(Command::Schema) => check::schema(),
+        Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Keys(arguments)) => keys::run(&arguments),
         Some(Command::Providers { json }) => catalog::providers(json),
         Some(Command::Models(wish)) => catalog::models(&wish),

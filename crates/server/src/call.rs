@@ -1,9 +1,13 @@
 //! A call between its admission and its settlement.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use policy::{key::Key, route::Target};
+use policy::{
+    Money,
+    key::Key,
+    route::{Plan, Target},
+};
 use uuid::Uuid;
 use wire::{Dialect, Form, Losses, Operation};
 
@@ -50,8 +54,10 @@ pub(crate) struct Open {
     pub(crate) prompt: Bytes,
     /// The target that is being asked, or was asked last.
     pub(crate) target: Option<Target>,
-    /// When the attempt that is being made began, and whether its request may have left.
-    pub(crate) attempt_began: Option<Instant>,
+    /// How the target was chosen, and what was known of each when the call began.
+    pub(crate) plan: Option<Rc<Plan>>,
+    pub(crate) standing: Vec<Cow<'static, str>>,
+    /// In the order in which they began; those without an end are under way.
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) losses: Losses,
     pub(crate) meter: Meter,
@@ -60,16 +66,26 @@ pub(crate) struct Open {
     pub(crate) noted: bool,
 }
 
-/// An attempt that has ended.
+/// One request to one target.
 pub(crate) struct Attempt {
     pub(crate) target: Target,
+    /// The number of the credential that opened it, where its provider has several.
+    pub(crate) credential: usize,
+    pub(crate) began: Instant,
+    /// Nothing while it is under way.
+    pub(crate) ended: Option<Instant>,
     /// The upstream's status, where it answered.
     pub(crate) status: Option<u16>,
     /// The kind of fault, where it failed.
     pub(crate) fault: Option<&'static str>,
-    pub(crate) total_us: u64,
     /// Whether the request may have reached the upstream.
     pub(crate) sent: bool,
+    /// What it cost, where its answer is not the call's.
+    pub(crate) cost: Option<Money>,
+    /// Whether its answer had begun when it failed.
+    pub(crate) broke: bool,
+    /// How many characters of its answer the caller was told before another target went on with it.
+    pub(crate) told_chars: Option<u64>,
 }
 
 impl Arrival {
@@ -95,12 +111,30 @@ impl Open {
             include_usage: false,
             prompt: Bytes::new(),
             target: None,
-            attempt_began: None,
+            plan: None,
+            standing: Vec::new(),
             attempts: Vec::new(),
             losses: Losses::default(),
             meter: Meter::default(),
             status: 0,
             noted: false,
+        }
+    }
+}
+
+impl Attempt {
+    pub(crate) fn new(target: &Target, credential: usize) -> Attempt {
+        Attempt {
+            target: target.clone(),
+            credential,
+            began: Instant::now(),
+            ended: None,
+            status: None,
+            fault: None,
+            sent: true,
+            cost: None,
+            broke: false,
+            told_chars: None,
         }
     }
 }

@@ -1,17 +1,24 @@
 //! What one core owns. Nothing here is shared with another core, so nothing here is locked.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
+    hash::{BuildHasher, RandomState},
     rc::Rc,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use arc_swap::{ArcSwap, Cache};
+use policy::{moment::Moment, vitals::Vitals};
 use store::spool;
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
     admin::AdminRequest,
+    board::Board,
     call::Open,
     metrics::{CoreMetrics, Counter},
     upstream::Pool,
@@ -26,6 +33,11 @@ pub(crate) struct Shared {
     pub(crate) draining: std::sync::atomic::AtomicBool,
     /// Calls in flight over all cores, for `server.limits.calls`.
     pub(crate) calls_open: AtomicUsize,
+    pub(crate) board: Board,
+    /// Cores that there are, to number them.
+    pub(crate) cores: AtomicUsize,
+    /// Since when moments are counted.
+    pub(crate) epoch: Instant,
 }
 
 /// One core's own.
@@ -39,6 +51,10 @@ pub(crate) struct Core {
     pub(crate) abandoned: RefCell<Vec<Open>>,
     pub(crate) abandoned_wake: Notify,
     pub(crate) connections: Cell<usize>,
+    number: usize,
+    vitals: RefCell<Vitals>,
+    /// How far the board was read.
+    heard: Cell<u64>,
     world: RefCell<Pinned<World>>,
     keys: RefCell<Pinned<Keys>>,
 }
@@ -91,7 +107,13 @@ impl Core {
         spool: spool::Writer,
         admin: mpsc::Sender<AdminRequest>,
     ) -> Core {
+        let number = shared.cores.fetch_add(1, Relaxed);
+        // Each hasher of the standard library begins with chance of its own.
+        let seed = RandomState::new().hash_one(number);
         Core {
+            number,
+            vitals: RefCell::new(Vitals::new(seed)),
+            heard: Cell::new(0),
             shared: Arc::clone(shared),
             pool,
             metrics,
@@ -112,6 +134,36 @@ impl Core {
 
     pub(crate) fn keys(&self) -> Held<Keys> {
         self.keys.borrow_mut().take()
+    }
+
+    /// What this core has learned, and others have told it.
+    pub(crate) fn vitals(&self) -> RefMut<'_, Vitals> {
+        let mut vitals = self.vitals.borrow_mut();
+        let mut heard = self.heard.get();
+        let news = self.shared.board.since(self.number, &mut heard);
+        self.heard.set(heard);
+        if !news.is_empty() {
+            let now = self.now();
+            news.into_iter().for_each(|news| vitals.hear(news, now));
+        }
+        vitals
+    }
+
+    /// Tells other cores what they ought to know.
+    pub(crate) fn tell(&self, vitals: &mut Vitals) {
+        if vitals.has_news() {
+            self.shared.board.post(self.number, vitals.take_news());
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.moment(Instant::now())
+    }
+
+    pub(crate) fn moment(&self, at: Instant) -> Moment {
+        let since = at.saturating_duration_since(self.shared.epoch);
+        // No moment is the very first one, which stands for never.
+        Moment(u64::try_from(since.as_micros()).unwrap_or(u64::MAX).saturating_add(1))
     }
 
     pub(crate) fn count(&self, counter: Counter) {

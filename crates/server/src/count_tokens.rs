@@ -2,20 +2,21 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
-use policy::route::{self, Asking, Target};
+use policy::route::{self, Asked, Asking, Target};
 use serde_json::{Value, json};
 use wire::{Fault, Form, Kind, Origin, Quirks, count};
 
-use crate::{headers, relay::Body, respond, tasks};
+use crate::{core::Core, headers, relay::Body, respond, tasks};
 
 /// The target that answers, where its provider does not count in this form.
 pub(crate) fn target(
-    snapshot: &policy::Snapshot,
+    core: &Core,
     key: &policy::key::Key,
     model: &str,
     form: Form,
 ) -> Result<Option<Target>, Fault> {
-    let plan = route::plan(snapshot, key, model, Asking::Chat(form.dialect()))?;
+    let asked = Asked { model, asking: Asking::Chat(form.dialect()), wishes: None, said: None };
+    let plan = route::plan(&core.world().snapshot, key, &asked, &core.vitals())?;
     let first = plan.targets.into_iter().next();
     Ok(first.filter(|target| !target.provider.forms.contains(&form)))
 }

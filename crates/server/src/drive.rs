@@ -1,415 +1,264 @@
 //! Asks targets for an answer until one begins, and hands it to the relay.
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Duration};
 
-use bytes::Bytes;
-use http::Response;
+use http::{HeaderValue, Response};
 use policy::{
-    attempt::{Attempts, Step},
-    record::Note,
+    allowance::Allowances,
+    attempt::{Attempts, Failed, Step},
+    lesson,
     route::{Plan, Target},
-    snapshot::Fidelity,
 };
-use wire::{Dialect, Edits, Encoding, Envelope, Fault, Form, Kind, LossKind, Losses, Origin, StreamUsage};
+use tokio::time::Instant;
+use wire::{Fault, Kind, Origin};
 
 use crate::{
-    call::{Attempt, Call, Open},
+    attempt::{self, Missed, Refusal, Sending},
+    call::Call,
+    core::Core,
     headers,
+    hedge::{self, Journey},
     inbound::{Asks, Inbound},
-    meter::Meter,
-    metrics::Counter,
-    relay::{self, Body, Told},
+    outbound::{encode, endpoint},
+    relay::{self, Body, Resumption, Told},
     settle::Ending,
-    upstream::{Answer, Exchange, Failure, FailureKind, Rest},
-    world::{Endpoint, World},
+    upstream::{Answer, Rest},
 };
 
-/// The most of a provider's error answer that is read.
-const FAULT_BYTES_MAX: usize = 64 << 10;
+/// What came of asking one target.
+enum Asked<'a> {
+    /// An answer has begun, from this target, so long after it was asked.
+    Answered(Response<Body>, &'a Target, Duration),
+    /// It cannot take the request: nothing was sent.
+    Unfit(Box<Call>, Fault),
+    Failed(Box<Lost<'a>>),
+}
 
-/// A request as one target takes it.
-struct Outbound<'i> {
-    body: Bytes,
-    /// Path and query.
-    path: Cow<'i, str>,
-    losses: Losses,
-    /// Usage on the stream was asked for by the gateway and not by the caller.
-    usage_added: bool,
+/// An attempt that failed.
+struct Lost<'a> {
+    call: Call,
+    fault: Fault,
+    /// Which target failed.
+    number: usize,
+    target: &'a Target,
+    /// Whether the request may have reached the provider.
+    sent: bool,
+    /// Whether an answer had begun.
+    begun: bool,
+    /// Whether no other target would do better.
+    fatal: bool,
+    /// The provider's own words.
+    refusal: Option<Refusal>,
+}
+
+impl<'a> Lost<'a> {
+    fn missed(call: Call, number: usize, target: &'a Target, missed: Missed) -> Lost<'a> {
+        let Missed { fault, sent, fatal } = missed;
+        Lost { call, fault, number, target, sent, begun: false, fatal, refusal: None }
+    }
 }
 
 /// Brings a call to the beginning of an answer, or to the fault that its caller is told.
 pub(crate) async fn drive(
     mut call: Call,
     inbound: &Inbound<'_>,
-    plan: &Plan,
+    plan: Plan,
 ) -> Result<Response<Body>, Fault> {
-    let deadline = deadline(&mut call, plan);
-    let mut attempts = Attempts::new(plan.targets.len());
-    let mut step = attempts.first();
-    let mut last = Fault::new(Origin::Gateway, Kind::Internal, "the model has no targets").code("no_targets");
-    // Whether an answer had begun when the last target failed.
-    let mut begun = false;
-    while let Step::Try(number) = step {
-        let Some(target) = plan.targets.get(number) else { break };
-        let world = Rc::clone(&call.open().world);
-        let encoded = endpoint(&world, inbound, target).and_then(|endpoint| {
-            let outbound = encode(call.open(), inbound, target, endpoint, plan.fidelity)?;
-            Ok((endpoint, outbound))
-        });
-        let (endpoint, outbound) = match encoded {
-            Ok(encoded) => encoded,
-            Err(fault) => {
-                // A request that this target cannot take is refused as it is: another would get another request.
-                last = fault;
-                break;
+    let core = Rc::clone(call.core());
+    let world = Rc::clone(&call.open().world);
+    let deadline = deadline(&mut call, inbound, &plan)?;
+    let plan = Rc::new(plan);
+    let journey = Journey { core: &core, world: &world, inbound, plan: &plan, deadline };
+    let mut attempts = Attempts::new(core.moment(deadline.into_std()));
+    let mut step = first(&mut call, &plan, &mut attempts);
+    loop {
+        let number = match step {
+            Step::Try(number) => number,
+            Step::Wait(span, number) => {
+                tokio::time::sleep(span).await;
+                number
+            }
+            Step::GiveUp => {
+                let fault = Fault::new(Origin::Gateway, Kind::Internal, "the model has no targets");
+                return Ok(give_up(call, fault, false));
             }
         };
-        match attempt(&mut call, inbound, plan, target, endpoint, &outbound).await {
-            Ok(answer) if answer.status < 400 => {
-                call.open().losses = outbound.losses;
-                let status = answer.status;
-                let relayed = match inbound.reading(target) {
-                    None => {
-                        let told = Told { prompt: inbound.prompt(target), usage_added: outbound.usage_added };
-                        relay::relay(call, answer, target, told, deadline).await
-                    }
-                    Some(reading) => relay::relay_form(call, answer, target, reading, deadline).await,
-                };
-                let broken = match relayed {
-                    Ok(response) => return Ok(response),
-                    Err(broken) => *broken,
-                };
-                (call, last, begun) = (broken.call, broken.fault, true);
-                close(&mut call, target, Some(status), &last, true);
-                step = next(&mut attempts, inbound, &last);
+        match ask(journey, call, &mut attempts, number).await {
+            Asked::Answered(response, target, wait) => {
+                answered(&core, &plan, &attempts, target, wait);
+                return Ok(response);
             }
-            Ok(answer) => {
-                begun = false;
-                let refusal = refusal(&mut call, answer, target, deadline).await;
-                last = refusal.fault.clone();
-                step = next(&mut attempts, inbound, &last);
-                if step == Step::GiveUp {
-                    return Ok(relay::refusal(call, refusal, target));
+            Asked::Unfit(back, fault) => {
+                // Where the request itself is at fault, it is so everywhere.
+                let elsewhere = fault.kind == Kind::Unsupported;
+                let other =
+                    elsewhere.then(|| attempts.without(&plan, number, &mut core.vitals(), core.now()));
+                call = *back;
+                match other {
+                    Some(other) if other != Step::GiveUp => step = other,
+                    Some(_) | None => return Ok(give_up(call, fault, false)),
                 }
             }
-            Err(fault) => {
-                begun = false;
-                step = next(&mut attempts, inbound, &fault);
-                last = fault;
+            Asked::Failed(lost) => {
+                let failed = Failed { fault: &lost.fault, target: lost.number, sent: lost.sent };
+                let spent = lost.fatal || inbound.rest().is_some_and(Rest::is_spent);
+                let other = (!spent).then(|| attempts.after(&plan, &failed, &mut core.vitals(), core.now()));
+                let lost = *lost;
+                match (other, lost.refusal) {
+                    (Some(other), _) if other != Step::GiveUp => (call, step) = (lost.call, other),
+                    (_, Some(refusal)) => return Ok(relay::refusal(lost.call, refusal, lost.target)),
+                    (_, None) => return Ok(give_up(lost.call, lost.fault, lost.begun)),
+                }
             }
         }
     }
+}
+
+/// Tells the caller of the last fault, and settles the call.
+fn give_up(mut call: Call, fault: Fault, begun: bool) -> Response<Body> {
     let dialect = call.open().dialect;
     let id = call.open().arrival.id;
-    let response = crate::respond::fault(&last, dialect, id);
+    let mut response = crate::respond::fault(&fault, dialect, id);
+    response.headers_mut().insert(headers::ATTEMPTS, HeaderValue::from(call.open().attempts.len()));
     call.open().status = response.status().as_u16();
-    call.settle(if begun { Ending::Cut(last) } else { Ending::Failed(last) });
-    Ok(response)
+    call.settle(if begun { Ending::Cut(fault) } else { Ending::Failed(fault) });
+    response
 }
 
-/// When the whole call must have ended.
-fn deadline(call: &mut Call, plan: &Plan) -> tokio::time::Instant {
-    tokio::time::Instant::from_std(call.open().arrival.at + plan.deadlines.total)
-}
-
-/// What to do after a fault. A body that was sent as it came is gone.
-fn next(attempts: &mut Attempts, inbound: &Inbound<'_>, fault: &Fault) -> Step {
-    if inbound.rest().is_some_and(Rest::is_spent) { Step::GiveUp } else { attempts.after(fault) }
-}
-
-/// Where a target takes such a request.
-fn endpoint<'w>(world: &'w World, inbound: &Inbound<'_>, target: &Target) -> Result<&'w Endpoint, Fault> {
-    let provider = &target.provider.facts.id;
-    let found = match inbound.asks {
-        Asks::Chat { .. } | Asks::Form { .. } => world.endpoint(target),
-        Asks::Pass { .. } => world.root(provider),
-    };
-    found.ok_or_else(|| {
-        Fault::new(Origin::Gateway, Kind::Internal, format!("{provider} has no address for this"))
-    })
-}
-
-fn encode<'i>(
-    open: &Open,
-    inbound: &'i Inbound<'_>,
-    target: &Target,
-    endpoint: &'i Endpoint,
-    fidelity: Fidelity,
-) -> Result<Outbound<'i>, Fault> {
-    if let Some(prompt) = inbound.prompt(target) {
-        let mut losses = Losses::default();
-        let body = prompt.encode(target.dialect, &encoding(target), &mut losses);
-        let body = target.quirks().hosting.body(body.into());
-        refuse_losses(&losses, target, fidelity)?;
-        let path =
-            endpoint.path.filled(&target.model, target.quirks().hosting.method(target.dialect, open.stream));
-        return Ok(Outbound { body, path, losses, usage_added: false });
-    }
-    match &inbound.asks {
-        Asks::Chat { body, envelope } => {
-            encode_chat(open.dialect, (body, envelope), target, endpoint, fidelity)
-        }
-        Asks::Form { asked, work, body } => {
-            let mut losses = Losses::default();
-            let own = target.form == Some(asked.form);
-            let written = match (work, target.form) {
-                (Some(work), Some(form)) if !own => form.write(work, &target.model, &mut losses),
-                _ => None,
-            };
-            refuse_losses(&losses, target, fidelity)?;
-            let (body, method) = match written {
-                Some((body, method)) => (body.into(), method),
-                None => (asked.form.renamed(&body.named(&target.model), &target.model), asked.method),
-            };
-            let mut path = endpoint.path.filled(&target.model, method);
-            if let Some(query) = inbound.query() {
-                path.to_mut().push_str(&query);
-            }
-            Ok(Outbound { body, path, losses, usage_added: false })
-        }
-        Asks::Pass { path, body, .. } => {
-            let root = endpoint.path.filled("", "");
-            let path = Cow::Owned(format!("{}{path}", root.trim_end_matches('/')));
-            Ok(Outbound { body: body.first(), path, losses: Losses::default(), usage_added: false })
-        }
-    }
-}
-
-/// The request in the target's dialect. In the caller's own it goes on byte for byte, but for the model's name.
-fn encode_chat<'i>(
-    caller: Dialect,
-    (body, envelope): (&Bytes, &Envelope),
-    target: &Target,
-    endpoint: &'i Endpoint,
-    fidelity: Fidelity,
-) -> Result<Outbound<'i>, Fault> {
-    let quirks = target.quirks();
-    let path = endpoint.path.filled(&target.model, quirks.hosting.method(target.dialect, envelope.stream));
-    let openai = target.dialect == Dialect::OpenaiChat;
-    // A seal that was marked for this caller goes back as its provider gave it, which takes a translation.
-    if caller == target.dialect && !wire::is_marked(body) {
-        let include_usage = openai && envelope.stream && quirks.stream_usage == StreamUsage::Ask;
-        let edits = Edits { model: Some(&target.model), include_usage };
-        let usage_added = include_usage && !envelope.include_usage;
-        let body = quirks.hosting.body(envelope.edit(body, &edits));
-        return Ok(Outbound { body, path, losses: Losses::default(), usage_added });
-    }
-    let mut request = caller.decode_request(body)?;
-    if caller.names_model_in_path() {
-        request.stream = Some(envelope.stream);
-    }
-    let mut losses = Losses::default();
-    let body = target.dialect.encode_request(&request, &encoding(target), &mut losses);
-    refuse_losses(&losses, target, fidelity)?;
-    let body = quirks.hosting.body(body.into());
-    Ok(Outbound { body, path, losses, usage_added: false })
-}
-
-/// What an encoder has to know of a target.
-fn encoding(target: &Target) -> Encoding<'_> {
-    let output_tokens_max = target.facts().and_then(|facts| facts.output_tokens);
-    Encoding { model: &target.model, quirks: target.quirks(), output_tokens_max }
-}
-
-/// Refuses a request that would lose what it is about; with `fidelity: strict`, one that would lose anything.
-fn refuse_losses(losses: &Losses, target: &Target, fidelity: Fidelity) -> Result<(), Fault> {
-    let vital = losses.iter().find(|loss| loss.kind == LossKind::Vital);
-    let refused = vital.or_else(|| losses.iter().next().filter(|_| fidelity == Fidelity::Strict));
-    let Some(loss) = refused else { return Ok(()) };
-    let (provider, why) = (&target.provider.facts.id, loss.why);
-    let strict = if vital.is_some() { "" } else { " (fidelity: strict)" };
-    let message = format!("{} cannot be carried to {provider}: {why}{strict}", loss.path);
-    let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("unsupported_field");
-    fault.param = Some(loss.path.clone());
-    Err(fault)
-}
-
-/// One request to one target. It is noted before it leaves.
-async fn attempt(
-    call: &mut Call,
-    inbound: &Inbound<'_>,
-    plan: &Plan,
-    target: &Target,
-    endpoint: &Endpoint,
-    outbound: &Outbound<'_>,
-) -> Result<Answer, Fault> {
-    note(call, target)?;
-    let core = Rc::clone(call.core());
-    let open = call.open();
-    open.attempt_began = Some(Instant::now());
-    open.meter = Meter::default();
-    open.target = Some(target.clone());
-    core.count(Counter::AttemptsMade);
-    let mut head = head(inbound, target, endpoint);
-    let path = endpoint.opening.path(&outbound.path);
-    let mut exchange = Exchange {
-        address: &endpoint.address,
-        path: &path,
-        method: &inbound.parts.method,
-        head: &[],
-        body: &outbound.body,
-        rest: inbound.rest(),
-        connections_max: target.provider.connections_max,
-        connect: plan.deadlines.connect,
-        first_byte: plan.deadlines.first_byte,
-        deadline: deadline(call, plan),
-    };
-    if let Err(fault) = endpoint.opening.open(&exchange, &mut head, &target.provider.facts.id).await {
-        close(call, target, None, &fault, false);
-        return Err(fault);
-    }
-    exchange.head = &head;
-    match core.pool.exchange(&exchange).await {
-        Ok(answer) => {
-            endpoint.opening.answered(answer.status);
-            Ok(answer)
-        }
-        Err(failure) => {
-            let fault = failure_fault(&failure, target, plan);
-            close(call, target, None, &fault, failure.sent);
-            Err(fault)
-        }
-    }
-}
-
-/// The header lines of a request.
-fn head(inbound: &Inbound<'_>, target: &Target, endpoint: &Endpoint) -> Vec<u8> {
-    let mut head = Vec::with_capacity(endpoint.head.len() + 256);
-    head.extend_from_slice(&endpoint.head);
-    let mut line = |name: &str, value: &[u8]| {
-        for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-            head.extend_from_slice(piece);
-        }
-    };
-    let caller = &inbound.parts.headers;
-    if let Asks::Pass { .. } = inbound.asks {
-        headers::passed(caller).for_each(|(name, value)| line(name, value));
-        return head;
-    }
-    match inbound.content_type() {
-        Some(kind) => line("content-type", kind),
-        None => line("content-type", b"application/json"),
-    }
-    headers::forwarded(caller, target.dialect).for_each(|(name, value)| line(name, value));
-    head
-}
-
-/// Writes the call down, once, before anything of it leaves.
-fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
-    let core = Rc::clone(call.core());
-    let open = call.open();
-    if open.noted {
-        return Ok(());
-    }
-    let note = Note {
-        id: open.arrival.id,
-        started_us: open.arrival.started_us,
-        key_id: open.key.id,
-        key_name: open.key.name.as_str().into(),
-        operation: open.operation.name().into(),
-        dialect: open.form.map_or(open.dialect.name(), Form::name).into(),
-        model_asked: open.model_asked.as_str().into(),
-        provider: target.provider.facts.id.as_str().into(),
-        model: (&*target.model).into(),
-        stream: open.stream,
-    };
-    let noted = core.spool.borrow_mut().note(&note);
-    if let Err(error) = noted {
-        core.count(Counter::SpoolFailures);
-        tracing::error!(%error, "a call could not be noted");
-        let message = "the journal cannot be written, so nothing is sent; see the gateway's log";
-        return Err(Fault::new(Origin::Gateway, Kind::Overloaded, message).code("journal_unavailable"));
-    }
-    open.noted = true;
-    Ok(())
-}
-
-/// Ends an attempt that did not become the answer.
-fn close(call: &mut Call, target: &Target, status: Option<u16>, fault: &Fault, sent: bool) {
-    let open = call.open();
-    let began = open.attempt_began.take().unwrap_or_else(Instant::now);
-    open.attempts.push(Attempt {
-        target: target.clone(),
-        status,
-        fault: Some(fault.kind.name()),
-        total_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-        sent,
+/// When the whole call must have ended: as configured, or sooner where its caller says so.
+fn deadline(call: &mut Call, inbound: &Inbound<'_>, plan: &Plan) -> Result<Instant, Fault> {
+    let wished = inbound.parts.headers.get(headers::TIMEOUT).map(|value| {
+        let span = value.to_str().ok().and_then(policy::config::span);
+        span.ok_or_else(|| {
+            Fault::invalid(
+                headers::TIMEOUT.as_str(),
+                "is no duration; write a number with ms, s or m, as 30s",
+            )
+        })
     });
+    let wished: Option<Duration> = wished.transpose()?;
+    let total = wished.map_or(plan.deadlines.total, |wished| wished.min(plan.deadlines.total));
+    Ok(Instant::from_std(call.open().arrival.at + total))
 }
 
-/// A provider's error answer, read.
-pub(crate) struct Refusal {
-    pub(crate) answer: Answer,
-    pub(crate) body: Bytes,
-    pub(crate) fault: Fault,
+fn first(call: &mut Call, plan: &Rc<Plan>, attempts: &mut Attempts) -> Step {
+    let core = Rc::clone(call.core());
+    let mut vitals = core.vitals();
+    let now = core.now();
+    let open = call.open();
+    open.standing = plan.standing(&vitals, now);
+    open.plan = Some(Rc::clone(plan));
+    attempts.first(plan, &mut vitals, now)
 }
 
-async fn refusal(
-    call: &mut Call,
-    mut answer: Answer,
-    target: &Target,
-    deadline: tokio::time::Instant,
-) -> Refusal {
-    let limit = Duration::from_secs(10);
-    let wait = (tokio::time::Instant::now() + limit).min(deadline);
-    let read = relay::collect(&mut answer.body, FAULT_BYTES_MAX, limit);
-    let body = tokio::time::timeout_at(wait, read).await.ok().and_then(Result::ok).unwrap_or_default();
-    let after = retry_after(&answer.headers);
-    let fault = target.dialect.decode_fault(answer.status, after, &body);
-    close(call, target, Some(answer.status), &fault, true);
-    Refusal { answer, body, fault }
+/// The first piece of an answer has come.
+fn answered(core: &Core, plan: &Plan, attempts: &Attempts, target: &Target, wait: Duration) {
+    let mut vitals = core.vitals();
+    let now = core.now();
+    vitals.answered(target.id, now, wait);
+    attempts.answered(plan, &mut vitals, now);
+    core.tell(&mut vitals);
 }
 
-fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    number("retry-after-ms")
-        .map(Duration::from_millis)
-        .or_else(|| number("retry-after").map(Duration::from_secs))
-}
-
-fn failure_fault(failure: &Failure, target: &Target, plan: &Plan) -> Fault {
-    let provider = &target.provider.facts.id;
-    let (origin, kind, message) = match &failure.kind {
-        FailureKind::Connect(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            let limit = plan.deadlines.connect;
-            (
-                Origin::Upstream,
-                Kind::Unreachable,
-                format!("{provider} took no connection within {limit:?} (deadlines.connect)"),
-            )
-        }
-        FailureKind::Connect(error) => {
-            (Origin::Upstream, Kind::Unreachable, format!("{provider} cannot be reached: {error}"))
-        }
-        FailureKind::Busy => {
-            let message =
-                format!("all connections to {provider} are busy (providers.{provider}.connections)");
-            (Origin::Gateway, Kind::Overloaded, message)
-        }
-        FailureKind::Stale => (
-            Origin::Upstream,
-            Kind::Unreachable,
-            format!("{provider} closed the connection before it answered"),
-        ),
-        FailureKind::Broken(error) => {
-            (Origin::Upstream, Kind::Unreachable, format!("{provider} broke off before it answered: {error}"))
-        }
-        FailureKind::FirstByte => {
-            let limit = plan.deadlines.first_byte;
-            (
-                Origin::Upstream,
-                Kind::Timeout,
-                format!("{provider} did not answer within {limit:?} (deadlines.first_byte)"),
-            )
-        }
-        FailureKind::Deadline => {
-            let limit = plan.deadlines.total;
-            (Origin::Upstream, Kind::Timeout, format!("no answer within {limit:?} (deadlines.total)"))
+/// Asks one target, and waits for its answer to begin. Another may come in between where it is late.
+async fn ask<'a>(journey: Journey<'a>, mut call: Call, attempts: &mut Attempts, number: usize) -> Asked<'a> {
+    let Journey { world, inbound, plan, deadline, .. } = journey;
+    let Some(target) = plan.targets.get(number) else {
+        let fault = Fault::new(Origin::Gateway, Kind::Internal, "the plan has no such target");
+        return Asked::Unfit(Box::new(call), fault);
+    };
+    let encoded = endpoint(world, inbound, target).and_then(|endpoint| {
+        let outbound = encode(call.open(), inbound, target, endpoint, plan.fidelity)?;
+        Ok((endpoint, outbound))
+    });
+    let way = match encoded {
+        Ok(way) => way,
+        Err(fault) => return Asked::Unfit(Box::new(call), fault),
+    };
+    let sending = match attempt::start(&mut call, (number, target), way) {
+        Ok(sending) => sending,
+        Err(missed) => return Asked::Failed(Box::new(Lost::missed(call, number, target, missed))),
+    };
+    let (sending, answered) = hedge::send(journey, &mut call, attempts, sending).await;
+    let (number, target) = (sending.number, sending.target);
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(missed) => {
+            attempt::close(&mut call, sending.attempt, None, &missed.fault, missed.sent);
+            return Asked::Failed(Box::new(Lost::missed(call, number, target, missed)));
         }
     };
-    Fault::new(origin, kind, message)
+    learn(&mut call, &sending, &answer);
+    let lost = |call, fault| Lost {
+        call,
+        fault,
+        number,
+        target,
+        sent: true,
+        begun: false,
+        fatal: false,
+        refusal: None,
+    };
+    // An address that the provider points to instead is none that anybody has configured: it is not asked.
+    let points_elsewhere = answer.status >= 300 && !matches!(inbound.asks, Asks::Pass { .. });
+    if answer.status >= 400 || points_elsewhere {
+        let refusal = attempt::refusal(&mut call, sending.attempt, answer, target, deadline).await;
+        let fault = refusal.fault.clone();
+        return Asked::Failed(Box::new(Lost { refusal: Some(refusal), ..lost(call, fault) }));
+    }
+    let (status, attempt) = (answer.status, sending.attempt);
+    let began = sending.began;
+    call.open().losses.clone_from(&sending.outbound.losses);
+    let relayed = match inbound.reading(target) {
+        None => {
+            let resumption = resumption(journey, &mut call, *attempts, &sending);
+            let usage_added = sending.outbound.usage_added;
+            let told = Told { prompt: inbound.prompt(target), usage_added, resumption };
+            relay::relay(call, answer, target, told, deadline).await
+        }
+        Some(reading) => relay::relay_form(call, answer, target, reading, deadline).await,
+    };
+    match relayed {
+        Ok(response) => Asked::Answered(response, target, began.elapsed()),
+        Err(broken) => {
+            let relay::Broken { mut call, fault } = *broken;
+            attempt::close_broken(&mut call, attempt, status, &fault);
+            Asked::Failed(Box::new(Lost { begun: true, ..lost(call, fault) }))
+        }
+    }
+}
+
+/// What another target needs to go on with an answer that breaks off, where that is wished for.
+fn resumption(
+    journey: Journey<'_>,
+    call: &mut Call,
+    attempts: Attempts,
+    sending: &Sending<'_>,
+) -> Option<Box<Resumption>> {
+    let open = call.open();
+    let plan = open.plan.as_ref().filter(|plan| plan.continues && open.stream)?;
+    let Asks::Chat { body, envelope } = &journey.inbound.asks else { return None };
+    Some(Box::new(Resumption {
+        parts: journey.inbound.parts.clone(),
+        dialect: open.dialect,
+        body: body.clone(),
+        model: envelope.model.clone(),
+        plan: Rc::clone(plan),
+        attempts,
+        number: sending.number,
+        attempt: sending.attempt,
+        deadline: journey.deadline,
+    }))
+}
+
+/// What the answer's head tells of limits.
+fn learn(call: &mut Call, sending: &Sending<'_>, answer: &Answer) {
+    let core = Rc::clone(call.core());
+    let credential = call.open().attempts.get(sending.attempt).map_or(0, |attempt| attempt.credential);
+    let header = |name: &str| answer.headers.get(name)?.to_str().ok();
+    if let Some(left) = Allowances::read(header, crate::world::now_us()) {
+        let mut vitals = core.vitals();
+        lesson::allowed(&mut vitals, sending.target, credential, &left, core.now());
+        core.tell(&mut vitals);
+    }
 }

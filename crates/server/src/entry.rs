@@ -25,6 +25,8 @@ pub(crate) enum Entry<'a> {
     Version,
     Health,
     Ready,
+    /// A dry run, answered by the core that takes it, since it knows what that core has learned.
+    Explain,
     /// The admin side: metrics, keys, calls.
     Admin,
 }
@@ -46,6 +48,7 @@ pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fau
         "/healthz" => (Entry::Health, Method::GET),
         "/readyz" => (Entry::Ready, Method::GET),
         "/metrics" => (Entry::Admin, Method::GET),
+        "/admin/v1/explain" => (Entry::Explain, Method::POST),
         _ if path.starts_with("/admin/") => return Ok(Entry::Admin),
         _ => {
             if let Some(asked) = Dialect::at(path) {

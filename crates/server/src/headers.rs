@@ -9,6 +9,12 @@ pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-atte
 pub(crate) const COST: HeaderName = HeaderName::from_static("x-tollgate-cost-usd");
 pub(crate) const LOSS: HeaderName = HeaderName::from_static("x-tollgate-loss");
 pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-tollgate-provider");
+/// How long the caller waits for the whole answer, over all attempts.
+pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("x-tollgate-timeout");
+/// What the caller wishes of the way its request goes.
+pub(crate) const ROUTE: HeaderName = HeaderName::from_static("x-tollgate-route");
+/// The session whose requests are to stay together.
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
 pub(crate) const COUNTED: HeaderName = HeaderName::from_static("x-tollgate-counted");
 pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-tollgate-origin");
 

@@ -10,7 +10,9 @@
 //! What it refuses to know: business rules (they are in `policy`) and wire formats (they are in `wire`).
 
 mod admin;
+mod attempt;
 mod authenticate;
+mod board;
 mod call;
 mod control;
 mod core;
@@ -18,18 +20,22 @@ mod count_tokens;
 mod credentials;
 mod drive;
 mod entry;
+mod explain;
 mod front;
 mod gathered;
 mod headers;
+mod hedge;
 mod inbound;
 mod listen;
 mod meter;
 mod metrics;
 mod models;
 mod named;
+mod outbound;
 mod pass;
 mod perform;
 mod pipeline;
+mod plan;
 mod relay;
 mod reload;
 mod respond;

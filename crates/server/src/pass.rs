@@ -70,12 +70,12 @@ pub(crate) async fn pass(
     open.free = matches!(parts.method, Method::GET | Method::DELETE);
     open.model_asked.clone_from(&model);
     open.prompt = body.first();
-    let target = Target { provider: Arc::clone(provider), model: model.into(), dialect, form: None };
-    let (deadlines, fidelity) = (provider.deadlines, world.snapshot.fidelity);
-    let plan = Plan { targets: vec![target], deadlines, fidelity };
+    let target = Target::passed(Arc::clone(provider), &model, dialect);
+    let mut plan = Plan::direct(target, &world.snapshot);
+    plan.repeatable = chat.is_some() || open.free;
     let path = format!("{path}{}", parts.uri.query().map(passed_query).unwrap_or_default());
     let inbound = Inbound { parts, asks: Asks::Pass { path, body, dialect: chat, form } };
-    drive::drive(Call::new(core, open), &inbound, &plan).await
+    drive::drive(Call::new(core, open), &inbound, plan).await
 }
 
 fn check(method: &Method, path: &str) -> Result<(), Fault> {

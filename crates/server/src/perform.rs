@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use policy::{
     key::Scope,
-    route::{self, Asking, Plan},
+    route::{self, Plan},
     snapshot::Limits,
 };
 use tokio::time::timeout;
@@ -23,6 +23,7 @@ use crate::{
     count_tokens, drive, entry, front, headers,
     inbound::{Asks, Inbound, Named, Sent},
     pipeline::admit,
+    plan::Asker,
     relay::Body,
     respond,
     upstream::Rest,
@@ -49,7 +50,7 @@ pub(crate) async fn perform(
         Upload::Any => (any(parts, body, limits).await?, String::new()),
     };
     if asked.form.operation() == Operation::CountTokens
-        && let Some(target) = count_tokens::target(&world.snapshot, &key, &model, asked.form)?
+        && let Some(target) = count_tokens::target(core, &key, &model, asked.form)?
     {
         return count_tokens::count(asked.form, sent.first(), &target).await;
     }
@@ -57,7 +58,8 @@ pub(crate) async fn perform(
         let named = parts.headers.get(headers::PROVIDER).and_then(|value| value.to_str().ok());
         route::plan_resource(&world.snapshot, &key, named, asked.form)?
     } else {
-        route::plan(&world.snapshot, &key, &model, Asking::Form(asked.form))?
+        let asker = Asker { core, world: &world, key: &key, parts, arrival: &arrival };
+        asker.form(asked.form, &model, &sent.first())?
     };
     // Only where another form, or a chat, may carry it is the request read.
     let crosses = plan.targets.iter().any(|target| target.form != Some(asked.form));
@@ -75,7 +77,7 @@ pub(crate) async fn perform(
     (open.stream, open.include_usage) = streaming(asked.form, &sent);
     open.prompt = sent.first();
     let inbound = Inbound { parts, asks: Asks::Form { asked, work, body: sent } };
-    drive::drive(Call::new(core, open), &inbound, &plan).await
+    drive::drive(Call::new(core, open), &inbound, plan).await
 }
 
 /// Whether the answer to a prompt is streamed, and with what was used.

@@ -5,10 +5,7 @@ use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use hyper::body::Incoming;
-use policy::{
-    key::Scope,
-    route::{self, Asking},
-};
+use policy::key::Scope;
 use wire::{Asked, Envelope, Fault, Kind, Origin};
 
 use crate::{
@@ -18,10 +15,11 @@ use crate::{
     core::Core,
     drive,
     entry::{self, Entry},
-    front,
+    explain, front,
     inbound::{Asks, Inbound},
     metrics::Counter,
     models, pass, perform,
+    plan::Asker,
     relay::Body,
     respond,
 };
@@ -47,6 +45,7 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
         Ok(Entry::Version) => Ok(respond::json(StatusCode::OK, VERSION)),
         Ok(Entry::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Entry::Ready) => Ok(ready(&core)),
+        Ok(Entry::Explain) => explain::explain(&core, &parts, body, arrival.started_us).await,
         Ok(Entry::Admin) => admin::forward(&core, &parts, body).await,
         Err(fault) if !pass::is_passed(&core, path) => Err(fault),
         Err(_) => pass::pass(&core, arrival, &parts, body).await,
@@ -74,7 +73,8 @@ async fn complete(
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let (body, envelope) = envelope(body, asked)?;
     let dialect = asked.dialect;
-    let plan = route::plan(&world.snapshot, &key, &envelope.model, Asking::Chat(dialect))?;
+    let asker = Asker { core, world: &world, key: &key, parts, arrival: &arrival };
+    let plan = asker.chat(dialect, &body, &envelope)?;
     admit(core, world.snapshot.server.limits.calls_max)?;
     let mut open = Open::new(arrival, world, key, dialect);
     open.model_asked = envelope.model.clone();
@@ -83,7 +83,7 @@ async fn complete(
     open.include_usage = envelope.include_usage;
     open.prompt = body.clone();
     let inbound = Inbound { parts, asks: Asks::Chat { body, envelope } };
-    drive::drive(Call::new(core, open), &inbound, &plan).await
+    drive::drive(Call::new(core, open), &inbound, plan).await
 }
 
 /// What routing needs of a request, from its path and its body; and the body as its dialect has it.

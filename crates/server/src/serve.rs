@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admin::{Admin, AdminRequest},
+    board::Board,
     control,
     core::{Core, Shared},
     credentials::Fetcher,
@@ -117,6 +118,9 @@ impl Server {
             hasher: options.data.hasher(),
             draining: AtomicBool::new(false),
             calls_open: AtomicUsize::new(0),
+            board: Board::default(),
+            cores: AtomicUsize::new(0),
+            epoch: Instant::now(),
         });
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);

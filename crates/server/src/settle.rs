@@ -1,11 +1,19 @@
 //! The end of a call, once: what it cost, its record, its metrics.
 
-use std::{borrow::Cow, rc::Rc, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 
 use policy::{
-    Money, price,
-    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried, Units},
-    route::Target,
+    Money,
+    health::Shown,
+    lesson, price,
+    record::{AppliedPrice, Candidate, Counted, Outcome, Record, Routed, Tokens, Tried, Units},
+    route::{Plan, Target},
+    strategy::{Strategy, adaptive::Reaped},
 };
 use wire::{Counting, Fault, Form};
 
@@ -45,9 +53,9 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
         Ending::Cut(fault) => (Outcome::Cut, Some(fault)),
         Ending::Cancelled => (Outcome::Cancelled, None),
     };
-    let fault = fault.map(|fault| fault.kind.name());
-    close_attempt(&mut open, fault);
-    let record = record(&open, outcome, fault);
+    let bill = bill(&mut open, outcome);
+    teach(core, &mut open, fault, &bill);
+    let record = record(&open, outcome, fault.map(|fault| fault.kind.name()), bill);
     core.metrics.settled(&record);
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // The note is in the spool: the call will come to a record of unknown end.
@@ -61,17 +69,117 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
     Receipt { cost: record.cost }
 }
 
-fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>) -> Record<'a> {
-    let (tokens, units, counted) = count(open, outcome);
+/// What a call used, and what that costs.
+struct Bill {
+    tokens: Tokens,
+    units: Units,
+    counted: Counted,
+    /// Of the answer.
+    own: Option<Money>,
+    /// Of all attempts.
+    all: Option<Money>,
+}
+
+fn bill(open: &mut Open, outcome: Outcome) -> Bill {
+    let under_way = open.attempts.iter().any(|attempt| attempt.ended.is_none());
+    let mut own_broke = false;
+    // What an answer that broke off has cost is the call's own, where no other came after it.
+    if let Some(last) = open.attempts.last_mut().filter(|last| outcome == Outcome::Cut && last.broke) {
+        (last.cost, last.broke) = (None, false);
+        own_broke = true;
+    }
+    let (tokens, units, counted) = if under_way || own_broke {
+        count(open, outcome)
+    } else {
+        (Tokens::default(), Units::default(), Counted::Nothing)
+    };
+    let own = cost(open, &tokens, &units, counted);
+    let unpriced = open.attempts.iter().any(|attempt| attempt.broke && attempt.cost.is_none());
+    let others = open.attempts.iter().filter_map(|attempt| attempt.cost);
+    let others = others.fold(Money::ZERO, Money::saturating_add);
+    let all = own.filter(|_| !unpriced).map(|own| own.saturating_add(others));
+    Bill { tokens, units, counted, own, all }
+}
+
+fn cost(open: &Open, tokens: &Tokens, units: &Units, counted: Counted) -> Option<Money> {
     let facts = open.target.as_ref().and_then(Target::facts);
-    let price = facts.and_then(|facts| facts.price.as_ref());
-    let cost = match price {
+    match facts.and_then(|facts| facts.price.as_ref()) {
         // Where nothing was used there is nothing to pay, whatever the price.
         _ if counted == Counted::Nothing => Some(Money::ZERO),
         _ if counted == Counted::Unknown => None,
-        Some(price) => price::cost(price, &tokens, &units),
+        Some(price) => price::cost(price, tokens, units),
         None => None,
-    };
+    }
+}
+
+/// What an answer that broke off has cost.
+pub(crate) fn cost_so_far(open: &Open) -> Option<Money> {
+    let (tokens, units, counted) = count(open, Outcome::Cut);
+    cost(open, &tokens, &units, counted)
+}
+
+/// What a target may charge for reading a request, whatever becomes of its answer.
+pub(crate) fn cost_of_reading(prompt: &[u8], target: &Target) -> Option<Money> {
+    let price = target.facts().and_then(|facts| facts.price.as_ref())?;
+    let input = wire::count::estimate_request(prompt);
+    price::cost(price, &Tokens { input, ..Tokens::default() }, &Units::default())
+}
+
+/// Ends the attempts that are under way, and learns from the one that answered.
+fn teach(core: &Core, open: &mut Open, fault: Option<&Fault>, bill: &Bill) {
+    let mut vitals = core.vitals();
+    let now = core.now();
+    let answered = open.meter.first_byte;
+    let goes_on = open.plan.as_ref().is_some_and(|plan| plan.goes_on);
+    let stream = open.stream;
+    for attempt in open.attempts.iter_mut().filter(|attempt| attempt.ended.is_none()) {
+        attempt.ended = Some(Instant::now());
+        attempt.status = (open.status > 0).then_some(open.status);
+        attempt.fault = fault.map(|fault| fault.kind.name());
+        if let Some(fault) = fault {
+            lesson::failed(&mut vitals, &attempt.target, attempt.credential, fault, now);
+        } else if answered.is_some() {
+            vitals.ended(attempt.target.id, &shown((attempt, answered), stream, goes_on, bill));
+        } else {
+            vitals.let_go(attempt.target.id);
+        }
+        let Some(plan) = &open.plan else { continue };
+        if let (Strategy::Adaptive(weights), Some(_)) =
+            (&plan.strategy, fault.map(|_| ()).or(answered.map(|_| ())))
+        {
+            let wait = answered.map_or(Duration::ZERO, |at| at.saturating_duration_since(attempt.began));
+            let cost = bill.own.and_then(|cost| u64::try_from(cost.picodollars()).ok());
+            let reaped = Reaped { answered: fault.is_none(), wait, cost };
+            vitals.arms(plan.route, now).learn(attempt.target.id, weights, &reaped);
+        }
+    }
+    if let Some(plan) = open.plan.as_ref().filter(|plan| plan.hedging.is_some()) {
+        let amount = |cost: Option<Money>| cost.and_then(|cost| u64::try_from(cost.picodollars()).ok());
+        let hedged = open.attempts.iter().filter_map(|attempt| amount(attempt.cost)).sum();
+        vitals.hedges(plan.route, now).settle(amount(bill.all).unwrap_or_default(), hedged);
+    }
+    core.tell(&mut vitals);
+}
+
+/// What an answer has shown of its target. How fast tokens come can be told of a stream only.
+fn shown(
+    (attempt, answered): (&Attempt, Option<Instant>),
+    stream: bool,
+    goes_on: bool,
+    bill: &Bill,
+) -> Shown {
+    Shown {
+        wait: answered.map(|at| at.saturating_duration_since(attempt.began)),
+        flow: answered.filter(|_| stream).map(|at| at.elapsed()),
+        output_tokens: bill.tokens.output,
+        input_tokens: bill.tokens.input,
+        cached_tokens: bill.tokens.cache_read,
+        went_on: goes_on,
+    }
+}
+
+fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>, bill: Bill) -> Record<'a> {
+    let facts = open.target.as_ref().and_then(Target::facts);
     let since = |at: Instant| {
         u64::try_from(at.saturating_duration_since(open.arrival.at).as_micros()).unwrap_or(u64::MAX)
     };
@@ -92,41 +200,58 @@ fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>) -> 
         status: open.status,
         fault: fault.map(borrowed),
         stop: open.meter.stop.as_deref().map(borrowed),
-        tokens,
-        units,
-        counted,
-        cost,
+        tokens: bill.tokens,
+        units: bill.units,
+        counted: bill.counted,
+        cost: bill.all,
         price: facts.and_then(|facts| facts.price_json.as_deref()).map(|json| AppliedPrice(borrowed(json))),
         losses: open.losses.iter().map(ToString::to_string).collect(),
-        attempts: open.attempts.iter().map(tried).collect(),
+        attempts: open.attempts.iter().map(|attempt| tried(attempt, since(attempt.began))).collect(),
+        routed: open.plan.as_ref().and_then(|plan| routed(plan, &open.standing)),
     }
 }
 
-fn tried(attempt: &Attempt) -> Tried<'_> {
+fn tried(attempt: &Attempt, began_us: u64) -> Tried<'_> {
+    let credentials = &attempt.target.provider.credentials;
+    let credential = (credentials.len() > 1).then(|| {
+        let name = credentials.get(attempt.credential).and_then(|credential| credential.name.as_deref());
+        name.map_or_else(|| attempt.credential.to_string().into(), borrowed)
+    });
+    let total = attempt.ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(attempt.began));
     Tried {
         provider: borrowed(&attempt.target.provider.facts.id),
         model: borrowed(&attempt.target.model),
+        credential,
         status: attempt.status,
         fault: attempt.fault.map(borrowed),
-        total_us: attempt.total_us,
+        began_us,
+        total_us: u64::try_from(total.as_micros()).unwrap_or(u64::MAX),
         sent: attempt.sent,
+        cost: attempt.cost,
+        told_chars: attempt.told_chars,
     }
+}
+
+/// How the target was chosen, where there was something to choose.
+fn routed<'a>(plan: &'a Plan, standing: &'a [Cow<'static, str>]) -> Option<Routed<'a>> {
+    if standing.is_empty() {
+        return None;
+    }
+    let asked = plan.targets.iter().zip(standing).map(|(target, standing)| Candidate {
+        provider: borrowed(&target.provider.facts.id),
+        model: borrowed(&target.model),
+        why: borrowed(standing),
+    });
+    let skipped = plan.skipped.iter().map(|skipped| Candidate {
+        provider: borrowed(&skipped.provider),
+        model: borrowed(&skipped.model),
+        why: borrowed(&skipped.why),
+    });
+    Some(Routed { strategy: borrowed(plan.strategy.name()), candidates: asked.chain(skipped).collect() })
 }
 
 fn borrowed(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
-}
-
-/// An attempt that was under way when the call ended.
-fn close_attempt(open: &mut Open, fault: Option<&'static str>) {
-    let (Some(began), Some(target)) = (open.attempt_began.take(), &open.target) else { return };
-    open.attempts.push(Attempt {
-        target: target.clone(),
-        status: (open.status > 0).then_some(open.status),
-        fault,
-        total_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-        sent: true,
-    });
 }
 
 /// What was used, as the provider reported it, or as counted here where it did not or could not.

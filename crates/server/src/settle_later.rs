@@ -55,6 +55,7 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         total_us: 0,
         losses: Vec::new(),
         attempts: Vec::new(),
+        routed: None,
     };
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // Looking at it again brings it again.

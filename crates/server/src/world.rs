@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::{
     Snapshot,
     key::{KEY_PREFIX, Key},
+    pool::Opens,
     route::Target,
     snapshot::Provider,
 };
@@ -32,7 +33,7 @@ pub(crate) struct World {
 
 /// How a provider is reached.
 struct Reached {
-    opening: Opening,
+    doors: Arc<[Door]>,
     /// A provider speaks few dialects.
     dialects: Vec<(Dialect, Endpoint)>,
     forms: Vec<(Form, Endpoint)>,
@@ -40,11 +41,17 @@ struct Reached {
     root: Option<Endpoint>,
 }
 
-/// Where a provider takes requests of one dialect or form, and the header lines that open it.
+/// Where a provider takes requests of one dialect or form.
 pub(crate) struct Endpoint {
     pub(crate) address: Address,
     pub(crate) path: Path,
-    /// `name: value\r\n` for each, the credential included: never logged.
+    /// One for each of the provider's credentials.
+    pub(crate) doors: Arc<[Door]>,
+}
+
+/// What opens a provider.
+pub(crate) struct Door {
+    /// Header lines, `name: value\r\n` for each, the credential included: never logged.
     pub(crate) head: Vec<u8>,
     pub(crate) opening: Opening,
 }
@@ -94,6 +101,11 @@ impl Keys {
         Keys { hasher, by_hash }
     }
 
+    /// The key of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Key>> {
+        self.by_hash.values().find(|key| key.name == name).cloned()
+    }
+
     /// The key that a caller shows, good or not.
     pub(crate) fn find(&self, shown: &str) -> Option<&Arc<Key>> {
         if !shown.starts_with(KEY_PREFIX) {
@@ -110,11 +122,14 @@ pub fn now_us() -> i64 {
 }
 
 fn reached(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &Fetcher) -> Reached {
-    let opening = opening(name, provider, before, fetcher);
-    let head = endpoint_head(provider);
+    let doors = provider.credentials.iter().map(|credential| Door {
+        head: head(provider, &credential.opens),
+        opening: opening(name, provider, &credential.opens, before, fetcher),
+    });
+    let doors: Arc<[Door]> = doors.collect();
     let endpoint = |url: &str| {
         let (address, path) = Address::parse(url)?;
-        Some(Endpoint { address, path, head: head.clone(), opening: opening.clone() })
+        Some(Endpoint { address, path, doors: Arc::clone(&doors) })
     };
     let facts = &provider.facts;
     let dialects = facts.dialects.iter().filter_map(|(dialect, url)| Some((*dialect, endpoint(url)?)));
@@ -124,20 +139,31 @@ fn reached(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &
     let listed = || facts.dialects.first().map(|(_, url)| origin(url));
     let base = facts.base_url.as_deref().map(root).or_else(listed);
     let root = base.and_then(endpoint);
-    Reached { opening, dialects, forms, root }
+    Reached { doors, dialects, forms, root }
 }
 
-/// What opens a provider beside its header lines: the same as before, where the identity is.
-fn opening(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &Fetcher) -> Opening {
-    if let (Some(secret), Auth::Query(name)) = (&provider.api_key, &provider.facts.auth) {
-        let value = utf8_percent_encode(secret.expose(), NON_ALPHANUMERIC);
-        return Opening::Query(Arc::new(Zeroizing::new(format!("{name}={value}"))));
-    }
-    let Some(identity) = &provider.identity else { return Opening::Written };
-    match before.map(|before| &before.opening) {
-        Some(Opening::Kept(keeper)) if keeper.keeps(identity) => Opening::Kept(Arc::clone(keeper)),
-        _ => Opening::Kept(Arc::new(Keeper::start(name, identity, fetcher))),
-    }
+/// What opens a provider beside header lines: the same as before, where the identity is.
+fn opening(
+    name: &str,
+    provider: &Provider,
+    opens: &Opens,
+    before: Option<&Reached>,
+    fetcher: &Fetcher,
+) -> Opening {
+    let identity = match (opens, &provider.facts.auth) {
+        (Opens::Key(secret), Auth::Query(name)) => {
+            let value = utf8_percent_encode(secret.expose(), NON_ALPHANUMERIC);
+            return Opening::Query(Arc::new(Zeroizing::new(format!("{name}={value}"))));
+        }
+        (Opens::Nothing | Opens::Key(_), _) => return Opening::Written,
+        (Opens::Identity(identity), _) => identity,
+    };
+    let kept =
+        before.into_iter().flat_map(|before| before.doors.iter()).find_map(|door| match &door.opening {
+            Opening::Kept(keeper) if keeper.keeps(identity) => Some(Arc::clone(keeper)),
+            Opening::Kept(_) | Opening::Written | Opening::Query(_) => None,
+        });
+    Opening::Kept(kept.unwrap_or_else(|| Arc::new(Keeper::start(name, identity, fetcher))))
 }
 
 /// An address without its path.
@@ -159,7 +185,7 @@ fn root(base_url: &str) -> &str {
     }
 }
 
-fn endpoint_head(provider: &Provider) -> Vec<u8> {
+fn head(provider: &Provider, opens: &Opens) -> Vec<u8> {
     let mut head = Vec::with_capacity(256);
     let mut line = |name: &str, value: &str| {
         for piece in [name, ": ", value, "\r\n"] {
@@ -167,7 +193,7 @@ fn endpoint_head(provider: &Provider) -> Vec<u8> {
         }
     };
     line("user-agent", concat!("tollgate/", env!("CARGO_PKG_VERSION")));
-    if let Some(secret) = &provider.api_key {
+    if let Opens::Key(secret) = opens {
         match &provider.facts.auth {
             Auth::Bearer | Auth::Cloud(Cloud::Aws) => {
                 line("authorization", &format!("Bearer {}", secret.expose()));

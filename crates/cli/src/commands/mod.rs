@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod check;
+pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod logs;
 mod out;

@@ -13,6 +13,7 @@ use policy::{
     Secret, Snapshot,
     config::{self, Loaded},
     key::Scope,
+    pool::{Credential, Opens},
     snapshot::Provider,
 };
 use server::{Options, Server, Source};
@@ -116,7 +117,7 @@ async fn add_simulator(snapshot: &mut Snapshot) -> anyhow::Result<()> {
     let facts = catalog::Provider::build("sim", None, serde_json::from_value(draft)?);
     let facts = facts.map_err(|problems| anyhow::anyhow!("the simulator's entry: {problems:?}"))?;
     let deadlines = snapshot.deadlines;
-    let provider = Provider::new(facts, Some(Secret::new("sk-sim")), None, deadlines, 1_024);
+    let provider = Provider::new(facts, vec![Credential::new(Opens::Key(Secret::new("sk-sim")))], deadlines);
     snapshot.providers.insert("sim".to_owned(), Arc::new(provider));
     spawn(sim.serve(std::future::pending()));
     Ok(())

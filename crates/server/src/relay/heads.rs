@@ -41,8 +41,7 @@ pub(super) fn set_headers(
     if let Ok(shown) = HeaderValue::from_str(&shown) {
         to.insert(headers::TARGET, shown);
     }
-    let running = usize::from(open.attempt_began.is_some());
-    to.insert(headers::ATTEMPTS, HeaderValue::from(open.attempts.len() + running));
+    to.insert(headers::ATTEMPTS, HeaderValue::from(open.attempts.len()));
     if !open.losses.is_empty() {
         let names: Vec<String> = open.losses.iter().map(ToString::to_string).collect();
         // A header has room for ASCII only, and a caller may name its members otherwise.

@@ -4,11 +4,14 @@ mod body;
 mod form;
 mod heads;
 mod refusal;
+mod resume;
+mod seam;
 mod stream;
 mod whole;
 
 pub(crate) use body::Body;
 pub(crate) use form::{Reading, relay_form};
 pub(crate) use refusal::refusal;
-pub(crate) use stream::{Told, relay};
+pub(crate) use resume::Resumption;
+pub(crate) use stream::{Broken, Told, relay};
 pub(crate) use whole::collect;

@@ -5,15 +5,15 @@ use policy::route::Target;
 use wire::{Kind, Origin};
 
 use super::{Body, heads::set_headers};
-use crate::{call::Call, drive::Refusal, headers, settle::Ending};
+use crate::{attempt::Refusal, call::Call, headers, settle::Ending};
 
 /// Answers with a provider's refusal: in its own bytes where the caller speaks its dialect.
 pub(crate) fn refusal(mut call: Call, refusal: Refusal, target: &Target) -> Response<Body> {
     let caller = call.open().dialect;
     // A refused credential is the gateway's affair: the provider's words about it are not the caller's.
     let private = matches!(refusal.fault.kind, Kind::Unauthenticated | Kind::Forbidden);
-    let json = refusal.body.first() == Some(&b'{');
-    let mut response = if caller == target.dialect && json && !private {
+    let told = refusal.body.first() == Some(&b'{') && refusal.answer.status >= 400;
+    let mut response = if caller == target.dialect && told && !private {
         let mut response = Response::new(Body::full(refusal.body));
         *response.status_mut() =
             StatusCode::from_u16(refusal.answer.status).unwrap_or(StatusCode::BAD_GATEWAY);

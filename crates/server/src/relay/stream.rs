@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use policy::route::Target;
-use tokio::time::{Instant, Sleep, sleep_until};
+use policy::{route::Target, snapshot::Hold};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use wire::{
     Dialect, Fault, Framer, Kind, Mode, Origin, Pass, Prompt, Reader, Wanted, Writer,
     ir::{Event, Place},
@@ -19,6 +19,8 @@ use wire::{
 use super::{
     Body,
     heads::{is_stream, set_headers},
+    resume::{Resumed, Resumption},
+    seam::Seam,
     whole::whole,
 };
 use crate::{
@@ -39,12 +41,13 @@ pub(crate) struct Broken {
 }
 
 /// How a caller is told the answer of a chat.
-#[derive(Clone, Copy)]
 pub(crate) struct Told<'a> {
     /// The prompt that the caller sent, in whose form the answer is told; otherwise it is told in its dialect.
     pub(crate) prompt: Option<&'a Prompt>,
     /// Usage on the stream was asked for by the gateway and not by the caller.
     pub(crate) usage_added: bool,
+    /// For another target to go on where the answer breaks off.
+    pub(crate) resumption: Option<Box<Resumption>>,
 }
 
 /// A stream that is being relayed.
@@ -76,6 +79,16 @@ pub(crate) struct Relay {
     silence_max: Duration,
     last_piece: Instant,
     deadline: Instant,
+    /// For another target to go on where the answer breaks off.
+    sequel: Option<Sequel>,
+}
+
+/// What another target goes on from, and how it is asked.
+struct Sequel {
+    seam: Seam,
+    /// Gone while another target is being asked.
+    resumption: Option<Box<Resumption>>,
+    resuming: Option<Pin<Box<dyn Future<Output = Resumed>>>>,
 }
 
 /// Relays an answer whose head is well. Of a stream the first events are waited for: until something reaches the
@@ -96,19 +109,29 @@ pub(crate) async fn relay(
     set_headers(&mut response, &mut call, &answer.headers, target);
     let as_array = call.open().as_array;
     let speaks = caller == target.dialect && told.prompt.is_none();
-    let own = speaks && !as_array;
+    let own = speaks && !as_array && told.resumption.is_none();
     let kind = if as_array { "application/json" } else { caller.stream_type() };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies on the way to the caller must not gather events (nginx reads this header).
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     let id = call.open().arrival.id;
-    let writer = (!own)
-        .then(|| named::writer(caller, told.prompt, wanted(&mut call, target, Mode::Stream), target, id));
+    // An answer of which targets of several dialects may tell a part is told as that of a foreign one.
+    let foreign = told.resumption.as_ref().and_then(|resumption| resumption.foreign());
+    let writer = (!own).then(|| {
+        let mut wanted = wanted(&mut call, target, Mode::Stream);
+        wanted.source = foreign.unwrap_or(wanted.source);
+        named::writer(caller, told.prompt, wanted, target, id)
+    });
     let framer = Framer::new(target.dialect.framing(Mode::Stream));
     let reader = if own { caller.watcher(Mode::Stream) } else { translator(speaks, target, Mode::Stream) };
     let mut relay = Relay::new(call, answer.body, framer, reader, deadline);
     (relay.writer, relay.as_array, relay.usage_added) = (writer, as_array, told.usage_added);
+    relay.sequel = told.resumption.map(|resumption| Sequel {
+        seam: Seam::default(),
+        resumption: Some(resumption),
+        resuming: None,
+    });
     *response.body_mut() = relay.begin().await?;
     Ok(response)
 }
@@ -148,6 +171,7 @@ impl Relay {
             silence_max,
             last_piece: now,
             deadline,
+            sequel: None,
             call: Some(call),
         }
     }
@@ -158,16 +182,43 @@ impl Relay {
         self
     }
 
-    /// Reads until something can be handed on: from then on no other target is asked.
+    /// Reads until enough has come to be handed on: from then on no other target is asked.
     pub(super) async fn begin(mut self) -> Result<Body, Box<Broken>> {
-        self.first = std::future::poll_fn(|cx| self.poll(cx)).await;
+        let plan = self.call.as_mut().and_then(|call| call.open().plan.clone());
+        let hold = plan.map_or_else(Hold::default, |plan| plan.hold);
+        let mut held = Gathered::default();
+        let mut until: Option<Instant> = None;
+        loop {
+            let next = std::future::poll_fn(|cx| self.poll(cx));
+            let piece = match until {
+                None => next.await,
+                Some(until) => match timeout_at(until, next).await {
+                    Ok(piece) => piece,
+                    Err(_) => break,
+                },
+            };
+            let Some(piece) = piece else { break };
+            held.pass(piece);
+            until.get_or_insert_with(|| Instant::now() + hold.time);
+            if self.is_enough(hold, held.len()) {
+                break;
+            }
+        }
         if let Some(fault) = self.broken.take()
             && let Some(call) = self.call.take()
         {
             return Err(Box::new(Broken { call, fault }));
         }
+        self.first = held.take();
         self.begun = true;
         Ok(Body::Stream(Box::new(self)))
+    }
+
+    /// Whether what has come need not be held back any longer.
+    fn is_enough(&mut self, hold: Hold, held_bytes: usize) -> bool {
+        let Some(call) = &mut self.call else { return true };
+        let said = call.open().meter.generated_tokens();
+        !self.events || said >= hold.tokens || held_bytes >= GATHERED_BYTES
     }
 
     /// A fault that the answer itself could not tell.
@@ -182,6 +233,13 @@ impl Relay {
         }
         let mut out = Gathered::default();
         loop {
+            if let Some(resuming) = self.sequel.as_mut().and_then(|sequel| sequel.resuming.as_mut()) {
+                match resuming.as_mut().poll(cx) {
+                    Poll::Ready(resumed) => self.resumed(resumed, &mut out),
+                    Poll::Pending if !out.is_empty() => return Poll::Ready(out.take()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
             if self.call.is_none() || self.broken.is_some() {
                 return Poll::Ready(out.take());
             }
@@ -229,6 +287,7 @@ impl Relay {
         }
         let meter = &mut open.meter;
         let (reader, writer, hide) = (&mut self.reader, &mut self.writer, self.usage_added);
+        let mut seam = self.sequel.as_mut().map(|sequel| &mut sequel.seam);
         let passed = self.framer.push(piece, &mut |frame| {
             let mut usage_only = true;
             let mut usage_seen = false;
@@ -239,8 +298,16 @@ impl Relay {
                     _ => usage_only = false,
                 }
                 meter.event(&event);
-                if let Some(writer) = writer.as_mut() {
-                    writer.event(&event, out.written());
+                let Some(writer) = writer.as_mut() else { return };
+                match seam.as_mut() {
+                    None => writer.event(&event, out.written()),
+                    // Whether a fault is told is not decided yet.
+                    Some(_) if matches!(event, Event::Fault(_)) => {}
+                    Some(seam) => {
+                        if let Some(event) = seam.fit(event) {
+                            writer.event(&event, out.written());
+                        }
+                    }
                 }
             });
             let hidden = hide && usage_seen && usage_only;
@@ -262,7 +329,7 @@ impl Relay {
         let meter = &mut call.open().meter;
         if let Some(fault) = meter.fault.take() {
             // The provider's own error event has been passed on, or was written by the writer.
-            let told = fault.kind != Kind::Garbage || self.writer.is_some();
+            let told = self.sequel.is_none() && (fault.kind != Kind::Garbage || self.writer.is_some());
             self.settle(Err(fault), told, out);
         }
     }
@@ -273,10 +340,16 @@ impl Relay {
         if let Some(call) = &mut self.call {
             let meter = &mut call.open().meter;
             let (reader, writer) = (&mut self.reader, &mut self.writer);
+            let mut seam = self.sequel.as_mut().map(|sequel| &mut sequel.seam);
             let passed = self.framer.finish(&mut |frame| {
                 reader.frame(frame, &mut |event| {
                     meter.event(&event);
-                    if let Some(writer) = writer.as_mut() {
+                    let Some(writer) = writer.as_mut() else { return };
+                    let fitting = match seam.as_mut() {
+                        Some(seam) => seam.fit(event),
+                        None => Some(event),
+                    };
+                    if let Some(event) = fitting {
                         writer.event(&event, &mut tail);
                     }
                 });
@@ -304,6 +377,11 @@ impl Relay {
             self.broken = Some(fault.clone());
             return;
         }
+        if let Err(fault) = &ending
+            && self.goes_on(fault)
+        {
+            return;
+        }
         let Some(mut call) = self.call.take() else { return };
         if let Some(writer) = &mut self.writer {
             if ending.is_ok() && !call.open().meter.ended {
@@ -328,6 +406,46 @@ impl Relay {
                     self.tell(&fault, out);
                 }
                 call.settle(Ending::Cut(fault));
+            }
+        }
+    }
+
+    /// Has another target asked for the rest, where that may help.
+    fn goes_on(&mut self, fault: &Fault) -> bool {
+        let Some(sequel) = self.sequel.as_mut().filter(|_| Resumption::helps(fault)) else { return false };
+        let Some(said) = sequel.seam.open_text().map(str::to_owned) else { return false };
+        let Some(resumption) = sequel.resumption.take() else { return false };
+        let Some(call) = self.call.take() else { return false };
+        sequel.resuming = Some(Box::pin(resumption.resume(call, fault.clone(), said)));
+        true
+    }
+
+    /// Another target begins with the rest, or none does.
+    fn resumed(&mut self, resumed: Resumed, out: &mut Gathered) {
+        let Some(sequel) = &mut self.sequel else { return };
+        sequel.resuming = None;
+        match resumed {
+            Resumed::On { resumption, call, answer, target } => {
+                sequel.seam.go_on();
+                sequel.resumption = Some(resumption);
+                self.call = Some(call);
+                self.upstream = answer.body;
+                self.framer = Framer::new(target.dialect.framing(Mode::Stream));
+                self.reader = translator(false, &target, Mode::Stream);
+                self.last_piece = Instant::now();
+                self.silence_max = target.provider.deadlines.between_events;
+                self.silence.as_mut().reset((self.last_piece + self.silence_max).min(self.deadline));
+                if self.dialect.takes_comments() {
+                    let shown = format!(
+                        ": x-tollgate-continued-by {}/{}\n\n",
+                        target.provider.facts.id, target.model
+                    );
+                    out.written().extend_from_slice(shown.as_bytes());
+                }
+            }
+            Resumed::Given(call, fault) => {
+                self.call = Some(call);
+                self.settle(Err(fault), false, out);
             }
         }
     }

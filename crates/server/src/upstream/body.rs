@@ -15,18 +15,37 @@ use super::{h1, pool::Lease};
 /// A body that is being read. Dropping it before its end closes the connection (HTTP/1.1) or resets the
 /// stream (HTTP/2), which is how an upstream learns that nobody listens any more.
 pub(crate) enum UpstreamBody {
-    H1 { body: Box<h1::Body>, lease: Lease },
+    H1 {
+        body: Box<h1::Body>,
+        lease: Lease,
+    },
     H2(Incoming),
+    /// One whose first piece was read ahead.
+    Begun(Bytes, Box<UpstreamBody>),
     Ended,
 }
 
 impl UpstreamBody {
+    /// Waits for the first piece, which is then read as if it had just come.
+    pub(crate) async fn begin(&mut self) -> io::Result<()> {
+        if let Some(first) = std::future::poll_fn(|cx| self.poll_data(cx)).await.transpose()? {
+            let rest = std::mem::replace(self, UpstreamBody::Ended);
+            *self = UpstreamBody::Begun(first, Box::new(rest));
+        }
+        Ok(())
+    }
+
     /// All that is there, as one piece; `None` at the end; an error when it breaks off.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let UpstreamBody::Begun(first, rest) = self {
+            let first = std::mem::take(first);
+            *self = std::mem::replace(rest, UpstreamBody::Ended);
+            return Poll::Ready(Some(Ok(first)));
+        }
         let data = match self {
             UpstreamBody::H1 { body, .. } => ready!(body.poll_data(cx)),
             UpstreamBody::H2(body) => ready!(poll_h2(body, cx)),
-            UpstreamBody::Ended => None,
+            UpstreamBody::Begun(..) | UpstreamBody::Ended => None,
         };
         match &data {
             None => self.end(),

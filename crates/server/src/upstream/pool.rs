@@ -49,6 +49,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) body: &'a Bytes,
     /// What comes behind the body's beginning, and can be sent once.
     pub(crate) rest: Option<&'a Rest>,
+    /// Whether doing it twice does no more than doing it once.
+    pub(crate) repeatable: bool,
     pub(crate) connections_max: usize,
     pub(crate) connect: Duration,
     pub(crate) first_byte: Duration,
@@ -100,8 +102,10 @@ impl Pool {
         if shelf.busy.get() >= exchange.connections_max {
             return Err(Failure { kind: FailureKind::Busy, sent: false });
         }
-        // A kept connection may turn out to be closed, and what is sent as it comes cannot be sent again.
-        let kept = if exchange.rest.is_some() { None } else { shelf.take() };
+        // A kept connection may turn out to be closed, and then nobody knows whether the request was read: what is sent
+        // as it comes cannot be sent again, and what is not repeatable must not be (RFC 9110, section 9.2.2).
+        let once = exchange.rest.is_some() || !exchange.repeatable;
+        let kept = if once { None } else { shelf.take() };
         if let Some(connection) = kept {
             match over_h1(connection, Lease::new(Rc::clone(&shelf)), exchange).await {
                 // The other side closed it while the request was on its way: it was not read.

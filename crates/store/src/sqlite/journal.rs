@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use policy::{
     Money,
-    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Tried, Units},
+    record::{AppliedPrice, Counted, Outcome, Record, Routed, Tokens, Tried, Units},
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params, types::Type};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{Database, Error};
 const COLUMNS: &str = "id, started_us, key_id, key_name, dialect, model_asked, provider, model, stream, \
                        outcome, status, fault, stop, input_tokens, cache_read_tokens, cache_write_tokens, \
                        cache_write_1h_tokens, output_tokens, reasoning_tokens, counted, cost_picodollars, \
-                       price, first_byte_us, total_us, losses, attempts, operation, units";
+                       price, first_byte_us, total_us, losses, attempts, operation, units, routed";
 
 /// An id is made at most this long before or after its call is said to have started.
 const ID_SLACK_US: i64 = 1_000_000;
@@ -117,7 +117,7 @@ impl Database {
 fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), Error> {
     let insert = format!(
         "INSERT OR IGNORE INTO calls ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-         ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)"
+         ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)"
     );
     let mut statement = transaction.prepare_cached(&insert)?;
     for record in records {
@@ -151,6 +151,7 @@ fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), E
             json(&record.attempts),
             record.operation,
             (record.units != Units::default()).then(|| json(&record.units)),
+            record.routed.as_ref().map(json),
         ])?;
     }
     Ok(())
@@ -161,6 +162,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record<'static>> {
     let counted: String = row.get(19)?;
     let attempts: String = row.get(25)?;
     let units: Option<String> = row.get(27)?;
+    let routed: Option<String> = row.get(28)?;
     Ok(Record {
         id: row.get(0)?,
         started_us: row.get(1)?,
@@ -192,6 +194,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record<'static>> {
         total_us: row.get(23)?,
         losses: parse(24, &row.get::<_, String>(24)?)?,
         attempts: parse::<Vec<Tried<'_>>>(25, &attempts)?.into_iter().map(Tried::into_owned).collect(),
+        routed: routed.map(|routed| parse::<Routed<'_>>(28, &routed).map(Routed::into_owned)).transpose()?,
     })
 }
 

@@ -13,8 +13,12 @@ pub use registry::NewKey;
 use crate::{Error, KeyHasher};
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// An open database.
 pub struct Database {

@@ -1,0 +1,109 @@
+//! `tollgate explain`: where a request would go, and why.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use policy::{
+    config,
+    explain::{Explanation, Rehearsed, explain},
+    key::Key,
+    moment::Moment,
+    vitals::Vitals,
+};
+
+use super::{say, table};
+
+#[derive(Args)]
+#[command(after_help = "Example: tollgate explain --request body.json --key search-backend")]
+pub(crate) struct Arguments {
+    /// The configuration file.
+    #[arg(long, short, default_value = "tollgate.yaml", env = "TOLLGATE_CONFIG")]
+    config: PathBuf,
+    /// The file with the request's body; - reads it from standard input.
+    #[arg(long, short)]
+    request: PathBuf,
+    /// The path that it would be sent to.
+    #[arg(long, default_value = "/v1/chat/completions")]
+    path: String,
+    /// The name of the key that would be shown, of those in the configuration. Default: one that may use everything.
+    #[arg(long)]
+    key: Option<String>,
+    /// A header, as `x-team: search`; may be repeated.
+    #[arg(long = "header", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Plans the request with nothing learned yet: a serving gateway tells what it knows at `POST /admin/v1/explain`.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let loaded = config::load(&arguments.config, &server::System);
+    let snapshot =
+        loaded.map_err(|problems| anyhow::anyhow!("the configuration is not valid\n{problems}"))?.snapshot;
+    let body = if arguments.request.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())?
+    } else {
+        std::fs::read_to_string(&arguments.request)
+            .with_context(|| arguments.request.display().to_string())?
+    };
+    let key = match &arguments.key {
+        None => Key::unbound(),
+        Some(name) => {
+            let found = snapshot.keys.iter().find(|known| known.key.name == *name);
+            found.with_context(|| format!("the configuration has no key named \"{name}\""))?.key.clone()
+        }
+    };
+    let rehearsed = Rehearsed {
+        path: &arguments.path,
+        body: body.as_bytes(),
+        headers: &arguments.headers,
+        now_us: server::now_us(),
+    };
+    let explained = explain(&snapshot, &Arc::new(key), &rehearsed, &Vitals::new(0), Moment(1));
+    let explanation = explained.map_err(|fault| anyhow::anyhow!("the request would be refused: {fault}"))?;
+    if arguments.json {
+        say(&serde_json::to_string_pretty(&explanation)?);
+    } else {
+        show(&explanation);
+    }
+    Ok(())
+}
+
+fn show(explanation: &Explanation) {
+    let read = &explanation.request;
+    say(&format!(
+        "{} of about {} tokens for \"{}\", asked in {}",
+        read.operation, read.tokens, explanation.model, read.dialect
+    ));
+    if !read.needs.is_empty() {
+        say(&format!("needs {}", read.needs.join(", ")));
+    }
+    if let Some(rule) = &explanation.rule {
+        say(&format!("sent on by the rule {rule}"));
+    }
+    say(&format!(
+        "strategy {}; each target is asked again up to {} times",
+        explanation.strategy, explanation.attempts.retries_max
+    ));
+    if let Some(after) = &explanation.attempts.hedge_after {
+        say(&format!("a second target is asked beside the first after {after}"));
+    }
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (at, target) in explanation.targets.iter().enumerate() {
+        let cost = target.cost_usd.clone().unwrap_or_else(|| "unpriced".to_owned());
+        let (place, asked_in) = ((at + 1).to_string(), target.asked_in.to_owned());
+        let losses = target.losses.join(", ");
+        rows.push(vec![place, target.target.clone(), asked_in, target.standing.clone(), cost, losses]);
+    }
+    for skipped in &explanation.skipped {
+        rows.push(vec!["-".to_owned(), skipped.target.clone(), String::new(), skipped.why.clone()]);
+    }
+    say(&table(&["", "target", "asked in", "standing", "cost", "losses"], &rows));
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("is no header; write it as name: value")?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}
