@@ -4,6 +4,7 @@ import collections
 import http.client
 import json
 import subprocess
+import urllib.request
 
 import pytest
 from conftest import ADMIN_KEY, APP_KEY, BINARY, Gateway
@@ -149,6 +150,18 @@ def test_rules_send_requests_elsewhere(gateway):
     assert target(gateway, "ruled", headers={"x-tollgate-route": '{"ignore":["dear"]}'}, stream=True) == "cheap/other"
 
 
+def test_wishes_may_stand_in_the_body(gateway, sim):
+    for path, model in [("/v1/chat/completions", "turns"), ("/v1/messages", "turns")]:
+        wish = {"route": {"only": ["cheap"]}}
+        found = {target(gateway, model, path=path, max_tokens=50, tollgate=wish) for _ in range(3)}
+        assert found == {"cheap/echo"}
+        assert "tollgate" not in json.dumps(sim.last())
+    session = {"session": "a-session"}
+    assert len({target(gateway, "sticky", text=f"{turn}", tollgate=session) for turn in range(4)}) == 1
+    status, _, text = ask(gateway, "turns", tollgate={"root": {}})
+    assert status == 400 and json.loads(text)["error"]["param"] == "tollgate", text
+
+
 def test_requests_go_by_what_they_say(gateway):
     assert target(gateway, "ruled", text="can I get a refund for my order please") == "cheap/other"
     assert target(gateway, "by-difficulty", text="hello, how are you today?") == "cheap/echo"
@@ -191,6 +204,13 @@ def test_a_late_target_is_overtaken(gateway, stream):
     used = record["tokens"]
     assert late["cost"] > 0 and quick["cost"] is None
     assert record["cost"] == late["cost"] + (used["input"] * 1 + used["output"] * 3) * 1_000_000
+
+
+def test_what_was_done_beside_is_counted(gateway):
+    request = urllib.request.Request(f"{gateway.url}/metrics", headers={"authorization": f"Bearer {ADMIN_KEY}"})
+    text = urllib.request.urlopen(request, timeout=10).read().decode()
+    counts = dict(line.split() for line in text.splitlines() if line and line[0] != "#" and "{" not in line)
+    assert int(counts["tollgate_hedges_total"]) >= 2
 
 
 def test_a_hedge_that_is_not_needed_is_not_made(gateway):

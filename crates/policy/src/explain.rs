@@ -1,5 +1,6 @@
 //! Where a request would go, and why: a dry run that sends nothing.
 
+use bytes::Bytes;
 use serde::Serialize;
 use wire::{AskedForm, Dialect, Encoding, Envelope, Fault, Form, Kind, Losses, Origin, ir};
 
@@ -11,7 +12,7 @@ use crate::{
     judge::Reader,
     key::Key,
     moment::Moment,
-    preference::Preferences,
+    preference::{Aside, Preferences},
     route::{self, Asked, Asking, Plan, Said, Target, Wants},
     rule::{Headers, Judge as _, RuleFacts},
     vitals::Vitals,
@@ -113,8 +114,14 @@ pub fn explain(
 ) -> Result<Explanation, Fault> {
     let mut vitals = vitals.clone();
     let header = |name: &str| Texts(rehearsed.headers).text(name).map(str::to_owned);
-    let wishes =
-        header("x-tollgate-route").map(|text| Preferences::parse(&text, "x-tollgate-route")).transpose()?;
+    // The name that stands here is none that is looked at: all this reads is what is said to the gateway.
+    let envelope = Envelope::addressed(rehearsed.body, "any".to_owned(), false)?;
+    let (body, envelope) = envelope.without_gateway(Bytes::copy_from_slice(rehearsed.body))?;
+    let mut aside = envelope.gateway.as_deref().map(Aside::parse).transpose()?.unwrap_or_default();
+    if let Some(text) = header("x-tollgate-route") {
+        aside.route = Some(Preferences::parse(&text, "x-tollgate-route")?);
+    }
+    let session = header("x-tollgate-session").or(aside.session);
     let (chat, form) = (Dialect::at(rehearsed.path), Form::at(rehearsed.path));
     let Some(asking) =
         chat.map(|chat| Asking::Chat(chat.dialect)).or(form.map(|form| Asking::Form(form.form)))
@@ -123,22 +130,21 @@ pub fn explain(
         return Err(Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found"));
     };
     let addressed = chat.and_then(|chat| chat.model).or(form.and_then(|form| form.model)).map(str::to_owned);
-    let request = chat.map(|chat| chat.dialect.decode_request(rehearsed.body)).transpose()?;
+    let request = chat.map(|chat| chat.dialect.decode_request(&body)).transpose()?;
     let model = match (addressed, &request) {
         (Some(model), _) => model,
         (None, Some(request)) => request.model.clone(),
-        (None, None) => Envelope::parse(rehearsed.body, false)?.model,
+        (None, None) => Envelope::parse(&body, false)?.model,
     };
-    let facts = facts(request.as_ref(), form, &model, rehearsed.body);
+    let facts = facts(request.as_ref(), form, &model, &body);
     let texts = Texts(rehearsed.headers);
-    let session = header("x-tollgate-session");
     let (judge, now_us) = (Reader::new(facts.last_user_text, snapshot.intents.as_deref()), rehearsed.now_us);
     let said = Said {
         facts: RuleFacts { request: &facts, headers: &texts, key, judge: &judge, now_us },
         chat: request.as_ref(),
         session: session.as_deref(),
     };
-    let asked = Asked { model: &model, asking, wishes: wishes.as_ref(), said: Some(&said) };
+    let asked = Asked { model: &model, asking, wishes: aside.route.as_ref(), said: Some(&said) };
     let plan = route::plan(snapshot, key, &asked, &vitals)?;
     let standing = plan.standing(&vitals, now);
     let order = Attempts::order(&plan, &mut vitals, now);

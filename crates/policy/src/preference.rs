@@ -2,6 +2,7 @@
 //! JSON with the names that OpenRouter's users know (<https://openrouter.ai/docs/features/provider-routing>).
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use wire::Fault;
 
 use crate::{label::MaxPrice, route::Target, strategy::Strategy};
@@ -26,6 +27,33 @@ pub struct Preferences {
     pub tags: Vec<String>,
 }
 
+/// What a caller says to the gateway in its body's member `tollgate`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Aside {
+    pub route: Option<Preferences>,
+    /// The session whose requests are to stay together.
+    pub session: Option<String>,
+}
+
+impl Aside {
+    pub fn parse(text: &str) -> Result<Aside, Fault> {
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct Written {
+            route: Option<Map<String, Value>>,
+            session: Option<String>,
+        }
+        let object: Result<Map<String, Value>, _> = serde_json::from_str(text);
+        let written = object.and_then(|object| serde_json::from_value::<Written>(Value::Object(object)));
+        let written = written.map_err(|error| {
+            let message = format!("is not understood: {error}; write an object with route or session");
+            Fault::invalid("tollgate", message).code("invalid_route")
+        })?;
+        let route = written.route.map(|route| Preferences::read(route, "tollgate.route")).transpose()?;
+        Ok(Aside { route, session: written.session })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sort {
@@ -47,14 +75,12 @@ impl Preferences {
     /// Reads them; `place` is where they stood, for the fault.
     pub fn parse(text: &str, place: &str) -> Result<Preferences, Fault> {
         // Not a list, which serde would take for the values of the members in turn.
-        let object: Result<serde_json::Map<_, _>, _> = serde_json::from_str(text);
-        let read = object.and_then(|object| serde_json::from_value(serde_json::Value::Object(object)));
-        read.map_err(|error| {
-            let message = format!(
-                "is no routing preference: {error}; write JSON with order, only, ignore, sort (price, latency or throughput), max_price, allow_fallbacks or tags"
-            );
-            Fault::invalid(place, message).code("invalid_route")
-        })
+        let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| unread(&error, place))?;
+        Preferences::read(object, place)
+    }
+
+    fn read(object: Map<String, Value>, place: &str) -> Result<Preferences, Fault> {
+        serde_json::from_value(Value::Object(object)).map_err(|error| unread(&error, place))
     }
 
     /// The strategy that is wished for in place of the configured one.
@@ -89,6 +115,13 @@ impl Preferences {
     }
 }
 
+fn unread(error: &serde_json::Error, place: &str) -> Fault {
+    let message = format!(
+        "is no routing preference: {error}; write JSON with order, only, ignore, sort (price, latency or throughput), max_price, allow_fallbacks or tags"
+    );
+    Fault::invalid(place, message).code("invalid_route")
+}
+
 fn names(name: &str, target: &Target) -> bool {
     let provider = target.provider.facts.id.as_str();
     match name.strip_prefix(provider) {
@@ -107,6 +140,11 @@ mod tests {
         let wishes = Preferences::parse(r#"{"sort":"price","max_price":{"prompt":1.5}}"#, "x").unwrap();
         assert_eq!(wishes.strategy(), Some(Strategy::Cheapest));
         assert_eq!(wishes.max_price().input, Some(1_500_000));
+        let aside = Aside::parse(r#"{"route":{"only":["a"]},"session":"s"}"#).unwrap();
+        assert_eq!((aside.route.unwrap().only, aside.session), (vec!["a".to_owned()], Some("s".to_owned())));
+        for bad in ["[]", r#"{"route":[]}"#, r#"{"rout":{}}"#, "7"] {
+            assert_eq!(Aside::parse(bad).unwrap_err().param.as_deref(), Some("tollgate"), "{bad}");
+        }
         let refused = Preferences::parse(r#"{"prefer":[]}"#, "x-tollgate-route").unwrap_err();
         assert!(refused.to_string().contains("x-tollgate-route") && refused.message.contains("prefer"));
         for bad in ["[]", r#"[["first"]]"#, "null", "{"] {

@@ -12,7 +12,10 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Cache};
-use policy::{moment::Moment, vitals::Vitals};
+use policy::{
+    moment::Moment,
+    vitals::{News, Vitals},
+};
 use store::spool;
 use tokio::sync::{Notify, mpsc};
 
@@ -152,7 +155,10 @@ impl Core {
     /// Tells other cores what they ought to know.
     pub(crate) fn tell(&self, vitals: &mut Vitals) {
         if vitals.has_news() {
-            self.shared.board.post(self.number, vitals.take_news());
+            let news = vitals.take_news();
+            let opened = news.iter().filter(|news| matches!(news, News::Opened(..))).count();
+            self.metrics.add(Counter::TargetsRested, opened as u64);
+            self.shared.board.post(self.number, news);
         }
     }
 

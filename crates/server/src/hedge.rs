@@ -10,6 +10,7 @@ use crate::{
     call::Call,
     core::Core,
     inbound::Inbound,
+    metrics::Counter,
     outbound::{encode, endpoint},
     upstream::Answer,
     world::World,
@@ -110,6 +111,7 @@ fn second<'a>(
     let target = plan.targets.get(number)?;
     let endpoint = endpoint(world, inbound, target).ok()?;
     let outbound = encode(call.open(), inbound, target, endpoint, plan.fidelity).ok()?;
+    core.count(Counter::HedgesMade);
     attempt::start(call, (number, target), (endpoint, outbound)).ok()
 }
 

@@ -44,11 +44,14 @@ pub(crate) enum Counter {
     CallsRefused,
     Unauthenticated,
     AttemptsMade,
+    HedgesMade,
+    StreamsContinued,
+    TargetsRested,
     SpoolFailures,
 }
 
 impl Counter {
-    const ALL: [Counter; 8] = [
+    const ALL: [Counter; 11] = [
         Counter::ConnectionsAccepted,
         Counter::ConnectionsRefused,
         Counter::ConnectionsOpen,
@@ -56,6 +59,9 @@ impl Counter {
         Counter::CallsRefused,
         Counter::Unauthenticated,
         Counter::AttemptsMade,
+        Counter::HedgesMade,
+        Counter::StreamsContinued,
+        Counter::TargetsRested,
         Counter::SpoolFailures,
     ];
 
@@ -83,6 +89,19 @@ impl Counter {
             Counter::AttemptsMade => {
                 ("tollgate_attempts_total", "counter", "requests sent or tried to upstreams")
             }
+            Counter::HedgesMade => {
+                ("tollgate_hedges_total", "counter", "second requests to another target beside a late one")
+            }
+            Counter::StreamsContinued => (
+                "tollgate_streams_continued_total",
+                "counter",
+                "streams that broke off and that another target went on with",
+            ),
+            Counter::TargetsRested => (
+                "tollgate_targets_rested_total",
+                "counter",
+                "times that a target was left alone because it kept failing",
+            ),
             Counter::SpoolFailures => (
                 "tollgate_spool_failures_total",
                 "counter",

@@ -59,7 +59,7 @@ pub(crate) async fn perform(
         route::plan_resource(&world.snapshot, &key, named, asked.form)?
     } else {
         let asker = Asker { core, world: &world, key: &key, parts, arrival: &arrival };
-        asker.form(asked.form, &model, &sent.first())?
+        asker.form(asked.form, &model, &sent)?
     };
     // Only where another form, or a chat, may carry it is the request read.
     let crosses = plan.targets.iter().any(|target| target.form != Some(asked.form));
@@ -94,24 +94,21 @@ async fn json(
     model: Option<&str>,
 ) -> Result<(Sent, String), Fault> {
     let body = front::body(body, limits).await?;
-    match model {
+    let (body, envelope) = match model {
         Some(model) if form.names_model_in_path() => {
             let envelope = Envelope::addressed(&body, model.to_owned(), false)?;
-            let name = envelope.model.clone();
-            Ok((Sent::new(body, None, Named::Json(envelope)), name))
+            (body, envelope)
         }
-        Some(model) => {
-            let (body, envelope) = Envelope::deployed(&body, model)?;
-            let name = envelope.model.clone();
-            Ok((Sent::new(body, None, Named::Json(envelope)), name))
-        }
+        Some(model) => Envelope::deployed(&body, model)?,
         None => {
             let unasked = form.is_prompt() && form.dialect().streams_unasked();
             let envelope = Envelope::parse(&body, unasked)?;
-            let name = envelope.model.clone();
-            Ok((Sent::new(body, None, Named::Json(envelope)), name))
+            (body, envelope)
         }
-    }
+    };
+    let (body, envelope) = envelope.without_gateway(body)?;
+    let name = envelope.model.clone();
+    Ok((Sent::new(body, None, Named::Json(envelope)), name))
 }
 
 /// A form with files: read until its model is known. What is large is sent on as it comes.

@@ -72,6 +72,7 @@ async fn complete(
     let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, arrival.started_us)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let (body, envelope) = envelope(body, asked)?;
+    let (body, envelope) = envelope.without_gateway(body)?;
     let dialect = asked.dialect;
     let asker = Asker { core, world: &world, key: &key, parts, arrival: &arrival };
     let plan = asker.chat(dialect, &body, &envelope)?;

@@ -1,17 +1,17 @@
 //! Plans a call: what its caller wishes, and what its request says where that matters.
 
-use http::{HeaderMap, request};
+use http::{HeaderMap, HeaderName, HeaderValue, request};
 use policy::{
     facts::RequestFacts,
     judge::Reader,
     key::Key,
-    preference::Preferences,
+    preference::{Aside, Preferences},
     route::{self, Asked, Asking, Plan, Said},
     rule::{Headers, RuleFacts},
 };
 use wire::{Dialect, Envelope, Fault, Form};
 
-use crate::{call::Arrival, core::Core, headers, world::World};
+use crate::{call::Arrival, core::Core, headers, inbound::Sent, world::World};
 
 /// Who asks, and with which headers.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub(crate) struct Asker<'a> {
 impl Asker<'_> {
     /// Plans a chat. Its request is decoded only where the way of its model depends on what it says.
     pub(crate) fn chat(&self, dialect: Dialect, body: &[u8], envelope: &Envelope) -> Result<Plan, Fault> {
-        let wishes = self.wishes()?;
+        let Aside { route: wishes, session } = self.aside(envelope.gateway.as_deref())?;
         let (model, asking) = (envelope.model.as_str(), Asking::Chat(dialect));
         let snapshot = &self.world.snapshot;
         if !route::reads_request(snapshot, model, wishes.as_ref()) {
@@ -36,22 +36,25 @@ impl Asker<'_> {
         let mut facts = RequestFacts::of_chat(&chat, body);
         (facts.model, facts.stream) = (model, envelope.stream);
         let (told, judge) = (Told(&self.parts.headers), self.judge(&facts));
-        let said =
-            Said { facts: self.facts(&facts, &told, &judge), chat: Some(&chat), session: self.session() };
+        let facts = self.facts(&facts, &told, &judge);
+        let said = Said { facts, chat: Some(&chat), session: session.as_deref() };
         self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said) })
     }
 
     /// Plans another operation.
-    pub(crate) fn form(&self, form: Form, model: &str, body: &[u8]) -> Result<Plan, Fault> {
-        let wishes = self.wishes()?;
+    pub(crate) fn form(&self, form: Form, model: &str, sent: &Sent) -> Result<Plan, Fault> {
+        let gateway = sent.envelope().and_then(|envelope| envelope.gateway.as_deref());
+        let Aside { route: wishes, session } = self.aside(gateway)?;
         let asking = Asking::Form(form);
         let snapshot = &self.world.snapshot;
         if !route::reads_request(snapshot, model, wishes.as_ref()) {
             return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None });
         }
-        let facts = RequestFacts::of_form(form, model, body);
+        let body = sent.first();
+        let facts = RequestFacts::of_form(form, model, &body);
         let (told, judge) = (Told(&self.parts.headers), self.judge(&facts));
-        let said = Said { facts: self.facts(&facts, &told, &judge), chat: None, session: self.session() };
+        let facts = self.facts(&facts, &told, &judge);
+        let said = Said { facts, chat: None, session: session.as_deref() };
         self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said) })
     }
 
@@ -72,15 +75,19 @@ impl Asker<'_> {
         Reader::new(request.last_user_text, self.world.snapshot.intents.as_deref())
     }
 
-    fn wishes(&self) -> Result<Option<Preferences>, Fault> {
-        let Some(value) = self.parts.headers.get(headers::ROUTE) else { return Ok(None) };
-        let place = headers::ROUTE;
-        let text = value.to_str().map_err(|_| Fault::invalid(place.as_str(), "is no text"))?;
-        Preferences::parse(text, place.as_str()).map(Some)
-    }
-
-    fn session(&self) -> Option<&str> {
-        self.parts.headers.get(headers::SESSION)?.to_str().ok()
+    /// What the caller says to the gateway: in headers, or else in the body.
+    fn aside(&self, gateway: Option<&str>) -> Result<Aside, Fault> {
+        let mut aside = gateway.map(Aside::parse).transpose()?.unwrap_or_default();
+        let header = |name: HeaderName| {
+            let text = |value: &HeaderValue| value.to_str().map(str::to_owned);
+            let text = self.parts.headers.get(&name).map(text).transpose();
+            text.map_err(|_| Fault::invalid(name.as_str(), "is no text"))
+        };
+        if let Some(text) = header(headers::ROUTE)? {
+            aside.route = Some(Preferences::parse(&text, headers::ROUTE.as_str())?);
+        }
+        aside.session = header(headers::SESSION)?.or(aside.session);
+        Ok(aside)
     }
 }
 

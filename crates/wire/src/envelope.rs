@@ -21,6 +21,8 @@ pub struct Envelope {
     pub stream: bool,
     /// Whether the caller asked for usage on the stream.
     pub include_usage: bool,
+    /// What the caller says to the gateway and not to a provider: the member `tollgate`, as written.
+    pub gateway: Option<String>,
     /// Where the name stands; nowhere when the address names the model.
     model_at: Option<Range<usize>>,
     options: Options,
@@ -53,6 +55,7 @@ struct Members<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
+    tollgate: Option<&'a RawValue>,
     /// Whether there is any member at all.
     any: bool,
 }
@@ -82,6 +85,7 @@ impl Envelope {
             model: name.into_owned(),
             stream,
             include_usage,
+            gateway: members.tollgate.map(|raw| raw.get().to_owned()),
             model_at: Some(place(body, model)),
             options,
         })
@@ -91,11 +95,32 @@ impl Envelope {
     /// stream.
     pub fn addressed(body: &[u8], model: String, stream: bool) -> Result<Envelope, Fault> {
         check_name(&model)?;
-        serde_json::from_slice::<AnyObject>(body).map_err(|error| {
+        let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
             Fault::invalid("", format!("the body is no valid JSON request: {error}")).code("invalid_json")
         })?;
+        let gateway = members.tollgate.map(|raw| raw.get().to_owned());
         let options = Options::Absent;
-        Ok(Envelope { model, stream, include_usage: true, model_at: None, options })
+        Ok(Envelope { model, stream, include_usage: true, gateway, model_at: None, options })
+    }
+
+    /// The body without the member `tollgate`, and what was read of it; the same where it has none.
+    pub fn without_gateway(self, body: Bytes) -> Result<(Bytes, Envelope), Fault> {
+        if self.gateway.is_none() {
+            return Ok((body, self));
+        }
+        let members: Members<'_> = serde_json::from_slice(&body).map_err(|error| {
+            Fault::invalid("", format!("the body is no valid JSON request: {error}")).code("invalid_json")
+        })?;
+        let Some(member) = members.tollgate.and_then(|raw| member_around(&body, place(&body, raw))) else {
+            return Ok((body, self));
+        };
+        let rest = splice(&body, &[(member, Cow::Borrowed(""))]);
+        let read = if self.model_at.is_some() {
+            Envelope::parse(&rest, self.stream)?
+        } else {
+            Envelope { gateway: None, ..self.clone() }
+        };
+        Ok((rest, Envelope { gateway: self.gateway, stream: self.stream, ..read }))
     }
 
     /// Reads a body that must be one JSON object, of a request whose address names the model where its dialect has
@@ -205,26 +230,22 @@ pub(crate) fn place(body: &[u8], raw: &RawValue) -> Range<usize> {
     start..start + raw.get().len()
 }
 
-/// An object that is looked at only to know that it is one.
-struct AnyObject;
-
-impl<'de> Deserialize<'de> for AnyObject {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AnyObject, D::Error> {
-        struct AnyVisitor;
-        impl<'de> Visitor<'de> for AnyVisitor {
-            type Value = AnyObject;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyObject, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(AnyObject)
-            }
-        }
-        deserializer.deserialize_map(AnyVisitor)
+/// Where the whole member stands whose value stands there, with the comma that parts it from another.
+fn member_around(body: &[u8], value: Range<usize>) -> Option<Range<usize>> {
+    let blank = |byte: &u8| byte.is_ascii_whitespace();
+    let before = body.get(..value.start)?;
+    let colon = before.iter().rposition(|byte| *byte == b':')?;
+    let close = before.get(..colon)?.iter().rposition(|byte| *byte == b'"')?;
+    // A name that means this one holds no quotation mark, however it is spelt.
+    let open = before.get(..close)?.iter().rposition(|byte| *byte == b'"')?;
+    let behind = body.get(value.end..)?;
+    let next = behind.iter().position(|byte| !blank(byte))?;
+    if behind.get(next) == Some(&b',') {
+        return Some(open..value.end + next + 1);
     }
+    let last = before.get(..open)?.iter().rposition(|byte| !blank(byte))?;
+    let start = if before.get(last) == Some(&b',') { last } else { open };
+    Some(start..value.end)
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -238,13 +259,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Members { model: None, stream: None, stream_options: None, any: false };
+                let mut members =
+                    Members { model: None, stream: None, stream_options: None, tollgate: None, any: false };
                 while let Some(name) = map.next_key::<json::Text<'de>>()? {
                     members.any = true;
                     let member = match name.0.as_ref() {
                         "model" => &mut members.model,
                         "stream" => &mut members.stream,
                         "stream_options" => &mut members.stream_options,
+                        "tollgate" => &mut members.tollgate,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                             continue;
@@ -312,6 +335,29 @@ mod tests {
         check("{}", r#"{"model":"b"}"#);
         check(r#"{"n":1}"#, r#"{"model":"b","n":1}"#);
         check(r#"{"n":1,"model":"c"}"#, r#"{"n":1,"model":"b"}"#);
+    }
+
+    #[test]
+    fn what_is_said_to_the_gateway_stays_here() {
+        let check = |body: &str, expected: &str| {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            let envelope = Envelope::parse(&body, false).unwrap();
+            let (rest, envelope) = envelope.without_gateway(body).unwrap();
+            assert_eq!(rest, expected);
+            assert_eq!(envelope.gateway.as_deref(), Some(r#"{"a":1}"#));
+            let edits = Edits { model: Some("n"), include_usage: false };
+            assert_eq!(envelope.edit(&rest, &edits), expected.replace("\"m\"", "\"n\""));
+        };
+        check(r#"{"tollgate": {"a":1} , "model":"m"}"#, r#"{ "model":"m"}"#);
+        check(r#"{"model":"m", "tollgate":{"a":1}}"#, r#"{"model":"m"}"#);
+        check(r#"{"model":"m","t\u006fllgate" : {"a":1},"n":[1,2]}"#, r#"{"model":"m","n":[1,2]}"#);
+        let addressed = |body: &'static [u8]| {
+            let envelope = Envelope::addressed(body, "m".to_owned(), true).unwrap();
+            envelope.without_gateway(Bytes::from_static(body)).unwrap()
+        };
+        let (rest, envelope) = addressed(br#"{"tollgate":{}}"#);
+        assert_eq!((rest.as_ref(), envelope.gateway.as_deref()), (&b"{}"[..], Some("{}")));
+        assert!(envelope.stream && addressed(b"{\"contents\":[]}").1.gateway.is_none());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::{
     attempt::{self, Missed},
     call::Call,
     inbound::{Asks, Inbound},
+    metrics::Counter,
     outbound::{encode, endpoint},
     upstream::Answer,
 };
@@ -122,6 +123,7 @@ impl Resumption {
                     fault = refusal.fault;
                 }
                 Ok(answer) if is_stream(&answer.headers, target.dialect) => {
+                    core.count(Counter::StreamsContinued);
                     let target = target.clone();
                     return Resumed::On { resumption: self, call, answer, target };
                 }
