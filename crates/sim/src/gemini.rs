@@ -78,7 +78,12 @@ fn refuse(refusal: Refusal, model: &str) -> Refused {
         Refusal::Context => {
             invalid("The input token count (210000) exceeds the maximum number of tokens allowed (200000).")
         }
-        Refusal::Policy => invalid("The prompt could not be submitted: it is against the usage policy."),
+        // No error but an answer without candidates (<https://ai.google.dev/api/generate-content#PromptFeedback>).
+        Refusal::Policy => {
+            let usage = json!({"promptTokenCount": 2, "totalTokenCount": 2});
+            let feedback = json!({"blockReason": "PROHIBITED_CONTENT"});
+            (200, json!({"promptFeedback": feedback, "usageMetadata": usage, "modelVersion": model}))
+        }
         Refusal::Key => scripted(401, model),
         Refusal::Model => scripted(404, model),
         Refusal::Invalid => invalid("* GenerateContentRequest.contents: simulated\n"),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     account::{Account, Headers},
-    api::{Api, Refused},
+    api::{self, Api, Refused},
     body::Body,
     calls::Calls,
     line::Line,
@@ -59,7 +59,7 @@ pub(crate) async fn play<'m>(
     let account = script.limit.map(|limit| calls.account(&script.text, key, limit));
     let told = account.map(|account| (api.limits)(&account)).unwrap_or_default();
     let played = Played { model, number, script, told };
-    match played.refused(api, key, account) {
+    match played.refused(api, (path, key), account) {
         Some(refused) => Err(played.dress(refused)),
         None => Ok(played),
     }
@@ -67,10 +67,21 @@ pub(crate) async fn play<'m>(
 
 impl Played<'_> {
     /// What comes in place of an answer.
-    fn refused(&self, api: &Api, key: &str, account: Option<Account>) -> Option<Response<Body>> {
+    fn refused(
+        &self,
+        api: &Api,
+        (path, key): (&str, &str),
+        account: Option<Account>,
+    ) -> Option<Response<Body>> {
         let script = &self.script;
-        if let Some(refused) = denied(api, key, self.model, script) {
-            return Some(with_wait(refuse(refused), script.retry_after));
+        match denied(api, key, self.model, script) {
+            // Gemini tells of its policy in an answer, and of streaming in the path.
+            Some((200, told)) if path.contains(":stream") => {
+                let event = api::data_events([told.to_string()]).concat();
+                return Some(typed(200, api.stream_type, Body::whole(event)));
+            }
+            Some(refused) => return Some(with_wait(refuse(refused), script.retry_after)),
+            None => {}
         }
         if let Some(account) = account.filter(Account::is_exceeded) {
             let refused = refuse((api.refuse)(Refusal::RateLimit, self.model));
