@@ -163,6 +163,7 @@ EXTRA = {
     "wishes": {"targets": ["one", "two", "claude"]},
     "wishes-and-fails": {"targets": ["one!refuse=overloaded", "two", "claude"]},
     "prices": {"targets": ["one", "claude"], "strategy": "cheapest"},
+    "left": {"targets": ["one!hang", "two"], "strategy": "least_in_flight"},
     "well": {"targets": ["fragile"]},
 }
 
@@ -450,12 +451,32 @@ def test_what_was_refused_before_it_was_done_is_sent_again(bench, what):
     assert len(bench.calls()) == 2 and seen.headers["x-tollgate-attempts"] == "2"
 
 
-def test_nothing_is_left_in_flight(bench):
-    def open_calls():
-        connection = http.client.HTTPConnection("127.0.0.1", bench.gateway.port, timeout=10)
-        connection.request("GET", "/metrics", headers={"authorization": f"Bearer {ADMIN_KEY}"})
-        found = re.search(r"^tollgate_calls_open (\d+)$", connection.getresponse().read().decode(), re.MULTILINE)
-        return found and found[1]
+def open_calls(bench):
+    connection = http.client.HTTPConnection("127.0.0.1", bench.gateway.port, timeout=10)
+    connection.request("GET", "/metrics", headers={"authorization": f"Bearer {ADMIN_KEY}"})
+    text = connection.getresponse().read().decode()
+    return int(re.search(r"^tollgate_calls_open (\d+)$", text, re.MULTILINE)[1])
 
+
+def leave(bench, model):
+    """A call whose caller goes away once it has reached a provider; tells which one that was."""
+    bench.reset()
+    connection = http.client.HTTPConnection("127.0.0.1", bench.gateway.port, timeout=15)
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hello"}]})
+    connection.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {APP_KEY}"})
+    wait_for(lambda: bench.sim.calls()["total"], "the request")
+    connection.close()
+    wait_for(lambda: open_calls(bench) == 0, "the end of the call")
+    return bench.calls()[0]["key"]
+
+
+def test_a_caller_that_goes_away_lets_go_of_its_target(bench):
+    """Chance decides between two that carry nothing. A call that was under way for ever would keep others away from its
+    target."""
+    for _ in range(2):
+        assert any(leave(bench, "left") == "sk-one" for _ in range(40))
+
+
+def test_nothing_is_left_in_flight(bench):
     assert bench.call("well").status == 200
-    wait_for(lambda: open_calls() == "0", "the end of all calls")
+    wait_for(lambda: open_calls(bench) == 0, "the end of all calls")

@@ -247,17 +247,25 @@ pub(crate) async fn refusal(
     let wait = (Instant::now() + FAULT_TIME_MAX).min(deadline);
     let read = relay::collect(&mut answer.body, FAULT_BYTES_MAX, FAULT_TIME_MAX);
     let body = tokio::time::timeout_at(wait, read).await.ok().and_then(Result::ok).unwrap_or_default();
-    let after = retry_after(&answer.headers);
+    let after = retry_after(&answer.headers, crate::world::now_us());
     let fault = target.dialect.decode_fault(answer.status, after, &body);
     close(call, number, Some(answer.status), &fault, true);
     Refusal { answer, body, fault }
 }
 
-fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+/// How long to wait, in seconds or until a date (RFC 9110, section 10.2.3), or in OpenAI's own header in milliseconds.
+fn retry_after(headers: &http::HeaderMap, now_us: i64) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |name: &str| text(name)?.parse::<u64>().ok();
+    let date = || {
+        let date = jiff::fmt::rfc2822::parse(text("retry-after")?).ok()?;
+        let left = date.timestamp().as_microsecond().saturating_sub(now_us);
+        Some(Duration::from_micros(u64::try_from(left).unwrap_or_default()))
+    };
     number("retry-after-ms")
         .map(Duration::from_millis)
         .or_else(|| number("retry-after").map(Duration::from_secs))
+        .or_else(date)
 }
 
 fn failure_fault(failure: &Failure, target: &Target, plan: &Plan) -> Fault {
@@ -301,4 +309,29 @@ fn failure_fault(failure: &Failure, target: &Target, plan: &Plan) -> Fault {
         }
     };
     Fault::new(origin, kind, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn waits_are_read_as_providers_write_them() {
+        // Ten seconds before the date.
+        let now_us = 784_111_767_000_000;
+        let check = |lines: &[(&'static str, &'static str)], expected| {
+            let line = |(name, value): &(&'static str, &'static str)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            let headers: HeaderMap = lines.iter().map(line).collect();
+            assert_eq!(retry_after(&headers, now_us), expected, "{lines:?}");
+        };
+        check(&[("retry-after", "3")], Some(Duration::from_secs(3)));
+        check(&[("retry-after", "1"), ("retry-after-ms", "250")], Some(Duration::from_millis(250)));
+        check(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(Duration::from_secs(10)));
+        check(&[("retry-after", "Sun, 06 Nov 1994 08:49:07 GMT")], Some(Duration::ZERO));
+        check(&[("retry-after", "soon")], None);
+    }
 }
