@@ -269,6 +269,8 @@ fn count(open: &Open, outcome: Outcome) -> (Tokens, Units, Counted) {
             (tokens, usage.into(), Counted::Estimated)
         }
         (None, Outcome::Failed) => (Tokens::default(), Units::default(), Counted::Nothing),
+        // What broke before it said anything was no answer.
+        (None, Outcome::Cut) if generated == 0 => (Tokens::default(), Units::default(), Counted::Nothing),
         (None, _) if open.free => (Tokens::default(), Units::default(), Counted::Nothing),
         (None, _) => match open.operation.counting() {
             Counting::Text => estimated(open, generated),
