@@ -17,7 +17,7 @@ use crate::{
     moment::{Moment, micros},
     pool,
     route::{Plan, Purpose, Target},
-    strategy::Choice,
+    strategy::{Choice, Strategy},
     vitals::Vitals,
 };
 
@@ -202,8 +202,7 @@ impl Attempts {
             && pool::resting(credentials, target.id, &target.model, vitals, now).is_none()
     }
 
-    /// One that was not asked in this round: by the strategy among those that are ready, and after them the one that has
-    /// rested the longest.
+    /// One that was not asked in this round.
     fn untried(
         &self,
         plan: &Plan,
@@ -236,16 +235,7 @@ impl Attempts {
             fits && (self.tried | self.barred) & bit(*number) == 0
         };
         let left: Vec<usize> = (0..plan.targets.len().min(TARGETS_MAX)).filter(left).collect();
-        let until = |number: usize, vitals: &Vitals| {
-            plan.targets.get(number).and_then(|target| target.resting(vitals, now))
-        };
-        let ready: Vec<usize> =
-            left.iter().copied().filter(|&number| until(number, vitals).is_none()).collect();
-        if ready.is_empty() {
-            return left.into_iter().min_by_key(|&number| until(number, vitals));
-        }
-        let (contenders, route, affinity) = (&plan.contenders, plan.route, plan.affinity);
-        Some(plan.strategy.pick(&mut Choice { contenders, left: &ready, vitals, route, affinity, now }))
+        among(plan, &left, vitals, now)
     }
 
     /// All were asked: the next round.
@@ -259,17 +249,15 @@ impl Attempts {
                 && self.barred & bit(*number) == 0
                 && (plan.falls_back || *number == failed.target)
         };
-        let until = |number: &usize| {
-            let cooling = plan.targets.get(*number).and_then(|target| target.cooling(vitals, now));
-            cooling.map_or(Duration::ZERO, |until| until.since(now))
-        };
-        let numbers = 0..plan.targets.len().min(TARGETS_MAX);
-        let Some(number) = numbers.filter(open).min_by_key(until) else { return Step::GiveUp };
+        let left: Vec<usize> = (0..plan.targets.len().min(TARGETS_MAX)).filter(open).collect();
+        let Some(number) = among(plan, &left, vitals, now) else { return Step::GiveUp };
+        let cooling = plan.targets.get(number).and_then(|target| target.cooling(vitals, now));
+        let cooling = cooling.map_or(Duration::ZERO, |until| until.since(now));
         let asked = match failed.fault.retry {
             Retry::After(after) if number == failed.target => after,
             Retry::After(_) | Retry::Soon | Retry::Never => Duration::ZERO,
         };
-        let asked = asked.max(until(&number));
+        let asked = asked.max(cooling);
         if asked > plan.retries.wait_max {
             return Step::GiveUp;
         }
@@ -288,6 +276,34 @@ impl Attempts {
         self.tried |= bit(number);
         number
     }
+}
+
+/// The one to ask of these: by the strategy among those that are ready. Where all rest because they failed, nobody knows
+/// which is back: chance spreads the calls, so that it is found soon and none has to bear them all. Where providers asked
+/// to be left alone, the one that did so for the shortest time.
+fn among(plan: &Plan, left: &[usize], vitals: &mut Vitals, now: Moment) -> Option<usize> {
+    let (contenders, route, affinity) = (&plan.contenders, plan.route, plan.affinity);
+    let those = |is: &dyn Fn(&Target) -> bool| -> Vec<usize> {
+        left.iter().copied().filter(|&number| plan.targets.get(number).is_some_and(is)).collect()
+    };
+    let ready = those(&|target| target.resting(vitals, now).is_none());
+    if !ready.is_empty() {
+        return Some(plan.strategy.pick(&mut Choice {
+            contenders,
+            left: &ready,
+            vitals,
+            route,
+            affinity,
+            now,
+        }));
+    }
+    let failing = those(&|target| target.cooling(vitals, now).is_none());
+    if !failing.is_empty() {
+        let choice = &mut Choice { contenders, left: &failing, vitals, route, affinity, now };
+        return Some(Strategy::Weighted.pick(choice));
+    }
+    let until = |number: &&usize| plan.targets.get(**number).and_then(|target| target.cooling(vitals, now));
+    left.iter().min_by_key(until).copied()
 }
 
 fn bit(number: usize) -> u64 {

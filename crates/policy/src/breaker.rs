@@ -38,6 +38,8 @@ pub(crate) struct Breaker {
     state: State,
     /// Failures in a row.
     failed: u32,
+    /// Failures before this say nothing: they come sooner than answers, and none can have come since it closed.
+    grace: Moment,
     window: Window,
 }
 
@@ -46,9 +48,9 @@ enum State {
     #[default]
     Closed,
     /// Rests; the number of times in a row.
-    Open { until: Moment, times: u32 },
+    Open { since: Moment, until: Moment, times: u32 },
     /// Has rested: probes under way.
-    Probing { probes: u32, times: u32 },
+    Probing { since: Moment, probes: u32, times: u32 },
 }
 
 impl Breaker {
@@ -70,8 +72,8 @@ impl Breaker {
     pub(crate) fn begin(&mut self, now: Moment) {
         match &mut self.state {
             State::Closed => {}
-            State::Open { until, times } if *until <= now => {
-                self.state = State::Probing { probes: 1, times: *times };
+            State::Open { since, until, times } if *until <= now => {
+                self.state = State::Probing { since: *since, probes: 1, times: *times };
             }
             // Nothing else could be asked.
             State::Open { .. } => {}
@@ -79,18 +81,23 @@ impl Breaker {
         }
     }
 
-    /// An attempt has brought an answer.
-    pub(crate) fn answered(&mut self, now: Moment) {
+    /// An attempt that began at some moment has brought an answer. One from before the target failed says nothing of it now.
+    pub(crate) fn answered(&mut self, now: Moment, began: Moment) {
         self.failed = 0;
         self.window.add(now, false);
-        if self.is_suspect() {
-            *self = Breaker::default();
+        match self.state {
+            State::Closed => {}
+            State::Open { since, .. } | State::Probing { since, .. } if began < since => {}
+            State::Open { .. } | State::Probing { .. } => self.close(now.after(now.since(began))),
         }
     }
 
     /// An attempt has failed. `jitter` in 0..1 spreads the ends of rests, so that not all come back at once. Tells whether
     /// it rests now where it did not before.
     pub(crate) fn failed(&mut self, now: Moment, policy: &BreakerPolicy, jitter: f64) -> bool {
+        if matches!(self.state, State::Closed) && now < self.grace {
+            return false;
+        }
         self.failed = self.failed.saturating_add(1);
         self.window.add(now, true);
         match self.state {
@@ -117,15 +124,40 @@ impl Breaker {
         }
     }
 
-    /// Rests because others saw it fail.
-    pub(crate) fn rest(&mut self, until: Moment) {
-        *self = Breaker { state: State::Open { until, times: 0 }, ..Breaker::default() };
+    /// How many times in a row it rests; 0 the first time.
+    pub(crate) fn times(&self) -> u32 {
+        match self.state {
+            State::Closed => 0,
+            State::Open { times, .. } | State::Probing { times, .. } => times,
+        }
+    }
+
+    /// Rests because others saw it fail, for longer where their probe has failed since.
+    pub(crate) fn hear(&mut self, now: Moment, until: Moment, times: u32) {
+        let longer = match self.state {
+            State::Closed => true,
+            State::Open { times: known, .. } => known < times,
+            // Its own probe will tell.
+            State::Probing { .. } => false,
+        };
+        if longer {
+            self.state = State::Open { since: now, until, times };
+            self.window = Window::default();
+            self.failed = 0;
+        }
+    }
+
+    /// Takes part again; failures count once answers can have come.
+    pub(crate) fn close(&mut self, grace: Moment) {
+        *self = Breaker { grace, ..Breaker::default() };
     }
 
     fn open(&mut self, now: Moment, policy: &BreakerPolicy, times: u32, jitter: f64) {
         let rest = micros(policy.rest).saturating_mul(1 << times.min(16)).min(micros(policy.rest_max));
         let until = Moment(now.0.saturating_add(rest).saturating_add((rest as f64 * 0.2 * jitter) as u64));
-        *self = Breaker { state: State::Open { until, times }, ..Breaker::default() };
+        self.state = State::Open { since: now, until, times };
+        self.window = Window::default();
+        self.failed = 0;
     }
 }
 
@@ -187,7 +219,7 @@ mod tests {
     fn failures_in_a_row_open_it_and_a_probe_closes_it() {
         let mut breaker = Breaker::default();
         assert!(!breaker.failed(at(0), &POLICY, 0.0));
-        breaker.answered(at(0));
+        breaker.answered(at(0), at(0));
         assert!(!breaker.failed(at(1), &POLICY, 0.0) && !breaker.failed(at(1), &POLICY, 0.0));
         assert!(breaker.failed(at(1), &POLICY, 0.0), "the third in a row");
         assert_eq!(breaker.resting(at(4), &POLICY), Some(at(5)));
@@ -206,9 +238,39 @@ mod tests {
         breaker.failed(at(14), &POLICY, 0.0);
         assert_eq!(breaker.resting(at(15), &POLICY), Some(at(24)), "no longer than the most");
         breaker.begin(at(24));
-        breaker.answered(at(24));
+        breaker.answered(at(24), at(24));
         assert!(breaker.resting(at(24), &POLICY).is_none());
         assert!(!breaker.failed(at(24), &POLICY, 0.0), "it has begun anew");
+    }
+
+    #[test]
+    fn an_answer_from_before_it_failed_does_not_close_it() {
+        let mut breaker = Breaker::default();
+        for _ in 0..3 {
+            breaker.failed(at(1), &POLICY, 0.0);
+        }
+        breaker.answered(at(2), at(0));
+        assert_eq!(breaker.resting(at(2), &POLICY), Some(at(5)));
+        breaker.answered(at(3), at(2));
+        assert_eq!(breaker.resting(at(3), &POLICY), None, "nothing else could be asked, and it answered");
+    }
+
+    #[test]
+    fn failures_count_once_answers_can_have_come() {
+        let mut breaker = Breaker::default();
+        breaker.close(at(2));
+        assert!((0..50).all(|_| !breaker.failed(at(1), &POLICY, 0.0)), "answers take longer");
+        assert!((0..3).any(|_| breaker.failed(at(2), &POLICY, 0.0)));
+    }
+
+    #[test]
+    fn where_the_probe_of_another_fails_it_rests_on() {
+        let mut breaker = Breaker::default();
+        breaker.hear(at(0), at(5), 0);
+        breaker.hear(at(1), at(6), 0);
+        assert_eq!(breaker.resting(at(4), &POLICY), Some(at(5)), "the same is not heard twice");
+        breaker.hear(at(4), at(14), 1);
+        assert_eq!(breaker.resting(at(5), &POLICY), Some(at(14)));
     }
 
     #[test]
@@ -217,7 +279,7 @@ mod tests {
         let mut opened = Vec::new();
         for call in 0..12 {
             if call % 2 == 0 {
-                breaker.answered(at(call / 4));
+                breaker.answered(at(call / 4), at(call / 4));
             } else if breaker.failed(at(call / 4), &POLICY, 0.0) {
                 opened.push(call);
             }

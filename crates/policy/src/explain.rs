@@ -148,10 +148,11 @@ pub fn explain(
     let plan = route::plan(snapshot, key, &asked, &vitals)?;
     let standing = plan.standing(&vitals, now);
     let order = Attempts::order(&plan, &mut vitals, now);
+    let usual = route::usual_output(plan.targets.iter(), &vitals);
     let explained = |number: usize| {
         let target = plan.targets.get(number)?;
         let standing = standing.get(number).map_or_else(|| "ready".to_owned(), ToString::to_string);
-        Some(explained(target, standing, (&vitals, now), &said))
+        Some(explained(target, standing, (&vitals, now), (&Wants::of(&said), usual), request.as_ref()))
     };
     Ok(Explanation {
         key: key.name.clone(),
@@ -209,13 +210,14 @@ fn explained(
     target: &Target,
     standing: String,
     (vitals, now): (&Vitals, Moment),
-    said: &Said<'_>,
+    (wants, usual): (&Wants, u64),
+    request: Option<&ir::Request>,
 ) -> Explained {
     let health = vitals.health(target.id);
     let known = |amount: f64| (amount > 0.0).then_some(amount as u64);
-    let losses = said.chat.filter(|request| target.form.is_none() && request.dialect != target.dialect);
+    let losses = request.filter(|request| target.form.is_none() && request.dialect != target.dialect);
     let losses = losses.map(|request| losses_of(request, target)).unwrap_or_default();
-    let (cost, _) = route::costs(target, &Wants::of(said), vitals);
+    let (cost, _) = route::costs(target, wants, usual, vitals);
     let cost = cost.and_then(|cost| i64::try_from(cost).ok());
     Explained {
         target: format!("{}/{}", target.provider.facts.id, target.model),

@@ -9,8 +9,16 @@ use crate::{
 
 /// How fast what was learned is forgotten.
 const MEMORY: Duration = Duration::from_secs(30);
+/// How much an attempt counts in the share of those that failed.
+const FAILING_NEW: f64 = 0.05;
+/// Fewer failures than this share make no difference.
+const FAILING_MIN: f64 = 0.05;
 /// Bounds of the histogram of waits grow by a quarter from one to the next.
 const WAIT_STEPS: usize = 56;
+/// Share of a conversation's input that is taken to be cached where nothing is known.
+pub(crate) const CACHED_SHARE_GUESS: f64 = 0.8;
+/// How long answers are taken to need where nothing is known.
+const WAIT_GUESS: Duration = Duration::from_secs(2);
 /// Waits of so many calls are remembered; older ones count half.
 const WAITS_MAX: u32 = 512;
 
@@ -31,6 +39,9 @@ pub struct Health {
     output_tokens: f64,
     /// Share of the input that was read from the provider's prompt cache in conversations that went on.
     cached_share: Option<f64>,
+    /// Share of the attempts that failed, and when the last of them did.
+    failing: f64,
+    failed: Moment,
     measured: Moment,
     used: Moment,
 }
@@ -59,6 +70,8 @@ impl Default for Health {
             tokens_per_second: 0.0,
             output_tokens: 0.0,
             cached_share: None,
+            failing: 0.0,
+            failed: Moment(0),
             measured: Moment(0),
             used: Moment(0),
         }
@@ -72,8 +85,11 @@ impl Health {
 
     /// Until when it rests or cools; `None` where it may be asked.
     pub fn resting(&self, now: Moment, policy: &BreakerPolicy) -> Option<Moment> {
-        let cooling = (self.cooling > now).then_some(self.cooling);
-        self.breaker.resting(now, policy).max(cooling)
+        self.breaker.resting(now, policy).max(self.cooling(now))
+    }
+
+    pub(crate) fn cooling(&self, now: Moment) -> Option<Moment> {
+        (self.cooling > now).then_some(self.cooling)
     }
 
     pub fn begin(&mut self, now: Moment) {
@@ -84,7 +100,33 @@ impl Health {
 
     /// The first piece of an answer came.
     pub fn answered(&mut self, now: Moment, wait: Duration) {
-        self.breaker.answered(now);
+        self.breaker.answered(now, Moment(now.0.saturating_sub(micros(wait))));
+        self.failing *= 1.0 - FAILING_NEW;
+        self.expect(now, wait);
+        if self.waits.iter().sum::<u32>() >= WAITS_MAX {
+            self.waits.iter_mut().for_each(|count| *count /= 2);
+        }
+        if let Some(count) = self.waits.get_mut(step(micros(wait) as f64)) {
+            *count += 1;
+        }
+    }
+
+    /// An attempt was dropped before its answer began, because another target's came first: it took this long at least.
+    pub fn outrun(&mut self, now: Moment, waited: Duration) {
+        self.let_go();
+        // The spread of waits is that of answers: where a target stalls at times, it would know no bound.
+        if micros(waited) as f64 > self.wait_us {
+            self.expect(now, waited);
+        }
+    }
+
+    /// It was heard that it answers again.
+    pub(crate) fn back(&mut self, now: Moment) {
+        let usual = if self.wait_us == 0.0 { WAIT_GUESS } else { Duration::from_micros(self.wait_us as u64) };
+        self.breaker.close(now.after(usual));
+    }
+
+    fn expect(&mut self, now: Moment, wait: Duration) {
         let wait_us = micros(wait) as f64;
         // A wait that is longer counts at once; a shorter one brings the estimate down over time.
         let kept = decay(now.since(self.measured));
@@ -94,12 +136,6 @@ impl Health {
             self.wait_us * kept.min(0.9) + wait_us * (1.0 - kept.min(0.9))
         };
         self.measured = now;
-        if self.waits.iter().sum::<u32>() >= WAITS_MAX {
-            self.waits.iter_mut().for_each(|count| *count /= 2);
-        }
-        if let Some(count) = self.waits.get_mut(step(wait_us)) {
-            *count += 1;
-        }
     }
 
     /// An attempt has ended after it was answered.
@@ -113,14 +149,18 @@ impl Health {
         }
         if shown.went_on && shown.input_tokens > 0 {
             let share = shown.cached_tokens as f64 / shown.input_tokens as f64;
-            let known = self.cached_share.get_or_insert(share);
-            blend(known, share);
+            // A hit proves that it caches; that a conversation was not there may be the doing of others.
+            let known = self.cached_share.get_or_insert(CACHED_SHARE_GUESS);
+            let new = if share > *known { 0.2 } else { 0.02 };
+            *known += (share - *known) * new;
         }
     }
 
     /// An attempt has failed; tells whether the target rests now where it did not before.
     pub fn failed(&mut self, now: Moment, policy: &BreakerPolicy, jitter: f64) -> bool {
         self.leave();
+        self.failing += (1.0 - self.failing) * FAILING_NEW;
+        self.failed = now;
         self.breaker.failed(now, policy, jitter)
     }
 
@@ -135,9 +175,19 @@ impl Health {
         self.cooling = self.cooling.max(until);
     }
 
+    /// How much worse it counts than one that always answers: what fails at once has few calls in flight and would draw
+    /// more of them. 1 where it did not fail of late.
+    pub fn handicap(&self, now: Moment) -> f64 {
+        let failing = self.failing * decay(now.since(self.failed));
+        if failing < FAILING_MIN { 1.0 } else { (1.0 - failing).max(FAILING_MIN).powi(-2) }
+    }
+
     /// How long it may take to the first piece of an answer, in microseconds; 0 where nothing is known. What is known
-    /// fades, so that a target that was slow once is tried again.
+    /// fades while it is not asked, so that a target that was slow once is tried again, by one call and not by all at once.
     pub fn wait_us(&self, now: Moment) -> f64 {
+        if self.in_flight > 0 {
+            return self.wait_us;
+        }
         self.wait_us * decay(now.since(self.measured).saturating_sub(MEMORY / 3))
     }
 
@@ -166,9 +216,10 @@ impl Health {
         (self.output_tokens > 0.0).then_some(self.output_tokens as u64)
     }
 
-    /// Share of the input that is read from its prompt cache where a conversation goes on; `None` where nothing is known.
-    pub fn cached_share(&self) -> Option<f64> {
-        self.cached_share
+    /// Share of the input that is read from its prompt cache where a conversation goes on. What differs from one
+    /// conversation to the next is no reason to move them: it is the usual one, unless it seldom caches at all.
+    pub fn cached_share(&self) -> f64 {
+        self.cached_share.filter(|share| *share < CACHED_SHARE_GUESS / 4.0).unwrap_or(CACHED_SHARE_GUESS)
     }
 
     pub(crate) fn last_used(&self) -> Moment {

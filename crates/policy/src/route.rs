@@ -10,7 +10,6 @@ use crate::{
     attempt::Retries,
     facts::Needs,
     filter::{Unfit, unfit},
-    health::Health,
     hedge::Hedging,
     key::Key,
     moment::Moment,
@@ -27,8 +26,6 @@ pub use crate::target::{Asking, Target};
 
 /// How long an answer is taken to be where nothing is known, in tokens.
 const OUTPUT_TOKENS_GUESS: u64 = 500;
-/// Share of a conversation's input that is taken to be cached where nothing is known.
-const CACHED_SHARE_GUESS: f64 = 0.8;
 
 /// The targets of one call, and how the next of them is chosen.
 pub struct Plan {
@@ -105,8 +102,6 @@ pub(crate) struct Wants {
     /// About how many tokens it has.
     pub(crate) tokens: u64,
     pub(crate) output_tokens_max: Option<u64>,
-    /// How long an answer is taken to be at a target whose answers are not known yet.
-    pub(crate) output_tokens_usual: u64,
     /// Whether the conversation had an answer before.
     pub(crate) goes_on: bool,
 }
@@ -121,7 +116,6 @@ impl Wants {
             needs: facts.needs(),
             tokens: facts.tokens(),
             output_tokens_max: facts.output_tokens_max,
-            output_tokens_usual: OUTPUT_TOKENS_GUESS,
             goes_on: said.chat.is_some_and(answered),
         }
     }
@@ -172,11 +166,8 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         let providers = alias.targets.iter().map(|target| target.provider.facts.id.as_str());
         return Err(incapable(&providers.collect::<Vec<&str>>().join(", "), asked.asking));
     }
-    let mut wants = asked.said.map(Wants::of);
+    let wants = asked.said.map(Wants::of);
     let (mut fit, skipped) = fitting(all, alias, asked, wants.as_ref())?;
-    if let Some(wants) = &mut wants {
-        wants.output_tokens_usual = usual_output(&fit, vitals);
-    }
     let mut strategy = alias.strategy;
     if let Some(wishes) = asked.wishes {
         strategy = wishes.strategy().unwrap_or(strategy);
@@ -188,7 +179,9 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
     let contenders = if single {
         Vec::new()
     } else {
-        fit.iter().map(|(named, target)| contender(named, target, strategy, wants.as_ref(), vitals)).collect()
+        let usual = usual_output(fit.iter().map(|(_, target)| target), vitals);
+        let wants = wants.as_ref().filter(|_| strategy.wants_cost());
+        fit.iter().map(|(named, target)| contender(named, target, wants, usual, vitals)).collect()
     };
     let chat = asked.said.and_then(|said| said.chat);
     let mut plan = Plan {
@@ -271,27 +264,38 @@ fn able(named: &[AliasTarget], asking: Asking) -> Vec<Meant<'_>> {
     }
 }
 
-/// A target as strategies see it. What a request costs is worked out where somebody wants to know.
+/// How long answers for a name are, in tokens. All its targets are taken to say as much: who was asked before would
+/// otherwise seem cheaper, or dearer, than who was not.
+pub(crate) fn usual_output<'t>(targets: impl Iterator<Item = &'t Target>, vitals: &Vitals) -> u64 {
+    let known = targets.filter_map(|target| vitals.health(target.id)?.output_tokens());
+    let (sum, count) = known.fold((0_u64, 0), |(sum, count), tokens| (sum.saturating_add(tokens), count + 1));
+    sum.checked_div(count).unwrap_or(OUTPUT_TOKENS_GUESS)
+}
+
+/// A target as strategies see it. `wants` is given where somebody wants to know what the request costs.
 fn contender(
     named: &AliasTarget,
     target: &Target,
-    strategy: Strategy,
     wants: Option<&Wants>,
+    usual: u64,
     vitals: &Vitals,
 ) -> Contender {
-    let (cost, cost_cached) = match wants.filter(|_| strategy.wants_cost()) {
-        Some(wants) => costs(target, wants, vitals),
+    let (cost, cost_cached) = match wants {
+        Some(wants) => costs(target, wants, usual, vitals),
         None => (None, None),
     };
     Contender { weight: named.weight, cost, cost_cached, ..Contender::plain(target.id) }
 }
 
-/// What a request may cost there, in picodollars, and what it may cost where the provider's cache holds the conversation so
-/// far.
-pub(crate) fn costs(target: &Target, wants: &Wants, vitals: &Vitals) -> (Option<u64>, Option<u64>) {
+/// What a request may cost there, in picodollars, with an answer of the usual length; and what it may cost where the
+/// provider's cache holds the conversation so far.
+pub(crate) fn costs(
+    target: &Target,
+    wants: &Wants,
+    usual: u64,
+    vitals: &Vitals,
+) -> (Option<u64>, Option<u64>) {
     let Some(price) = target.facts().and_then(|facts| facts.price.as_ref()) else { return (None, None) };
-    let health = vitals.health(target.id);
-    let usual = health.and_then(Health::output_tokens).unwrap_or(wants.output_tokens_usual);
     let output = wants.output_tokens_max.map_or(usual, |most| most.min(usual));
     let cost = |cached: f64| {
         let cache_read = (wants.tokens as f64 * cached) as u64;
@@ -299,16 +303,7 @@ pub(crate) fn costs(target: &Target, wants: &Wants, vitals: &Vitals) -> (Option<
         let cost = price::cost(price, &tokens, &Units::default())?;
         u64::try_from(cost.picodollars()).ok()
     };
-    let share = health.and_then(Health::cached_share).unwrap_or(CACHED_SHARE_GUESS);
-    (cost(0.0), if wants.goes_on { cost(share) } else { None })
-}
-
-/// How long answers are at those targets of which it is known. A guess for the others would make whoever is known look cheap
-/// or dear.
-fn usual_output(fit: &[Meant<'_>], vitals: &Vitals) -> u64 {
-    let known = fit.iter().filter_map(|(_, target)| vitals.health(target.id)?.output_tokens());
-    let (count, sum) = known.fold((0, 0_u64), |(count, sum), tokens| (count + 1, sum.saturating_add(tokens)));
-    sum.checked_div(count).unwrap_or(OUTPUT_TOKENS_GUESS)
+    (cost(0.0), cost(vitals.cached_share(target.id)))
 }
 
 /// Plans a call that names no model: to the provider that is named, or to the only one that takes the form.

@@ -89,7 +89,8 @@ impl Target {
 
     /// Until when its provider lets nobody ask it.
     pub(crate) fn cooling(&self, vitals: &Vitals, now: Moment) -> Option<Moment> {
-        pool::resting(&self.provider.credentials, self.id, &self.model, vitals, now)
+        let credentials = pool::resting(&self.provider.credentials, self.id, &self.model, vitals, now);
+        credentials.max(vitals.cooling(self.id, now))
     }
 
     /// Whether it may make pictures in a chat: nothing that is known of it says otherwise.

@@ -12,7 +12,7 @@ use fnv::FnvHasher;
 use crate::{
     breaker::BreakerPolicy,
     budget::RetryBudget,
-    health::{Health, Shown},
+    health::{CACHED_SHARE_GUESS, Health, Shown},
     hedge::HedgeAccount,
     moment::Moment,
     strategy::adaptive::Arms,
@@ -78,6 +78,8 @@ pub struct Vitals {
     seats: Map<Seat>,
     chance: fastrand::Rng,
     news: Vec<News>,
+    /// When the last attempt began.
+    latest: Moment,
 }
 
 /// What is known of a name's calls.
@@ -121,8 +123,8 @@ pub enum RestReason {
 /// What other cores ought to know, too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum News {
-    /// A target keeps failing, and rests for so long.
-    Opened(TargetId, Duration),
+    /// A target keeps failing: how often its rest was in vain before, and for how long it rests.
+    Opened(TargetId, u32, Duration),
     /// A target wants to be left alone for so long.
     Cooling(TargetId, Duration),
     /// A credential is to be left alone for so long.
@@ -142,6 +144,7 @@ impl Vitals {
             seats: Map::default(),
             chance: fastrand::Rng::with_seed(seed),
             news: Vec::new(),
+            latest: Moment(0),
         }
     }
 
@@ -153,6 +156,11 @@ impl Vitals {
         self.targets.get(&id.0)
     }
 
+    /// Until when a target's provider asked that it be left alone; `None` where it did not.
+    pub(crate) fn cooling(&self, id: TargetId, now: Moment) -> Option<Moment> {
+        self.health(id).and_then(|health| health.cooling(now))
+    }
+
     /// Until when a target rests; `None` where it may be asked.
     pub fn resting(&self, id: TargetId, now: Moment, policy: &BreakerPolicy) -> Option<Moment> {
         self.health(id).and_then(|health| health.resting(now, policy))
@@ -162,8 +170,16 @@ impl Vitals {
         self.health(id).map_or(0, Health::in_flight)
     }
 
+    /// Share of a conversation's input that a target's prompt cache holds. One that was not asked for long is given
+    /// another chance.
+    pub(crate) fn cached_share(&self, id: TargetId) -> f64 {
+        let fresh = |health: &&Health| self.latest.since(health.last_used()) < FORGET;
+        self.health(id).filter(fresh).map_or(CACHED_SHARE_GUESS, Health::cached_share)
+    }
+
     /// An attempt begins.
     pub fn begin(&mut self, id: TargetId, now: Moment) {
+        self.latest = now;
         if !self.targets.contains_key(&id.0) {
             room(&mut self.targets, now, |health| (health.in_flight() > 0, health.last_used()));
         }
@@ -173,10 +189,11 @@ impl Vitals {
     /// The first piece of an answer came.
     pub fn answered(&mut self, id: TargetId, now: Moment, wait: Duration) {
         if let Some(health) = self.targets.get_mut(&id.0) {
-            if health.is_suspect() {
+            let was_suspect = health.is_suspect();
+            health.answered(now, wait);
+            if was_suspect && !health.is_suspect() {
                 self.news.push(News::Back(id));
             }
-            health.answered(now, wait);
         }
     }
 
@@ -193,7 +210,14 @@ impl Vitals {
             && health.failed(now, policy, jitter)
         {
             let until = health.resting(now, policy).unwrap_or(now);
-            self.news.push(News::Opened(id, until.since(now)));
+            self.news.push(News::Opened(id, health.breaker.times(), until.since(now)));
+        }
+    }
+
+    /// An attempt was dropped before its answer began, because another target's came first.
+    pub fn outrun(&mut self, id: TargetId, now: Moment, waited: Duration) {
+        if let Some(health) = self.targets.get_mut(&id.0) {
+            health.outrun(now, waited);
         }
     }
 
@@ -263,16 +287,14 @@ impl Vitals {
     pub fn hear(&mut self, news: News, now: Moment) {
         let jitter = self.chance.f64();
         match news {
-            News::Opened(id, span) => {
-                let health = self.targets.entry(id.0).or_default();
-                if !health.is_suspect() {
-                    // The one that saw it probes first.
-                    health.breaker.rest(now.after(span + span.mul_f64(0.1 + 0.4 * jitter)));
-                }
+            News::Opened(id, times, span) => {
+                // The one that saw it probes first.
+                let until = now.after(span + span.mul_f64(0.1 + 0.4 * jitter));
+                self.targets.entry(id.0).or_default().breaker.hear(now, until, times);
             }
             News::Back(id) => {
                 if let Some(health) = self.targets.get_mut(&id.0).filter(|health| health.is_suspect()) {
-                    health.breaker.answered(now);
+                    health.back(now);
                 }
             }
             News::Cooling(id, span) => self.targets.entry(id.0).or_default().cool(now.after(span)),
@@ -359,7 +381,7 @@ mod tests {
             here.failed(id, now, &policy);
         }
         let news = here.take_news();
-        assert!(matches!(news[..], [News::Opened(opened, _)] if opened == id), "{news:?}");
+        assert!(matches!(news[..], [News::Opened(opened, 0, _)] if opened == id), "{news:?}");
         there.hear(news[0], now);
         let rests = |vitals: &Vitals| vitals.resting(id, now, &policy).unwrap();
         assert!(rests(&here) < rests(&there), "the one that saw it probes first");

@@ -181,7 +181,7 @@ pub(crate) fn close_overtaken(call: &mut Call, number: usize) {
     attempt.ended = Some(std::time::Instant::now());
     attempt.fault = Some(OVERTAKEN);
     attempt.cost = settle::cost_of_reading(&open.prompt, &attempt.target);
-    core.vitals().let_go(attempt.target.id);
+    core.vitals().outrun(attempt.target.id, core.now(), attempt.began.elapsed());
 }
 
 /// The header lines of a request.

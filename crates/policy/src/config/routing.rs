@@ -95,7 +95,7 @@ pub(super) enum StrategyName {
     Cheapest,
     /// Always the same one for the same session, user or beginning of a conversation.
     Sticky,
-    /// Where a conversation's prompt cache lives, as long as that saves money; otherwise the cheapest.
+    /// Where a conversation's prompt cache lives: always the same one of those that cost the least while it goes on.
     Cached,
     /// The one that did best so far, and at times another to learn of it.
     Adaptive,

@@ -11,6 +11,6 @@ pub(super) fn pick(choice: &mut Choice<'_>) -> usize {
         if known == 0.0 && health.in_flight() > 0 {
             return 1e9;
         }
-        known * (1.0 + f64::from(health.in_flight()) / 8.0)
+        known * (1.0 + f64::from(health.in_flight()) / 8.0) * health.handicap(now)
     })
 }

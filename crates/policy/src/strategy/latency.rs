@@ -27,7 +27,8 @@ pub(super) fn pick(choice: &mut Choice<'_>) -> usize {
 fn load(vitals: &Vitals, contender: &Contender, now: Moment) -> f64 {
     let Some(health) = vitals.health(contender.id) else { return 0.0 };
     let in_flight = f64::from(health.in_flight());
-    (waiting(health, now).max(1.0) * (in_flight + 1.0)) / f64::from(contender.weight.max(1))
+    waiting(health, now).max(1.0) * (in_flight + 1.0) * health.handicap(now)
+        / f64::from(contender.weight.max(1))
 }
 
 /// How long its answers take to begin. Where the first call is still under way, nobody knows: longer than any other.

@@ -16,7 +16,9 @@ pub(super) fn pick(choice: &mut Choice<'_>) -> usize {
     for &number in *left {
         let Some(contender) = contenders.get(number) else { continue };
         let id = known(contender);
-        let at = turns.iter().position(|(turn, _)| *turn == id).unwrap_or_else(|| {
+        // Accounts mostly stand as the contenders do.
+        let here = turns.get(number).is_some_and(|(turn, _)| *turn == id).then_some(number);
+        let at = here.or_else(|| turns.iter().position(|(turn, _)| *turn == id)).unwrap_or_else(|| {
             turns.push((id, 0));
             turns.len() - 1
         });

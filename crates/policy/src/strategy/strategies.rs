@@ -32,7 +32,7 @@ pub enum Strategy {
     Cheapest,
     /// Always the same one for the same session, user or beginning of a conversation.
     Sticky,
-    /// Where a conversation's prompt cache lives, as long as that saves money; otherwise the cheapest.
+    /// Where a conversation's prompt cache lives: always the same one of those that cost the least while it goes on.
     Cached,
     /// The one that did best so far, and at times another to learn of it.
     Adaptive(Adaptive),
@@ -45,7 +45,7 @@ pub struct Contender {
     pub weight: u32,
     /// What this request may cost there, in picodollars; `None` where there is no price.
     pub cost: Option<u64>,
-    /// What it may cost where the provider's cache holds the conversation so far.
+    /// What it may cost where the provider's cache holds the conversation so far, as far as it caches.
     pub cost_cached: Option<u64>,
 }
 
