@@ -144,7 +144,7 @@ pub fn explain(
         chat: request.as_ref(),
         session: session.as_deref(),
     };
-    let asked = Asked { model: &model, asking, wishes: aside.route.as_ref(), said: Some(&said) };
+    let asked = Asked { model: &model, asking, wishes: aside.route.as_ref(), said: Some(&said), wants: None };
     let plan = route::plan(snapshot, key, &asked, &vitals)?;
     let standing = plan.standing(&vitals, now);
     let order = Attempts::order(&plan, &mut vitals, now);

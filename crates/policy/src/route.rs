@@ -83,6 +83,8 @@ pub struct Asked<'a> {
     pub wishes: Option<&'a Preferences>,
     /// What the request says, where its way depends on that ([`reads_request`]).
     pub said: Option<&'a Said<'a>>,
+    /// What it wants, where that is known without reading it.
+    pub wants: Option<&'a Wants>,
 }
 
 /// What a request says.
@@ -96,14 +98,16 @@ pub struct Said<'a> {
 }
 
 /// What a request wants of a target.
-#[derive(Clone, Debug)]
-pub(crate) struct Wants {
-    pub(crate) needs: Needs,
+#[derive(Clone, Debug, Default)]
+pub struct Wants {
+    pub needs: Needs,
     /// About how many tokens it has.
-    pub(crate) tokens: u64,
-    pub(crate) output_tokens_max: Option<u64>,
+    pub tokens: u64,
+    pub output_tokens_max: Option<u64>,
     /// Whether the conversation had an answer before.
-    pub(crate) goes_on: bool,
+    pub goes_on: bool,
+    /// What stays the same for what is to stay together; nothing where that is to be read of the request.
+    pub affinity: Option<u64>,
 }
 
 impl Wants {
@@ -117,6 +121,7 @@ impl Wants {
             tokens: facts.tokens(),
             output_tokens_max: facts.output_tokens_max,
             goes_on: said.chat.is_some_and(answered),
+            affinity: None,
         }
     }
 }
@@ -166,7 +171,7 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         let providers = alias.targets.iter().map(|target| target.provider.facts.id.as_str());
         return Err(incapable(&providers.collect::<Vec<&str>>().join(", "), asked.asking));
     }
-    let wants = asked.said.map(Wants::of);
+    let wants = asked.wants.cloned().or_else(|| asked.said.map(Wants::of));
     let (mut fit, skipped) = fitting(all, alias, asked, wants.as_ref())?;
     let mut strategy = alias.strategy;
     if let Some(wishes) = asked.wishes {
@@ -183,7 +188,8 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         let wants = wants.as_ref().filter(|_| strategy.wants_cost());
         fit.iter().map(|(named, target)| contender(named, target, wants, usual, vitals)).collect()
     };
-    let chat = asked.said.and_then(|said| said.chat);
+    let (chat, session) = asked.said.map_or((None, None), |said| (said.chat, said.session));
+    let known = wants.as_ref().and_then(|wants| wants.affinity);
     let mut plan = Plan {
         deadlines: alias
             .deadlines
@@ -194,7 +200,7 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         purposes: Vec::new(),
         strategy,
         route: alias.route,
-        affinity: affinity(alias.affinity, asked.said.and_then(|said| said.session), chat, key),
+        affinity: known.unwrap_or_else(|| affinity(alias.affinity, session, chat, key)),
         fidelity: alias.fidelity,
         retries: alias.retries,
         hedging: alias.hedging,

@@ -134,7 +134,7 @@ fn prompts_go_where_their_form_is_taken_or_become_chats() {
         .snapshot;
     let key = &snapshot.keys[0].key;
     let check = |form: Form, model: &str, expected: &[(&str, Option<Form>)]| {
-        let asked = Asked { model, asking: Asking::Form(form), wishes: None, said: None };
+        let asked = Asked { model, asking: Asking::Form(form), wishes: None, said: None, wants: None };
         let planned = route::plan(&snapshot, key, &asked, &Vitals::new(1));
         let targets = planned.map(|plan| plan.targets).unwrap_or_default();
         let found: Vec<(&str, Option<Form>)> =

@@ -30,7 +30,7 @@ impl Asker<'_> {
         let (model, asking) = (envelope.model.as_str(), Asking::Chat(dialect));
         let snapshot = &self.world.snapshot;
         if !route::reads_request(snapshot, model, wishes.as_ref()) {
-            return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None });
+            return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None, wants: None });
         }
         let chat = dialect.decode_request(body)?;
         let mut facts = RequestFacts::of_chat(&chat, body);
@@ -38,7 +38,7 @@ impl Asker<'_> {
         let (told, judge) = (Told(&self.parts.headers), self.judge(&facts));
         let facts = self.facts(&facts, &told, &judge);
         let said = Said { facts, chat: Some(&chat), session: session.as_deref() };
-        self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said) })
+        self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said), wants: None })
     }
 
     /// Plans another operation.
@@ -48,14 +48,14 @@ impl Asker<'_> {
         let asking = Asking::Form(form);
         let snapshot = &self.world.snapshot;
         if !route::reads_request(snapshot, model, wishes.as_ref()) {
-            return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None });
+            return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None, wants: None });
         }
         let body = sent.first();
         let facts = RequestFacts::of_form(form, model, &body);
         let (told, judge) = (Told(&self.parts.headers), self.judge(&facts));
         let facts = self.facts(&facts, &told, &judge);
         let said = Said { facts, chat: None, session: session.as_deref() };
-        self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said) })
+        self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said), wants: None })
     }
 
     fn plan(&self, asked: &Asked<'_>) -> Result<Plan, Fault> {
