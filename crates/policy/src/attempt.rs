@@ -7,6 +7,7 @@
 //! - A request that is too long goes where there is room for it; one against a content policy only to targets that are
 //!   named for that.
 //! - What the caller did wrong is told at once.
+//! - A target whose queue let the call not in is not asked again: others are, and that costs nothing.
 //! - Every further attempt is paid from the route's budget.
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use wire::{Fault, Kind, Origin, Retry};
 use crate::{
     moment::{Moment, micros},
     pool,
+    queue::Refused,
     route::{Plan, Purpose, Target},
     strategy::{Choice, Strategy},
     vitals::Vitals,
@@ -170,7 +172,8 @@ impl Attempts {
             return Step::GiveUp;
         }
         let spare = self.is_spare(target, failed.fault, vitals, now);
-        if remedy == Remedy::Other && !spare {
+        let refused_here = Refused::is(failed.fault);
+        if refused_here || (remedy == Remedy::Other && !spare) {
             self.barred |= bit(failed.target);
         }
         let step = if spare {
@@ -182,6 +185,9 @@ impl Attempts {
         } else {
             Step::GiveUp
         };
+        if refused_here && matches!(step, Step::Try(_)) {
+            return step;
+        }
         if step == Step::GiveUp || !vitals.budget(plan.route, now).take() {
             return Step::GiveUp;
         }

@@ -13,6 +13,8 @@ pub struct BreakerPolicy {
     pub failure_percent: u32,
     /// Attempts within the last ten seconds before the share of failures says anything.
     pub calls_min: u32,
+    /// More failures than this in a thousand attempts open it where its peers fail far less often; 0 never.
+    pub outlier_permille: u32,
     /// How long it rests at first; twice as long each time that a probe fails.
     pub rest: Duration,
     pub rest_max: Duration,
@@ -26,6 +28,7 @@ impl Default for BreakerPolicy {
             failures: 5,
             failure_percent: 50,
             calls_min: 20,
+            outlier_permille: 200,
             rest: Duration::from_secs(5),
             rest_max: Duration::from_secs(60),
             probes: 1,
@@ -124,6 +127,20 @@ impl Breaker {
         }
     }
 
+    /// Rests because its peers fail far less often; tells whether it did not before.
+    pub(crate) fn eject(&mut self, now: Moment, policy: &BreakerPolicy, jitter: f64) -> bool {
+        let closed = !self.is_suspect();
+        if closed {
+            self.open(now, policy, 0, jitter);
+        }
+        closed
+    }
+
+    /// Attempts of the last ten seconds, and how many of them failed.
+    pub(crate) fn recent(&self, now: Moment) -> (u32, u32) {
+        self.window.recent(now)
+    }
+
     /// How many times in a row it rests; 0 the first time.
     pub(crate) fn times(&self) -> u32 {
         match self.state {
@@ -187,11 +204,14 @@ impl Window {
         second.failed += u32::from(failed);
     }
 
-    fn is_bad(&self, now: Moment, policy: &BreakerPolicy) -> bool {
+    fn recent(&self, now: Moment) -> (u32, u32) {
         let oldest = (now.0 / 1_000_000).saturating_sub(self.seconds.len() as u64 - 1);
         let recent = self.seconds.iter().filter(|second| second.number >= oldest);
-        let (all, failed) =
-            recent.fold((0, 0), |(all, failed), second| (all + second.all, failed + second.failed));
+        recent.fold((0, 0), |(all, failed), second| (all + second.all, failed + second.failed))
+    }
+
+    fn is_bad(&self, now: Moment, policy: &BreakerPolicy) -> bool {
+        let (all, failed) = self.recent(now);
         let share = policy.failure_percent > 0
             && u64::from(failed) * 100 >= u64::from(policy.failure_percent) * u64::from(all);
         all >= policy.calls_min.max(1) && share
@@ -206,6 +226,7 @@ mod tests {
         failures: 3,
         failure_percent: 50,
         calls_min: 10,
+        outlier_permille: 0,
         rest: Duration::from_secs(4),
         rest_max: Duration::from_secs(10),
         probes: 1,

@@ -15,6 +15,7 @@ use crate::{
     moment::Moment,
     preference::Preferences,
     price,
+    queue::Priority,
     record::{Tokens, Units},
     rule::RuleFacts,
     snapshot::{Alias, AliasTarget, Deadlines, Fidelity, Hold, Provider},
@@ -44,6 +45,8 @@ pub struct Plan {
     pub hold: Hold,
     /// Whether another target goes on with a stream that broke off.
     pub continues: bool,
+    /// The class of service, where the caller names none.
+    pub priority: Priority,
     /// Whether another target may be asked where one fails.
     pub(crate) falls_back: bool,
     /// Whether doing it twice does no more than doing it once.
@@ -206,6 +209,7 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         hedging: alias.hedging,
         hold: alias.hold,
         continues: alias.continues,
+        priority: alias.priority,
         falls_back: asked.wishes.and_then(|wishes| wishes.allow_fallbacks).unwrap_or(true),
         repeatable: is_repeatable(asked.asking),
         goes_on: wants.is_some_and(|wants| wants.goes_on),
@@ -367,6 +371,7 @@ impl Plan {
             hedging: None,
             hold: snapshot.hold,
             continues: false,
+            priority: Priority::Default,
             falls_back: false,
             repeatable: true,
             goes_on: false,

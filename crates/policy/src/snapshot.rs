@@ -7,13 +7,16 @@ use crate::{
     attempt::Retries,
     breaker::BreakerPolicy,
     classify::intents::Intents,
+    concurrency::ConcurrencyPolicy,
+    health_check::HealthCheck,
     hedge::Hedging,
     key::Key,
     label::{Demands, Labels},
     pool::Credential,
+    queue::Priority,
     rule::Rule,
     strategy::Strategy,
-    vitals::{RouteId, TargetId},
+    vitals::{ProviderId, RouteId, TargetId},
 };
 
 /// Everything that the configuration says, checked.
@@ -127,6 +130,7 @@ pub enum Fidelity {
 
 /// A provider that is switched on.
 pub struct Provider {
+    pub number: ProviderId,
     pub facts: catalog::Provider,
     /// The forms of operations beside chat that it takes.
     pub forms: Vec<wire::Form>,
@@ -137,6 +141,10 @@ pub struct Provider {
     pub connections_max: usize,
     /// When one of its models that fails is left alone.
     pub breaker: BreakerPolicy,
+    /// How many calls at a time it takes; `None` where that is not limited.
+    pub concurrency: Option<ConcurrencyPolicy>,
+    /// How it is asked whether it is well.
+    pub check: Option<HealthCheck>,
     pub labels: Labels,
 }
 
@@ -145,12 +153,15 @@ impl Provider {
     pub fn new(facts: catalog::Provider, credentials: Vec<Credential>, deadlines: Deadlines) -> Provider {
         let forms = facts.forms().into_iter().map(|(form, _)| form).collect();
         Provider {
+            number: ProviderId::of(&facts.id),
             facts,
             forms,
             credentials,
             deadlines,
             connections_max: CONNECTIONS_MAX,
             breaker: BreakerPolicy::default(),
+            concurrency: None,
+            check: None,
             labels: Labels::default(),
         }
     }
@@ -179,6 +190,8 @@ pub struct Alias {
     pub hold: Hold,
     /// Whether another target goes on with a stream that broke off.
     pub continues: bool,
+    /// The class of service of its calls, where the caller names none.
+    pub priority: Priority,
     /// Other names, for requests of which a rule holds: the first that does.
     pub ways: Vec<Way>,
     /// Whether the way of a call depends on what its request says.

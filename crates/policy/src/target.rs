@@ -84,7 +84,10 @@ impl Target {
 
     /// Until when it is better left alone; `None` where it may be asked.
     pub fn resting(&self, vitals: &Vitals, now: Moment) -> Option<Moment> {
-        vitals.resting(self.id, now, &self.provider.breaker).max(self.cooling(vitals, now))
+        {
+            let own = vitals.resting(self.id, now, &self.provider.breaker);
+            own.max(self.cooling(vitals, now)).max(vitals.down(self.provider.number, now))
+        }
     }
 
     /// Until when its provider lets nobody ask it.

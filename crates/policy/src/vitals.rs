@@ -31,6 +31,10 @@ pub struct TargetId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RouteId(pub u64);
 
+/// A provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProviderId(pub u64);
+
 /// One credential of a provider, for one model: limits hold for both together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeatId(pub u64);
@@ -38,6 +42,12 @@ pub struct SeatId(pub u64);
 impl TargetId {
     pub fn of(provider: &str, model: &str) -> TargetId {
         TargetId(number(&[provider.as_bytes(), model.as_bytes()]))
+    }
+}
+
+impl ProviderId {
+    pub fn of(name: &str) -> ProviderId {
+        ProviderId(number(&[b"provider", name.as_bytes()]))
     }
 }
 
@@ -76,6 +86,8 @@ pub struct Vitals {
     targets: Map<Health>,
     routes: Map<Route>,
     seats: Map<Seat>,
+    /// Providers that fail their health check, and until when that is believed.
+    down: Map<Moment>,
     chance: fastrand::Rng,
     news: Vec<News>,
     /// When the last attempt began.
@@ -131,6 +143,10 @@ pub enum News {
     Resting(SeatId, Duration, RestReason),
     /// A target that had failed has answered.
     Back(TargetId),
+    /// A provider fails its health check: it is left alone for so long.
+    Down(ProviderId, Duration),
+    /// It does no longer.
+    Up(ProviderId),
     /// How good somebody found an answer, in 0..=1.
     Feedback(RouteId, TargetId, f64),
 }
@@ -142,6 +158,7 @@ impl Vitals {
             targets: Map::default(),
             routes: Map::default(),
             seats: Map::default(),
+            down: Map::default(),
             chance: fastrand::Rng::with_seed(seed),
             news: Vec::new(),
             latest: Moment(0),
@@ -219,6 +236,27 @@ impl Vitals {
         if let Some(health) = self.targets.get_mut(&id.0) {
             health.outrun(now, waited);
         }
+    }
+
+    /// Attempts of the last ten seconds, and how many of them failed.
+    pub(crate) fn recent(&self, id: TargetId, now: Moment) -> (u32, u32) {
+        self.health(id).map_or((0, 0), |health| health.breaker.recent(now))
+    }
+
+    /// A target rests because its peers fail far less often.
+    pub(crate) fn eject(&mut self, id: TargetId, now: Moment, policy: &BreakerPolicy) {
+        let jitter = self.chance.f64();
+        if let Some(health) = self.targets.get_mut(&id.0)
+            && health.breaker.eject(now, policy, jitter)
+        {
+            let until = health.resting(now, policy).unwrap_or(now);
+            self.news.push(News::Opened(id, health.breaker.times(), until.since(now)));
+        }
+    }
+
+    /// Until when a provider is left alone that fails its health check.
+    pub(crate) fn down(&self, id: ProviderId, now: Moment) -> Option<Moment> {
+        self.down.get(&id.0).copied().filter(|until| *until > now)
     }
 
     /// An attempt has ended, and what became of it is not the target's doing.
@@ -299,6 +337,12 @@ impl Vitals {
             }
             News::Cooling(id, span) => self.targets.entry(id.0).or_default().cool(now.after(span)),
             News::Resting(id, span, why) => self.seat_mut(id, now).rest_until(now.after(span), why),
+            News::Down(id, span) => {
+                self.down.insert(id.0, now.after(span));
+            }
+            News::Up(id) => {
+                self.down.remove(&id.0);
+            }
             News::Feedback(route, id, score) => self.arms(route, now).judge(id, score),
         }
     }

@@ -116,6 +116,37 @@ fn errors_say_where_and_what_to_do() {
     );
 }
 
+/// Settings of a provider and what is reported of them.
+#[test]
+fn limits_that_mean_nothing_are_named() {
+    let check = |settings: &str, expected: &str| {
+        let provider = format!("{{ dialect: openai_chat, base_url: 'http://h/v1', auth: none, {settings} }}");
+        let found = errors(&[("t.yaml", &format!("providers: {{ house: {provider} }}"))]);
+        let first = found.lines().next().unwrap_or_default();
+        let (_, message) = first.split_once("providers.house.").unwrap_or_default();
+        assert_eq!(message, expected, "{settings}");
+    };
+    let queue = "is for calls that wait for a place; say how many there are with concurrency";
+    check("queue: { max: 5 }", &format!("queue  {queue}"));
+    check("concurrency: 0", "concurrency  must be at least 1; leave it out for no limit");
+    check("concurrency: lots", "concurrency  must be a whole number or a map, not a text");
+    check("concurrency: { max: 4, min: 8, adapt: aimd }", "concurrency.min  must be between 1 and max");
+    check(
+        "concurrency: { max: 4, min: 2 }",
+        "concurrency.min  is for a learned limit; write adapt: gradient or aimd as well",
+    );
+    check(
+        "health: { check: { every: 5s } }",
+        "health.check.path  is missing; write path: /health, or model with the name of one",
+    );
+    check("health: { check: { path: health } }", "health.check.path  must begin with a slash, as /health");
+    check(
+        "health: { check: { path: /a, model: b } }",
+        "health.check.model  and path are two ways to ask; write one",
+    );
+    check("concurrency: 4, queue: { max: 0 }, health: { check: { path: /health } }", "");
+}
+
 #[test]
 fn all_errors_come_at_once_and_no_secret_is_told() {
     let text = "server: { listen: nowhere, threads: 0 }\nproviders: { x: { base_url: 'http://x', dialect: no, api_key: sk-secret } }\nkeys:\n  - { name: a, key: tg-secret-of-mine }\n  - { name: a, key: 'secret:file/missing' }";

@@ -96,7 +96,7 @@ impl Admin {
             (&Method::GET, "/metrics") => Ok(Reply {
                 status: StatusCode::OK,
                 kind: "text/plain; version=0.0.4; charset=utf-8",
-                body: exposition(&self.metrics),
+                body: exposition(&self.metrics, &self.shared),
             }),
             (&Method::GET, "/admin/v1/keys") => self.keys(),
             (&Method::POST, "/admin/v1/keys") => self.create_key(&request.body),

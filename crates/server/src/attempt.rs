@@ -4,7 +4,8 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use policy::{
-    lesson, pool,
+    concurrency::Seen,
+    lesson, outlier, pool,
     record::Note,
     route::{Plan, Target},
     strategy::{Strategy, adaptive::Reaped},
@@ -15,6 +16,7 @@ use wire::{Fault, Form, Kind, Origin};
 use crate::{
     call::{Attempt, Call, Open},
     core::Core,
+    gate::Permit,
     headers,
     inbound::{Asks, Inbound},
     meter::Meter,
@@ -66,10 +68,11 @@ pub(crate) fn start<'a>(
     call: &mut Call,
     (number, target): (usize, &'a Target),
     (endpoint, outbound): (&'a Endpoint, Outbound<'a>),
+    permit: Option<Permit>,
 ) -> Result<Sending<'a>, Missed> {
     note(call, target).map_err(|fault| Missed { fault, sent: false, fatal: true })?;
     let (credential, door) = door(call, target, endpoint)?;
-    let attempt = begin(call, target, credential);
+    let attempt = begin(call, target, credential, permit);
     Ok(Sending { attempt, number, target, endpoint, door, outbound, began: Instant::now() })
 }
 
@@ -130,12 +133,12 @@ fn door<'e>(call: &Call, target: &Target, endpoint: &'e Endpoint) -> Result<(usi
     })
 }
 
-fn begin(call: &mut Call, target: &Target, credential: usize) -> usize {
+fn begin(call: &mut Call, target: &Target, credential: usize, permit: Option<Permit>) -> usize {
     let core = Rc::clone(call.core());
     core.count(Counter::AttemptsMade);
     core.vitals().begin(target.id, core.now());
     let open = call.open();
-    open.attempts.push(Attempt::new(target, credential));
+    open.attempts.push(Attempt::new(target, credential, permit));
     open.meter = Meter::default();
     open.target = Some(target.clone());
     open.attempts.len() - 1
@@ -153,6 +156,12 @@ pub(crate) fn close(call: &mut Call, number: usize, status: Option<u16>, fault: 
     let mut vitals = core.vitals();
     let now = core.now();
     lesson::failed(&mut vitals, &attempt.target, attempt.credential, fault, now);
+    if let Some(permit) = attempt.permit.take() {
+        permit.give_back(Seen::fault(fault));
+    }
+    if let Some(plan) = &open.plan {
+        outlier::eject(&mut vitals, plan, &attempt.target, now);
+    }
     if let Some(plan) = &open.plan
         && let Strategy::Adaptive(weights) = &plan.strategy
     {
@@ -180,6 +189,7 @@ pub(crate) fn close_overtaken(call: &mut Call, number: usize) {
     };
     attempt.ended = Some(std::time::Instant::now());
     attempt.fault = Some(OVERTAKEN);
+    attempt.permit = None;
     attempt.cost = settle::cost_of_reading(&open.prompt, &attempt.target);
     core.vitals().outrun(attempt.target.id, core.now(), attempt.began.elapsed());
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use policy::{
     Money,
     key::Key,
+    queue::Priority,
     route::{Plan, Target},
 };
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use wire::{Dialect, Form, Losses, Operation};
 
 use crate::{
     core::{Core, Held},
+    gate::Permit,
     meter::Meter,
     settle,
     world::World,
@@ -64,6 +66,8 @@ pub(crate) struct Open {
     pub(crate) status: u16,
     /// Whether the call stands in the spool, and so must come to a record.
     pub(crate) noted: bool,
+    /// Who is let in first, where calls wait for a place.
+    pub(crate) priority: Priority,
 }
 
 /// One request to one target.
@@ -86,6 +90,8 @@ pub(crate) struct Attempt {
     pub(crate) broke: bool,
     /// How many characters of its answer the caller was told before another target went on with it.
     pub(crate) told_chars: Option<u64>,
+    /// Its place at the provider, for as long as it lasts.
+    pub(crate) permit: Option<Permit>,
 }
 
 impl Arrival {
@@ -118,12 +124,13 @@ impl Open {
             meter: Meter::default(),
             status: 0,
             noted: false,
+            priority: Priority::Default,
         }
     }
 }
 
 impl Attempt {
-    pub(crate) fn new(target: &Target, credential: usize) -> Attempt {
+    pub(crate) fn new(target: &Target, credential: usize, permit: Option<Permit>) -> Attempt {
         Attempt {
             target: target.clone(),
             credential,
@@ -135,6 +142,7 @@ impl Attempt {
             cost: None,
             broke: false,
             told_chars: None,
+            permit,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -23,6 +23,7 @@ use crate::{
     admin::AdminRequest,
     board::Board,
     call::Open,
+    health_check::Checked,
     metrics::{CoreMetrics, Counter},
     upstream::Pool,
     world::{Keys, World},
@@ -33,14 +34,31 @@ pub(crate) struct Shared {
     pub(crate) world: ArcSwap<World>,
     pub(crate) keys: ArcSwap<Keys>,
     pub(crate) hasher: store::KeyHasher,
-    pub(crate) draining: std::sync::atomic::AtomicBool,
+    pub(crate) draining: AtomicBool,
     /// Calls in flight over all cores, for `server.limits.calls`.
     pub(crate) calls_open: AtomicUsize,
     pub(crate) board: Board,
+    pub(crate) checked: Checked,
     /// Cores that there are, to number them.
     pub(crate) cores: AtomicUsize,
     /// Since when moments are counted.
     pub(crate) epoch: Instant,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World, keys: Keys, hasher: store::KeyHasher) -> Shared {
+        Shared {
+            world: ArcSwap::from_pointee(world),
+            keys: ArcSwap::from_pointee(keys),
+            hasher,
+            draining: AtomicBool::new(false),
+            calls_open: AtomicUsize::new(0),
+            board: Board::default(),
+            checked: Checked::default(),
+            cores: AtomicUsize::new(0),
+            epoch: Instant::now(),
+        }
+    }
 }
 
 /// One core's own.

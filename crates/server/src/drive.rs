@@ -16,7 +16,7 @@ use crate::{
     attempt::{self, Missed, Refusal, Sending},
     call::Call,
     core::Core,
-    headers,
+    gate, headers,
     hedge::{self, Journey},
     inbound::{Asks, Inbound},
     outbound::{encode, endpoint},
@@ -67,6 +67,7 @@ pub(crate) async fn drive(
     let core = Rc::clone(call.core());
     let world = Rc::clone(&call.open().world);
     let deadline = deadline(&mut call, inbound, &plan)?;
+    call.open().priority = gate::priority(inbound, &plan)?;
     let plan = Rc::new(plan);
     let journey = Journey { core: &core, world: &world, inbound, plan: &plan, deadline };
     let mut attempts = Attempts::new(core.moment(deadline.into_std()));
@@ -175,7 +176,12 @@ async fn ask<'a>(journey: Journey<'a>, mut call: Call, attempts: &mut Attempts, 
         Ok(way) => way,
         Err(fault) => return Asked::Unfit(Box::new(call), fault),
     };
-    let sending = match attempt::start(&mut call, (number, target), way) {
+    // A provider that takes only so many calls at a time has a place for this one, or it waits for one.
+    let permit = match gate::enter(&mut call, way.0, target, deadline).await {
+        Ok(permit) => permit,
+        Err(missed) => return Asked::Failed(Box::new(Lost::missed(call, number, target, missed))),
+    };
+    let sending = match attempt::start(&mut call, (number, target), way, permit) {
         Ok(sending) => sending,
         Err(missed) => return Asked::Failed(Box::new(Lost::missed(call, number, target, missed))),
     };

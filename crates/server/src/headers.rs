@@ -15,6 +15,8 @@ pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("x-tollgate-timeo
 pub(crate) const ROUTE: HeaderName = HeaderName::from_static("x-tollgate-route");
 /// The session whose requests are to stay together.
 pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
+/// The class of service, where calls wait for a place at a provider.
+pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-tollgate-priority");
 pub(crate) const COUNTED: HeaderName = HeaderName::from_static("x-tollgate-counted");
 pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-tollgate-origin");
 

@@ -9,6 +9,7 @@ use crate::{
     attempt::{self, Missed, Sending},
     call::Call,
     core::Core,
+    gate,
     inbound::Inbound,
     metrics::Counter,
     outbound::{encode, endpoint},
@@ -112,7 +113,9 @@ fn second<'a>(
     let endpoint = endpoint(world, inbound, target).ok()?;
     let outbound = encode(call.open(), inbound, target, endpoint, plan.fidelity).ok()?;
     core.count(Counter::HedgesMade);
-    attempt::start(call, (number, target), (endpoint, outbound)).ok()
+    // A hedge waits for no place: others need it more.
+    let permit = gate::try_enter(endpoint).ok()?;
+    attempt::start(call, (number, target), (endpoint, outbound), permit).ok()
 }
 
 /// Ends one that failed while another is still under way.

@@ -13,6 +13,8 @@ use std::{
 
 use policy::record::{Outcome, Record};
 
+use crate::{core::Shared, provider_metrics};
+
 /// The most pairs of provider and model that are counted by name; the rest share one line.
 const SERIES_MAX: usize = 1_000;
 
@@ -224,7 +226,7 @@ impl Histogram {
 }
 
 /// The text that Prometheus reads: the sum over all cores.
-pub(crate) fn exposition(cores: &[Arc<CoreMetrics>]) -> String {
+pub(crate) fn exposition(cores: &[Arc<CoreMetrics>], shared: &Shared) -> String {
     let mut text = String::with_capacity(4096);
     for counter in Counter::ALL {
         let (name, kind, help) = counter.describe();
@@ -242,6 +244,7 @@ pub(crate) fn exposition(cores: &[Arc<CoreMetrics>]) -> String {
         }
     }
     write_series(&mut text, &all);
+    provider_metrics::write(&mut text, shared);
     text
 }
 
@@ -284,7 +287,7 @@ fn write_series(text: &mut String, all: &BTreeMap<(String, String), Series>) {
     }
 }
 
-fn header(text: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn header(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 

@@ -9,10 +9,9 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use policy::Snapshot;
 use store::{
     DataDir, Lock,
@@ -26,10 +25,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admin::{Admin, AdminRequest},
-    board::Board,
     control,
     core::{Core, Shared},
     credentials::Fetcher,
+    health_check,
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
     reload::{Cause, Reloader, first_keys},
@@ -112,16 +111,7 @@ impl Server {
         let world = World::new(options.snapshot, None, &fetcher);
         let database = options.data.database()?;
         let keys = first_keys(&options.data.hasher(), &database, &world)?;
-        let shared = Arc::new(Shared {
-            world: ArcSwap::from_pointee(world),
-            keys: ArcSwap::from_pointee(keys),
-            hasher: options.data.hasher(),
-            draining: AtomicBool::new(false),
-            calls_open: AtomicUsize::new(0),
-            board: Board::default(),
-            cores: AtomicUsize::new(0),
-            epoch: Instant::now(),
-        });
+        let shared = Arc::new(Shared::new(world, keys, options.data.hasher()));
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
         let threads =
@@ -140,6 +130,7 @@ impl Server {
             database,
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
         };
+        tasks::spawn("health checks", health_check::run(Arc::clone(&shared), fetcher.clone()));
         let reloader = Reloader {
             shared: Arc::clone(&shared),
             source: options.source,

@@ -9,8 +9,9 @@ use std::{
 
 use policy::{
     Money,
+    concurrency::Seen,
     health::Shown,
-    lesson, price,
+    lesson, outlier, price,
     record::{AppliedPrice, Candidate, Counted, Outcome, Record, Routed, Tokens, Tried, Units},
     route::{Plan, Target},
     strategy::{Strategy, adaptive::Reaped},
@@ -143,7 +144,16 @@ fn teach(core: &Core, open: &mut Open, fault: Option<&Fault>, bill: &Bill) {
         } else {
             vitals.let_go(attempt.target.id);
         }
+        if let Some(permit) = attempt.permit.take() {
+            // The answer that another target began says nothing of how soon this one answers.
+            let wait = answered.and_then(|at| at.checked_duration_since(attempt.began));
+            let seen = wait.map_or(Seen::Nothing, |wait| Seen::answer(stream, bill.tokens.output, wait));
+            permit.give_back(fault.map_or(seen, Seen::fault));
+        }
         let Some(plan) = &open.plan else { continue };
+        if fault.is_some() {
+            outlier::eject(&mut vitals, plan, &attempt.target, now);
+        }
         if let (Strategy::Adaptive(weights), Some(_)) =
             (&plan.strategy, fault.map(|_| ()).or(answered.map(|_| ())))
         {

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     credentials::{Fetcher, Keeper, Opening},
+    gate::Gate,
     upstream::{Address, Path},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct World {
 /// How a provider is reached.
 struct Reached {
     doors: Arc<[Door]>,
+    gate: Option<Arc<Gate>>,
     /// A provider speaks few dialects.
     dialects: Vec<(Dialect, Endpoint)>,
     forms: Vec<(Form, Endpoint)>,
@@ -47,6 +49,8 @@ pub(crate) struct Endpoint {
     pub(crate) path: Path,
     /// One for each of the provider's credentials.
     pub(crate) doors: Arc<[Door]>,
+    /// Where the provider takes only so many calls at a time; the same for all its endpoints.
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
 /// What opens a provider.
@@ -81,6 +85,14 @@ impl World {
         }
         let spoken = &reached.dialects;
         spoken.iter().find(|(dialect, _)| *dialect == target.dialect).map(|(_, endpoint)| endpoint)
+    }
+
+    /// Those that providers have, with their names.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = (&str, &Gate)> {
+        self.snapshot.providers.keys().filter_map(|name| {
+            let gate = self.reached.get(name)?.gate.as_ref()?;
+            Some((name.as_str(), &**gate))
+        })
     }
 
     /// Where a provider's API begins; what follows its name in a path that is passed through stands below it.
@@ -127,9 +139,10 @@ fn reached(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &
         opening: opening(name, provider, &credential.opens, before, fetcher),
     });
     let doors: Arc<[Door]> = doors.collect();
+    let gate = gate(provider, before);
     let endpoint = |url: &str| {
         let (address, path) = Address::parse(url)?;
-        Some(Endpoint { address, path, doors: Arc::clone(&doors) })
+        Some(Endpoint { address, path, doors: Arc::clone(&doors), gate: gate.clone() })
     };
     let facts = &provider.facts;
     let dialects = facts.dialects.iter().filter_map(|(dialect, url)| Some((*dialect, endpoint(url)?)));
@@ -139,7 +152,15 @@ fn reached(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &
     let listed = || facts.dialects.first().map(|(_, url)| origin(url));
     let base = facts.base_url.as_deref().map(root).or_else(listed);
     let root = base.and_then(endpoint);
-    Reached { doors, dialects, forms, root }
+    Reached { doors, gate, dialects, forms, root }
+}
+
+/// A provider's places: the same as before, whatever else has changed.
+fn gate(provider: &Provider, before: Option<&Reached>) -> Option<Arc<Gate>> {
+    let policy = provider.concurrency?;
+    let Some(kept) = before.and_then(|before| before.gate.as_ref()) else { return Some(Gate::new(policy)) };
+    kept.adopt(policy);
+    Some(Arc::clone(kept))
 }
 
 /// What opens a provider beside header lines: the same as before, where the identity is.

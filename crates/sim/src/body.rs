@@ -13,7 +13,11 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::{Sleep, sleep};
 
-use crate::{calls::Calls, line::Line, script::Script};
+use crate::{
+    calls::{Calls, Flight},
+    line::Line,
+    script::Script,
+};
 
 /// How long a server takes at most to write what it was given.
 const FLUSH: Duration = Duration::from_millis(20);
@@ -30,6 +34,7 @@ pub(crate) struct Body {
     /// Told when everything was sent.
     finished: Option<(Arc<Calls>, u64)>,
     line: Option<Line>,
+    flight: Option<Arc<Flight>>,
 }
 
 #[derive(Clone, Copy)]
@@ -76,12 +81,20 @@ impl Body {
             ending,
             finished: None,
             line: None,
+            flight: None,
         }
     }
 
     /// The body of a call: its end is told, and its line does what the script wants.
     #[must_use]
-    pub(crate) fn telling(mut self, calls: &Arc<Calls>, number: u64, line: &Line) -> Body {
+    pub(crate) fn telling(
+        mut self,
+        calls: &Arc<Calls>,
+        number: u64,
+        line: &Line,
+        flight: &Arc<Flight>,
+    ) -> Body {
+        self.flight = Some(Arc::clone(flight));
         self.finished = Some((Arc::clone(calls), number));
         self.line = Some(line.clone());
         self
@@ -128,6 +141,7 @@ impl http_body::Body for Body {
             self.wait = None;
         }
         let Some(piece) = self.pieces.next() else {
+            self.flight = None;
             if let Some((calls, number)) = self.finished.take() {
                 calls.finish(number);
             }

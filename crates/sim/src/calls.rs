@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,11 @@ pub(crate) struct Calls(Mutex<Seen>);
 #[derive(Default)]
 struct Seen {
     total: u64,
+    in_flight: u64,
+    /// The most that were in flight at a time.
+    peak: u64,
+    /// What `/health` answers; 0 stands for 200.
+    health: u16,
     finished: u64,
     gone: u64,
     by_path: BTreeMap<String, u64>,
@@ -34,6 +39,16 @@ struct Seen {
     /// Prompts that were marked to be cached.
     cached: HashMap<u64, usize>,
     stored: Stored,
+}
+
+/// A call for as long as it is in flight.
+pub(crate) struct Flight(Arc<Calls>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut seen = self.0.seen();
+        seen.in_flight = seen.in_flight.saturating_sub(1);
+    }
 }
 
 struct Call {
@@ -78,6 +93,26 @@ impl Calls {
         if let Some(call) = self.seen().listed.iter_mut().rev().find(|call| call.number == number) {
             call.reported = Some((input, output));
         }
+    }
+
+    /// Counts a call among those in flight, until what is given back is dropped.
+    pub(crate) fn fly(self: &Arc<Calls>) -> Flight {
+        let mut seen = self.seen();
+        seen.in_flight += 1;
+        seen.peak = seen.peak.max(seen.in_flight);
+        Flight(Arc::clone(self))
+    }
+
+    /// The status that `/health` answers with.
+    pub(crate) fn health(&self) -> u16 {
+        match self.seen().health {
+            0 => 200,
+            status => status,
+        }
+    }
+
+    pub(crate) fn set_health(&self, status: u16) {
+        self.seen().health = status;
     }
 
     /// The answer of a call went out whole.
@@ -148,7 +183,7 @@ impl Calls {
                    "request_id": call.request_id, "reported": reported, "finished": call.finished,
                    "gone": call.gone})
         });
-        json!({"total": seen.total, "finished": seen.finished, "gone": seen.gone, "by_path": seen.by_path,
+        json!({"total": seen.total, "in_flight": seen.in_flight, "peak": seen.peak, "finished": seen.finished, "gone": seen.gone, "by_path": seen.by_path,
                "by_status": seen.by_status, "calls": listed.collect::<Vec<_>>()})
     }
 
@@ -157,7 +192,9 @@ impl Calls {
     }
 
     pub(crate) fn reset(&self) {
-        *self.seen() = Seen::default();
+        let mut seen = self.seen();
+        let in_flight = seen.in_flight;
+        *seen = Seen { in_flight, peak: in_flight, ..Seen::default() };
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -1,6 +1,6 @@
 //! Plays a call's script up to its answer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header, request::Parts};
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use crate::{
     account::{Account, Headers},
     api::{self, Api, Refused},
     body::Body,
-    calls::Calls,
+    calls::{Calls, Flight},
     line::Line,
     refusal::Refusal,
     script::Script,
@@ -24,6 +24,8 @@ pub(crate) struct Played<'m> {
     pub(crate) model: &'m str,
     pub(crate) number: u64,
     pub(crate) script: Script,
+    /// Counts it among those in flight.
+    pub(crate) flight: Arc<Flight>,
     /// What is told of the account.
     told: Headers,
 }
@@ -34,7 +36,7 @@ pub(crate) async fn play<'m>(
     parts: &Parts,
     asked_model: &'m str,
     body: &Value,
-    (calls, line): (&Calls, &Line),
+    (calls, line): (&Arc<Calls>, &Line),
 ) -> Result<Played<'m>, Response<Body>> {
     let (path, headers) = (parts.uri.path(), &parts.headers);
     let (model, suffix) = asked_model.split_once('!').unwrap_or((asked_model, ""));
@@ -46,6 +48,7 @@ pub(crate) async fn play<'m>(
     let key = key(headers);
     let seen = last(headers, body);
     let number = calls.begin((path, asked_model), key, text(headers, "traceparent"), seen);
+    let flight = Arc::new(calls.fly());
     let script = held(script, key, calls);
     if script.hang {
         std::future::pending::<()>().await;
@@ -58,7 +61,7 @@ pub(crate) async fn play<'m>(
     }
     let account = script.limit.map(|limit| calls.account(&script.text, key, limit));
     let told = account.map(|account| (api.limits)(&account)).unwrap_or_default();
-    let played = Played { model, number, script, told };
+    let played = Played { model, number, script, flight, told };
     match played.refused(api, (path, key), account) {
         Some(refused) => Err(played.dress(refused)),
         None => Ok(played),

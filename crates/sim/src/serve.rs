@@ -94,6 +94,12 @@ async fn respond(request: Request<Incoming>, calls: &Arc<Calls>, line: &Line) ->
             calls.reset();
             return json_response(200, &json!({"reset": true}));
         }
+        "/health" => return json_response(calls.health(), &json!({})),
+        "/sim/health" => {
+            let asked = parts.uri.query().and_then(|query| query.strip_prefix("status=")?.parse().ok());
+            calls.set_health(asked.unwrap_or(200));
+            return json_response(200, &json!({"health": calls.health()}));
+        }
         "/v1/models" => return json_response(200, &models(&parts.headers)),
         _ => {}
     }
@@ -137,7 +143,7 @@ async fn perform(
             (EVENT_STREAM, Body::pieces(frames.into_iter().map(Bytes::from).collect(), script))
         }
     };
-    played.dress(typed(200, kind, body.telling(calls, played.number, line)))
+    played.dress(typed(200, kind, body.telling(calls, played.number, line, &played.flight)))
 }
 
 /// A whole body, in pieces where it shall be cut or stalled.
@@ -172,7 +178,7 @@ async fn complete(
         Ok(played) => played,
         Err(refused) => return refused,
     };
-    let Played { model, number, script, .. } = &played;
+    let Played { model, number, script, flight, .. } = &played;
     let streamed = address.stream.or(body["stream"].as_bool()).unwrap_or(api.streams_unasked);
     if script.garbage {
         let kind = if streamed { api.stream_type } else { "application/json" };
@@ -191,7 +197,7 @@ async fn complete(
     }
     let scene = Scene { body: &body, model, number: *number, asked: &asked, answer: &answer, script };
     let (kind, body) = if streamed { stream(api, &scene) } else { whole(api, &scene, calls) };
-    played.dress(typed(200, kind, body.telling(calls, *number, line)))
+    played.dress(typed(200, kind, body.telling(calls, *number, line, flight)))
 }
 
 /// A whole answer. It is sent in pieces where it shall be cut or stalled.

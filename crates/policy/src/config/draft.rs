@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    concurrency::{ConcurrencyEntry, PriorityDraft, QueueDraft},
     identity::{AwsDraft, AzureDraft, GoogleDraft},
     routing::{
         DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
@@ -153,6 +154,10 @@ pub(super) struct ProviderEntry {
     pub(super) deadlines: DeadlinesDraft,
     /// The most HTTP/1.1 connections that each core keeps to it. Default: 1024.
     pub(super) connections: Option<u64>,
+    /// How many calls at a time it takes, over all cores; further ones [wait](concurrency.md). Default: no limit.
+    pub(super) concurrency: Option<ConcurrencyEntry>,
+    /// Calls that wait for one of its places.
+    pub(super) queue: Option<QueueDraft>,
     /// When one of its models that fails is left alone.
     pub(super) health: HealthDraft,
     #[serde(flatten)]
@@ -230,6 +235,9 @@ pub(super) struct FullModel {
     /// What becomes of a stream that breaks off after the caller was told some of it. Default: `fail`.
     #[serde(default)]
     pub(super) on_break: Option<OnBreakDraft>,
+    /// The class of service of its calls, where the header `x-tollgate-priority` names none. Default: default.
+    #[serde(default)]
+    pub(super) priority: Option<PriorityDraft>,
     /// How long its calls may take. Default: the first target's provider's.
     #[serde(default)]
     pub(super) deadlines: Option<DeadlinesDraft>,

@@ -2,6 +2,7 @@
 
 mod check;
 mod compile;
+mod concurrency;
 mod draft;
 mod identity;
 mod load;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     compile::{Compiler, fidelity, merge},
+    concurrency,
     draft::{FullModel, ModelEntry},
     problem::nearest,
     routing::{
@@ -136,6 +137,7 @@ impl Compiler<'_> {
             hedging,
             hold: routing::hold(&full.hold, defaults.hold),
             continues: matches!(full.on_break, Some(OnBreakDraft::Continue)),
+            priority: concurrency::priority(full.priority),
         }
     }
 
@@ -225,6 +227,7 @@ impl FullModel {
             hedge: None,
             hold: HoldDraft::default(),
             on_break: None,
+            priority: None,
             deadlines: None,
             fidelity: None,
         }

@@ -6,12 +6,14 @@ use catalog::OneOrMany;
 
 use super::{
     compile::{Compiler, count, merge},
+    concurrency,
     draft::{KeyOrMore, PoolKey, ProviderEntry},
     identity::{Drafts, Reading},
     problem::nearest,
     routing, zero,
 };
 use crate::{
+    health_check::Asks,
     pool::{Credential, Opens},
     snapshot::{Deadlines, Provider},
 };
@@ -85,6 +87,20 @@ impl Compiler<'_> {
         let mut provider = Provider::new(facts, credentials, merge(&entry.deadlines, deadlines));
         provider.connections_max = count(entry.connections, provider.connections_max);
         provider.breaker = routing::health(&entry.health);
+        match concurrency::concurrency(entry.concurrency, entry.queue) {
+            Ok(policy) => provider.concurrency = policy,
+            Err((field, message)) => self.fault(&format!("{path}.{field}"), message),
+        }
+        match entry.health.check.map(concurrency::check).transpose() {
+            Ok(Some(check)) if matches!(check.asks, Asks::Model(_)) && provider.facts.dialects.is_empty() => {
+                self.fault(
+                    &format!("{path}.health.check.model"),
+                    "cannot be asked: it has no dialect of chat",
+                );
+            }
+            Ok(check) => provider.check = check,
+            Err((field, message)) => self.fault(&format!("{path}.health.check.{field}"), message),
+        }
         provider.labels = routing::labels(&entry.labels);
         Some(provider)
     }

@@ -6,7 +6,10 @@ use catalog::OneOrMany;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::units::{self, Share, Span};
+use super::{
+    concurrency::CheckDraft,
+    units::{self, Share, Span},
+};
 use crate::{
     attempt::Retries,
     breaker::BreakerPolicy,
@@ -193,7 +196,7 @@ pub(super) enum OnBreakDraft {
 }
 
 /// When a target that fails is left alone, and for how long.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HealthDraft {
     /// So many failures in a row; 0 never. Default: 5.
@@ -202,12 +205,17 @@ pub(super) struct HealthDraft {
     pub(super) failure_share: Option<Share>,
     /// Attempts in the last ten seconds before their share says anything. Default: 20.
     pub(super) calls_min: Option<u32>,
+    /// A share of failures in the last ten seconds that makes it rest where it is also more than three times that of the
+    /// other targets of a name; `0%` never. At most half of a name's targets rest by this. Default: `20%`.
+    pub(super) outlier_share: Option<Share>,
     /// How long it rests at first; twice as long each time that a probe fails. Default: `5s`.
     pub(super) rest: Option<Span>,
     /// The longest rest. Default: `60s`.
     pub(super) rest_max: Option<Span>,
     /// How many calls at a time try it once it has rested. Default: 1.
     pub(super) probes: Option<u32>,
+    /// Asks the provider from time to time whether it is well. Default: it is not asked.
+    pub(super) check: Option<CheckDraft>,
 }
 
 /// What targets must be to come into question.
@@ -306,6 +314,7 @@ pub(super) fn health(draft: &HealthDraft) -> BreakerPolicy {
         failures: draft.failures.unwrap_or(base.failures),
         failure_percent: draft.failure_share.map_or(base.failure_percent, |share| share.0 / 10),
         calls_min: draft.calls_min.unwrap_or(base.calls_min),
+        outlier_permille: draft.outlier_share.map_or(base.outlier_permille, |share| share.0),
         rest: span(draft.rest, base.rest),
         rest_max: span(draft.rest_max, base.rest_max),
         probes: draft.probes.unwrap_or(base.probes).max(1),

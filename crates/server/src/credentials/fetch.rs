@@ -83,13 +83,22 @@ impl Fetcher {
 
     /// One whole exchange over HTTP/1.1, within its time.
     pub(super) async fn send(&self, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
-        match timeout(TIME_MAX, self.exchange(request)).await {
+        self.send_within(request, TIME_MAX).await
+    }
+
+    /// The same within a time of the caller's.
+    pub(crate) async fn send_within(
+        &self,
+        request: Request<Bytes>,
+        limit: Duration,
+    ) -> io::Result<Response<Bytes>> {
+        match timeout(limit, self.exchange(request, limit)).await {
             Ok(answered) => answered,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")),
         }
     }
 
-    async fn exchange(&self, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
+    async fn exchange(&self, request: Request<Bytes>, limit: Duration) -> io::Result<Response<Bytes>> {
         let (mut parts, body) = request.into_parts();
         let (address, _) = Address::parse(&parts.uri.to_string())
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address"))?;
@@ -99,7 +108,7 @@ impl Fetcher {
         }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         parts.uri = path.parse::<Uri>().map_err(io::Error::other)?;
-        let io = self.connector.connect(&address, TIME_MAX).await?;
+        let io = self.connector.connect(&address, limit).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(io::Error::other)?;
         let driver = tasks::spawn("token connection", async move {
             if let Err(error) = connection.await {

@@ -12,3 +12,4 @@ mod sign;
 pub(crate) use fetch::Fetcher;
 pub(crate) use keeper::Keeper;
 pub(crate) use open::Opening;
+pub(crate) use sign::Signable;

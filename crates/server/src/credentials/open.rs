@@ -1,11 +1,15 @@
 //! Puts what opens an endpoint on a request to it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use wire::{Fault, Kind, Origin};
 use zeroize::Zeroizing;
 
-use super::{Keeper, keeper::Opened, sign::sign};
+use super::{
+    Keeper,
+    keeper::Opened,
+    sign::{Signable, sign},
+};
 use crate::upstream::Exchange;
 
 /// What opens an endpoint, beside its header lines. It has no `Debug`.
@@ -38,10 +42,21 @@ impl Opening {
         head: &mut Vec<u8>,
         provider: &str,
     ) -> Result<(), Fault> {
+        self.open_for(exchange.into(), exchange.connect, head, provider).await
+    }
+
+    /// The same for a request that no call makes. A credential that is still on its way is waited for this long.
+    pub(crate) async fn open_for(
+        &self,
+        request: Signable<'_>,
+        limit: Duration,
+        head: &mut Vec<u8>,
+        provider: &str,
+    ) -> Result<(), Fault> {
         match self {
             Opening::Written | Opening::Query(_) => Ok(()),
             // Boxed, since every call would carry what only this way needs.
-            Opening::Kept(keeper) => Box::pin(show(keeper, exchange, head, provider)).await,
+            Opening::Kept(keeper) => Box::pin(show(keeper, request, limit, head, provider)).await,
         }
     }
 
@@ -56,18 +71,19 @@ impl Opening {
 
 async fn show(
     keeper: &Keeper,
-    exchange: &Exchange<'_>,
+    request: Signable<'_>,
+    limit: Duration,
     head: &mut Vec<u8>,
     provider: &str,
 ) -> Result<(), Fault> {
-    let added = match keeper.opened(exchange.connect).await {
+    let added = match keeper.opened(limit).await {
         Ok(opened) => match &*opened {
             Opened::Bearer(line) => {
                 head.extend_from_slice(line);
                 Ok(())
             }
             Opened::Aws { credential, region, service } => {
-                let lines = sign(exchange, credential, (service, region)).await;
+                let lines = sign(request, credential, (service, region)).await;
                 lines.map(|lines| head.extend_from_slice(&lines))
             }
         },

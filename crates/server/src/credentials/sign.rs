@@ -1,20 +1,39 @@
 //! Signatures of AWS, version 4 (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use reqsign_aws_v4::{Credential, RequestSigner};
 use reqsign_core::{Context, Error, SignRequest, hash::hex_sha256};
 
-use crate::upstream::Exchange;
+use crate::upstream::{Address, Exchange};
 
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
+/// What of a request a signature covers.
+#[derive(Clone, Copy)]
+pub(crate) struct Signable<'a> {
+    pub(crate) address: &'a Address,
+    /// Path and query.
+    pub(crate) path: &'a str,
+    pub(crate) method: &'a Method,
+    /// `None` where it is sent while it comes, and so is not known yet.
+    pub(crate) body: Option<&'a Bytes>,
+}
+
+impl<'a> From<&Exchange<'a>> for Signable<'a> {
+    fn from(exchange: &Exchange<'a>) -> Signable<'a> {
+        let body = exchange.rest.is_none().then_some(exchange.body);
+        Signable { address: exchange.address, path: exchange.path, method: exchange.method, body }
+    }
+}
+
 /// Signs a request for a service in a region and gives the header lines that this adds.
 pub(crate) async fn sign(
-    exchange: &Exchange<'_>,
+    request: Signable<'_>,
     credential: &Credential,
     (service, region): (&str, &str),
 ) -> Result<Vec<u8>, String> {
-    let signed = signed(exchange, credential, (service, region)).await;
+    let signed = signed(request, credential, (service, region)).await;
     let headers = signed.map_err(|error| format!("the request could not be signed: {error}"))?;
     let mut lines = Vec::with_capacity(512);
     for (name, value) in &headers {
@@ -28,27 +47,26 @@ pub(crate) async fn sign(
 }
 
 async fn signed(
-    exchange: &Exchange<'_>,
+    signable: Signable<'_>,
     credential: &Credential,
     (service, region): (&str, &str),
 ) -> Result<http::HeaderMap, Error> {
     let (scheme, authority) =
-        (if exchange.address.tls { "https" } else { "http" }, exchange.address.authority.as_str());
+        (if signable.address.tls { "https" } else { "http" }, signable.address.authority.as_str());
     // Of a path that is escaped already, the signature takes the escaped form once more; only S3 is otherwise.
-    let path = match exchange.path.split_once('?') {
+    let path = match signable.path.split_once('?') {
         Some((path, query)) => format!("{}?{query}", path.replace('%', "%25")),
-        None => exchange.path.replace('%', "%25"),
+        None => signable.path.replace('%', "%25"),
     };
     let request = Request::builder()
-        .method(Method::clone(exchange.method))
+        .method(Method::clone(signable.method))
         .uri(format!("{scheme}://{authority}{path}"))
         .header(header::HOST, authority)
-        // A body that is sent while it comes is not known yet.
         .header(
             CONTENT_SHA256,
-            match exchange.rest {
-                Some(_) => HeaderValue::from_static("UNSIGNED-PAYLOAD"),
-                None => HeaderValue::from_str(&hex_sha256(exchange.body)).map_err(http::Error::from)?,
+            match signable.body {
+                None => HeaderValue::from_static("UNSIGNED-PAYLOAD"),
+                Some(body) => HeaderValue::from_str(&hex_sha256(body)).map_err(http::Error::from)?,
             },
         )
         .body(())?;

@@ -19,6 +19,7 @@ use super::heads::is_stream;
 use crate::{
     attempt::{self, Missed},
     call::Call,
+    gate,
     inbound::{Asks, Inbound},
     metrics::Counter,
     outbound::{encode, endpoint},
@@ -110,7 +111,14 @@ impl Resumption {
             });
             let Ok(way) = way else { return Resumed::Given(call, fault) };
             let first_byte = call.open().meter.first_byte;
-            let sending = match attempt::start(&mut call, (self.number, target), way) {
+            let permit = match gate::enter(&mut call, way.0, target, self.deadline).await {
+                Ok(permit) => permit,
+                Err(missed) => {
+                    fault = missed.fault;
+                    continue;
+                }
+            };
+            let sending = match attempt::start(&mut call, (self.number, target), way, permit) {
                 Ok(sending) => sending,
                 Err(Missed { fault, .. }) => return Resumed::Given(call, fault),
             };

@@ -11,5 +11,5 @@ mod rest;
 pub(crate) use address::{Address, Path};
 pub(crate) use body::UpstreamBody;
 pub(crate) use connect::{Connector, TlsTrust};
-pub(crate) use pool::{Answer, Exchange, Failure, FailureKind, Pool};
+pub(crate) use pool::{Answer, Exchange, Failure, FailureKind, Pool, header_map};
 pub(crate) use rest::Rest;

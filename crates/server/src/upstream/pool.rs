@@ -286,8 +286,8 @@ fn h1_head(exchange: &Exchange<'_>) -> BytesMut {
     head
 }
 
-/// The header lines as a map, for HTTP/2.
-fn header_map(lines: &[u8]) -> HeaderMap {
+/// Header lines as a map.
+pub(crate) fn header_map(lines: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines.split(|&byte| byte == b'\n') {
         let line = line.trim_ascii_end();
