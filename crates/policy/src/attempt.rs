@@ -241,7 +241,13 @@ impl Attempts {
             fits && (self.tried | self.barred) & bit(*number) == 0
         };
         let left: Vec<usize> = (0..plan.targets.len().min(TARGETS_MAX)).filter(left).collect();
-        among(plan, &left, vitals, now)
+        // A side's own targets come before those that stand in for them.
+        let ready = |number: &usize| {
+            let target = plan.targets.get(*number);
+            *number < plan.own && target.is_some_and(|target| target.resting(vitals, now).is_none())
+        };
+        let own: Vec<usize> = left.iter().copied().filter(ready).collect();
+        among(plan, if own.is_empty() { &left } else { &own }, vitals, now)
     }
 
     /// All were asked: the next round.

@@ -36,6 +36,7 @@ pub mod preference;
 pub mod price;
 pub mod queue;
 pub mod record;
+pub mod rollout;
 pub mod route;
 pub mod rule;
 mod secret;

@@ -83,6 +83,11 @@ impl Preferences {
         serde_json::from_value(Value::Object(object)).map_err(|error| unread(&error, place))
     }
 
+    /// Whether the caller says itself which targets are asked.
+    pub(crate) fn names_a_way(&self) -> bool {
+        !self.order.is_empty() || !self.only.is_empty() || self.sort.is_some()
+    }
+
     /// The strategy that is wished for in place of the configured one.
     pub(crate) fn strategy(&self) -> Option<Strategy> {
         let sorted = self.sort.map(|sort| match sort {

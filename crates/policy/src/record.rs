@@ -87,6 +87,9 @@ pub struct Record<'a> {
     /// How the target was chosen; nothing where there was nothing to choose.
     #[serde(borrow)]
     pub routed: Option<Routed<'a>>,
+    /// What the call is part of: the side of a rollout, or the shadow of another call.
+    #[serde(borrow)]
+    pub experiment: Option<Cow<'a, str>>,
 }
 
 /// A price as it stands in a record: JSON, as [`catalog::Price`] is written.
@@ -348,6 +351,7 @@ impl<'a> From<Note<'a>> for Record<'a> {
                 told_chars: None,
             }],
             routed: None,
+            experiment: None,
             provider: note.provider,
             model: note.model,
         }

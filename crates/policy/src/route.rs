@@ -17,6 +17,7 @@ use crate::{
     price,
     queue::Priority,
     record::{Tokens, Units},
+    rollout::{Experiment, Rollout, Shadow, Side, bucket},
     rule::RuleFacts,
     snapshot::{Alias, AliasTarget, Deadlines, Fidelity, Hold, Provider},
     strategy::{Contender, Strategy},
@@ -57,6 +58,12 @@ pub struct Plan {
     pub rule: Option<Arc<str>>,
     /// Those that did not come into question, and why.
     pub skipped: Vec<Skipped>,
+    /// How many of the targets, the first ones, come before the others whatever the strategy; 0 where none does.
+    pub(crate) own: usize,
+    /// The rollout that the call is part of.
+    pub experiment: Option<Experiment>,
+    /// Where the call may be mirrored to.
+    pub shadow: Option<Arc<Shadow>>,
 }
 
 /// What a target of a plan is for.
@@ -176,6 +183,7 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
     }
     let wants = asked.wants.cloned().or_else(|| asked.said.map(Wants::of));
     let (mut fit, skipped) = fitting(all, alias, asked, wants.as_ref())?;
+    let experiment = with_candidate(&mut fit, alias, key, asked, wants.as_ref(), vitals);
     let mut strategy = alias.strategy;
     if let Some(wishes) = asked.wishes {
         strategy = wishes.strategy().unwrap_or(strategy);
@@ -215,10 +223,50 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         goes_on: wants.is_some_and(|wants| wants.goes_on),
         rule: None,
         skipped,
+        own: experiment.as_ref().map_or(0, |experiment| experiment.own),
+        experiment,
+        shadow: alias.shadow.clone(),
     };
     plan.add(&alias.longer_context, Purpose::LongerContext, asked);
     plan.add(&alias.permitted, Purpose::ContentPolicy, asked);
     Ok(plan)
+}
+
+/// Puts the candidate before the targets that are there, where it is the call's turn; the record says so either way. A call
+/// that the candidate could not take, or whose caller names its way, is no part of the rollout.
+fn with_candidate<'n>(
+    fit: &mut Vec<Meant<'n>>,
+    alias: &'n Alias,
+    key: &Key,
+    asked: &Asked<'_>,
+    wants: Option<&Wants>,
+    vitals: &Vitals,
+) -> Option<Experiment> {
+    let (rollout, said): (&Rollout, _) = (alias.rollout.as_ref()?, asked.said?);
+    let stage = vitals.stages().of(alias.route).filter(|stage| stage.design == rollout.design)?;
+    if stage.share == 0 || asked.wishes.is_some_and(Preferences::names_a_way) {
+        return None;
+    }
+    let mut candidate = able(&rollout.candidate, asked.asking);
+    candidate.retain(|(named, target)| unfit(named, target, &alias.only, asked, wants).is_none());
+    if candidate.is_empty() {
+        return None;
+    }
+    let side = if bucket(alias.route, rollout.by, said, key) < stage.share {
+        Side::Candidate
+    } else {
+        Side::Current
+    };
+    let mut own = fit.len();
+    if side == Side::Candidate {
+        own = candidate.len();
+        fit.retain(|(_, target)| candidate.iter().all(|(_, known)| known.id != target.id));
+        candidate.append(fit);
+        *fit = candidate;
+    }
+    let structure = said.facts.request.structure;
+    let (name, run, share) = (Arc::clone(&rollout.name), stage.run, stage.share);
+    Some(Experiment { route: alias.route, name, run, side, share, own, structure, compares: stage.compares })
 }
 
 /// What the configuration says of a target, and the target.
@@ -341,6 +389,16 @@ pub fn plan_resource(snapshot: &Snapshot, key: &Key, named: Option<&str>, form: 
     Ok(Plan { repeatable: false, ..Plan::direct(target, snapshot) })
 }
 
+/// Plans what a call is mirrored to; nothing where no target can be asked so.
+pub fn plan_shadow(snapshot: &Snapshot, shadow: &Shadow, asking: Asking) -> Option<Plan> {
+    let mut targets = able(&shadow.targets, asking).into_iter().map(|(_, target)| target);
+    let mut plan = Plan::direct(targets.next()?, snapshot);
+    plan.targets.extend(targets);
+    plan.contenders.extend(plan.targets.iter().map(|target| Contender::plain(target.id)));
+    plan.falls_back = true;
+    Some(plan)
+}
+
 impl Plan {
     /// What was known of each target when the call began; nothing where there was nothing to choose.
     pub fn standing(&self, vitals: &Vitals, now: Moment) -> Vec<Cow<'static, str>> {
@@ -377,6 +435,9 @@ impl Plan {
             goes_on: false,
             rule: None,
             skipped: Vec::new(),
+            own: 0,
+            experiment: None,
+            shadow: None,
             targets: vec![target],
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     label::{Demands, Labels},
     pool::Credential,
     queue::Priority,
+    rollout::{Rollout, Shadow},
     rule::Rule,
     strategy::Strategy,
     vitals::{ProviderId, RouteId, TargetId},
@@ -196,6 +197,10 @@ pub struct Alias {
     pub ways: Vec<Way>,
     /// Whether the way of a call depends on what its request says.
     pub reads_request: bool,
+    /// A candidate that is to take the place of the targets.
+    pub rollout: Option<Arc<Rollout>>,
+    /// Where calls are mirrored to.
+    pub shadow: Option<Arc<Shadow>>,
 }
 
 /// Where requests go of which a rule holds.

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use crate::{
     health::{CACHED_SHARE_GUESS, Health, Shown},
     hedge::HedgeAccount,
     moment::Moment,
+    rollout::Stages,
     strategy::adaptive::Arms,
 };
 
@@ -92,6 +94,7 @@ pub struct Vitals {
     news: Vec<News>,
     /// When the last attempt began.
     latest: Moment,
+    stages: Arc<Stages>,
 }
 
 /// What is known of a name's calls.
@@ -162,7 +165,17 @@ impl Vitals {
             chance: fastrand::Rng::with_seed(seed),
             news: Vec::new(),
             latest: Moment(0),
+            stages: Arc::default(),
         }
+    }
+
+    /// How far each rollout is.
+    pub fn stages(&self) -> &Arc<Stages> {
+        &self.stages
+    }
+
+    pub fn set_stages(&mut self, stages: Arc<Stages>) {
+        self.stages = stages;
     }
 
     pub fn chance(&mut self) -> &mut fastrand::Rng {

@@ -5,26 +5,35 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, request};
 use hyper::body::Incoming;
-use policy::key::Scope;
+use policy::{
+    key::{Key, Scope},
+    rollout::Action,
+    vitals::{News, RouteId, TargetId},
+};
 use serde::Deserialize;
 use serde_json::json;
-use store::{Database, Filter, NewKey};
+use store::{Database, Feedback, Filter, NewKey};
 use tokio::sync::{mpsc, oneshot};
 use wire::{Fault, Kind, Origin};
 
 use crate::{
     authenticate::{Shown, authenticate},
     core::{Core, Shared},
+    entry,
+    feedback::{self, Opinion},
     front,
     metrics::{CoreMetrics, exposition},
     relay::Body,
     reload::refresh_keys,
     respond,
+    rollouts::Rollouts,
     world::now_us,
 };
 
 /// The most records that one answer lists.
 const CALLS_MAX: u32 = 1_000;
+/// Who writes on the board and reads nothing of it.
+const NOT_A_CORE: usize = usize::MAX;
 
 /// A request on its way to the admin runtime.
 pub(crate) struct AdminRequest {
@@ -47,6 +56,7 @@ pub(crate) struct Reply {
 pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) database: Database,
+    pub(crate) rollouts: Rollouts,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
 }
 
@@ -58,6 +68,11 @@ pub(crate) async fn forward(
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
     let body = front::body(body, &world.snapshot.server.limits).await?;
+    ask(core, parts, body).await.map(Reply::response)
+}
+
+/// The same for a body that was read.
+pub(crate) async fn ask(core: &Rc<Core>, parts: &request::Parts, body: Bytes) -> Result<Reply, Fault> {
     let (reply, answered) = oneshot::channel();
     let request = AdminRequest {
         method: parts.method.clone(),
@@ -72,8 +87,17 @@ pub(crate) async fn forward(
         Fault::new(Origin::Gateway, Kind::Overloaded, message).code("admin_busy")
     };
     core.admin.try_send(request).map_err(|_| busy())?;
-    let reply = answered.await.map_err(|_| busy())?;
-    Ok(respond::typed(reply.status, reply.kind, reply.body))
+    answered.await.map_err(|_| busy())
+}
+
+impl Reply {
+    pub(crate) fn response(self) -> Response<Body> {
+        respond::typed(self.status, self.kind, self.body)
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
 }
 
 impl Admin {
@@ -87,6 +111,11 @@ impl Admin {
     }
 
     fn answer(&mut self, request: &AdminRequest) -> Result<Reply, Fault> {
+        if request.path == feedback::PATH {
+            let shown = Shown::in_headers(&request.headers);
+            let key = authenticate(&self.shared.keys.load(), shown, Scope::Calls, now_us())?;
+            return self.feedback(&key, &request.body);
+        }
         let public = request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public;
         if !public {
             let shown = Shown::in_headers(&request.headers);
@@ -96,11 +125,16 @@ impl Admin {
             (&Method::GET, "/metrics") => Ok(Reply {
                 status: StatusCode::OK,
                 kind: "text/plain; version=0.0.4; charset=utf-8",
-                body: exposition(&self.metrics, &self.shared),
+                body: exposition(&self.metrics, &self.shared) + &self.rollouts.exposition(),
             }),
             (&Method::GET, "/admin/v1/keys") => self.keys(),
             (&Method::POST, "/admin/v1/keys") => self.create_key(&request.body),
             (&Method::GET, "/admin/v1/calls") => self.calls(&request.query),
+            (&Method::GET, "/admin/v1/rollouts") => Ok(ok(json!({"data": self.rollouts.list()}))),
+            (&Method::GET | &Method::POST, path) => match path.strip_prefix("/admin/v1/rollouts/") {
+                Some(name) => self.rollout(request, name),
+                None => Err(nothing(path)),
+            },
             (&Method::DELETE, path) => match path.strip_prefix("/admin/v1/keys/") {
                 Some(name) => self.revoke_key(name),
                 None => Err(nothing(path)),
@@ -158,9 +192,44 @@ impl Admin {
         Ok(ok(json!({"data": calls})))
     }
 
+    fn rollout(&self, request: &AdminRequest, name: &str) -> Result<Reply, Fault> {
+        let name = entry::decoded(name).ok_or_else(|| Fault::invalid("", "the model's name is not UTF-8"))?;
+        if request.method == Method::GET {
+            return self.rollouts.one(&name).map(ok);
+        }
+        let order: Order =
+            serde_json::from_slice(&request.body).map_err(|error| Fault::invalid("", error.to_string()))?;
+        self.rollouts.act(&name, order.action).map(ok)
+    }
+
+    /// Keeps what a caller thought of one of its own calls, and tells those who learn from it.
+    fn feedback(&mut self, key: &Key, body: &[u8]) -> Result<Reply, Fault> {
+        let opinion = Opinion::read(body)?;
+        let found = self.database.call(opinion.call_id).map_err(|error| store_fault(&error))?;
+        let record = found.filter(|record| record.key_id == key.id);
+        let record = record.ok_or_else(|| feedback::unknown(opinion.call_id))?;
+        let (call_id, score, comment) = (opinion.call_id, opinion.score, opinion.comment.clone());
+        let feedback = Feedback { call_id, score, comment, given_us: now_us() };
+        // Who changes an opinion has been counted.
+        if self.database.keep_feedback(&feedback).map_err(|error| store_fault(&error))? {
+            self.rollouts.score(&record, score);
+            let target = TargetId::of(&record.provider, &record.model);
+            let news = News::Feedback(RouteId::of(&record.model_asked), target, score);
+            self.shared.board.post(NOT_A_CORE, [news]);
+        }
+        Ok(Reply { status: StatusCode::OK, kind: "application/json", body: feedback::kept(&opinion) })
+    }
+
     fn refresh(&self) -> Result<(), Fault> {
         refresh_keys(&self.shared, &self.database).map_err(|error| store_fault(&error))
     }
+}
+
+/// What a person wants of a rollout.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    action: Action,
 }
 
 /// A key that somebody asks for.
@@ -187,7 +256,9 @@ fn told(fault: &Fault) -> Reply {
 }
 
 fn nothing(path: &str) -> Fault {
-    let message = format!("there is nothing at {path}; see /admin/v1/keys, /admin/v1/calls and /metrics");
+    let message = format!(
+        "there is nothing at {path}; see /admin/v1/keys, /admin/v1/calls, /admin/v1/rollouts and /metrics"
+    );
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")
 }
 

@@ -139,7 +139,8 @@ fn begin(call: &mut Call, target: &Target, credential: usize, permit: Option<Per
     core.vitals().begin(target.id, core.now());
     let open = call.open();
     open.attempts.push(Attempt::new(target, credential, permit));
-    open.meter = Meter::default();
+    let closely = open.plan.as_ref().is_some_and(|plan| plan.experiment.is_some());
+    open.meter = Meter::new(closely);
     open.target = Some(target.clone());
     open.attempts.len() - 1
 }

@@ -17,6 +17,7 @@ use crate::{
     gate::Permit,
     meter::Meter,
     settle,
+    shadow::Mirror,
     world::World,
 };
 
@@ -68,6 +69,10 @@ pub(crate) struct Open {
     pub(crate) noted: bool,
     /// Who is let in first, where calls wait for a place.
     pub(crate) priority: Priority,
+    /// What is to be mirrored once the call was answered well.
+    pub(crate) mirror: Option<Box<Mirror>>,
+    /// The call that this one mirrors.
+    pub(crate) shadow_of: Option<Uuid>,
 }
 
 /// One request to one target.
@@ -125,6 +130,8 @@ impl Open {
             status: 0,
             noted: false,
             priority: Priority::Default,
+            mirror: None,
+            shadow_of: None,
         }
     }
 }

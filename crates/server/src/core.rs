@@ -14,6 +14,7 @@ use std::{
 use arc_swap::{ArcSwap, Cache};
 use policy::{
     moment::Moment,
+    rollout::{Sample, Stages},
     vitals::{News, Vitals},
 };
 use store::spool;
@@ -39,6 +40,10 @@ pub(crate) struct Shared {
     pub(crate) calls_open: AtomicUsize,
     pub(crate) board: Board,
     pub(crate) checked: Checked,
+    /// How far each rollout is.
+    pub(crate) stages: ArcSwap<Stages>,
+    /// How calls of rollouts ended, for the admin side.
+    pub(crate) samples: mpsc::Sender<Sample>,
     /// Cores that there are, to number them.
     pub(crate) cores: AtomicUsize,
     /// Since when moments are counted.
@@ -46,7 +51,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(world: World, keys: Keys, hasher: store::KeyHasher) -> Shared {
+    pub(crate) fn new(
+        world: World,
+        keys: Keys,
+        hasher: store::KeyHasher,
+        samples: mpsc::Sender<Sample>,
+    ) -> Shared {
         Shared {
             world: ArcSwap::from_pointee(world),
             keys: ArcSwap::from_pointee(keys),
@@ -55,6 +65,8 @@ impl Shared {
             calls_open: AtomicUsize::new(0),
             board: Board::default(),
             checked: Checked::default(),
+            stages: ArcSwap::default(),
+            samples,
             cores: AtomicUsize::new(0),
             epoch: Instant::now(),
         }
@@ -78,6 +90,7 @@ pub(crate) struct Core {
     heard: Cell<u64>,
     world: RefCell<Pinned<World>>,
     keys: RefCell<Pinned<Keys>>,
+    stages: RefCell<Pinned<Stages>>,
 }
 
 /// A shared value as one core holds it: clones touch a counter of this core only.
@@ -145,6 +158,7 @@ impl Core {
             connections: Cell::new(0),
             world: RefCell::new(Pinned::new(shared, |shared| &shared.world)),
             keys: RefCell::new(Pinned::new(shared, |shared| &shared.keys)),
+            stages: RefCell::new(Pinned::new(shared, |shared| &shared.stages)),
         }
     }
 
@@ -166,6 +180,10 @@ impl Core {
         if !news.is_empty() {
             let now = self.now();
             news.into_iter().for_each(|news| vitals.hear(news, now));
+        }
+        let stages = self.stages.borrow_mut().take();
+        if !Arc::ptr_eq(vitals.stages(), &stages) {
+            vitals.set_stages(Arc::clone(&stages));
         }
         vitals
     }

@@ -27,7 +27,9 @@ pub(crate) enum Entry<'a> {
     Ready,
     /// A dry run, answered by the core that takes it, since it knows what that core has learned.
     Explain,
-    /// The admin side: metrics, keys, calls.
+    /// How good a caller found an answer.
+    Feedback,
+    /// The admin side: metrics, keys, calls, rollouts.
     Admin,
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fau
         "/api/version" => (Entry::Version, Method::GET),
         "/healthz" => (Entry::Health, Method::GET),
         "/readyz" => (Entry::Ready, Method::GET),
+        crate::feedback::PATH => (Entry::Feedback, Method::POST),
         "/metrics" => (Entry::Admin, Method::GET),
         "/admin/v1/explain" => (Entry::Explain, Method::POST),
         _ if path.starts_with("/admin/") => return Ok(Entry::Admin),

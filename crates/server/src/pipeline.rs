@@ -15,13 +15,13 @@ use crate::{
     core::Core,
     drive,
     entry::{self, Entry},
-    explain, front,
+    explain, feedback, front,
     inbound::{Asks, Inbound},
     metrics::Counter,
     models, pass, perform,
     plan::Asker,
     relay::Body,
-    respond,
+    respond, shadow,
 };
 
 /// The gateway's version, in the shape of Ollama's.
@@ -46,6 +46,7 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
         Ok(Entry::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Entry::Ready) => Ok(ready(&core)),
         Ok(Entry::Explain) => explain::explain(&core, &parts, body, arrival.started_us).await,
+        Ok(Entry::Feedback) => feedback::take(&core, &parts, body).await,
         Ok(Entry::Admin) => admin::forward(&core, &parts, body).await,
         Err(fault) if !pass::is_passed(&core, path) => Err(fault),
         Err(_) => pass::pass(&core, arrival, &parts, body).await,
@@ -77,7 +78,9 @@ async fn complete(
     let asker = Asker { core, world: &world, key: &key, parts, arrival: &arrival };
     let plan = asker.chat(dialect, &body, &envelope)?;
     admit(core, world.snapshot.server.limits.calls_max)?;
+    let mirror = shadow::mirror(core, &world, &plan, parts, (&body, &envelope));
     let mut open = Open::new(arrival, world, key, dialect);
+    open.mirror = mirror;
     open.model_asked = envelope.model.clone();
     open.stream = envelope.stream;
     open.as_array = entry::is_array(asked, parts.uri.query().unwrap_or_default());

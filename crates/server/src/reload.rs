@@ -11,6 +11,7 @@ use crate::{
     Source,
     core::Shared,
     credentials::Fetcher,
+    rollouts::Rollouts,
     sources::System,
     tls::Certificates,
     world::{Keys, World},
@@ -33,6 +34,7 @@ pub(crate) struct Reloader {
     pub(crate) database: Database,
     pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) fetcher: Fetcher,
+    pub(crate) rollouts: Rollouts,
 }
 
 impl Reloader {
@@ -61,6 +63,7 @@ impl Reloader {
                         tracing::warn!(setting, "this change needs a restart");
                     }
                     self.shared.world.store(Arc::new(World::new(loaded.snapshot, Some(&old), &self.fetcher)));
+                    self.rollouts.adopt();
                     tracing::info!(?cause, "configuration reloaded");
                 }
                 Err(problems) => {

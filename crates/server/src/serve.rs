@@ -32,6 +32,7 @@ use crate::{
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
     reload::{Cause, Reloader, first_keys},
+    rollouts::{Rollouts, SAMPLES_MAX},
     tasks,
     tls::Certificates,
     upstream::{Connector, Pool, TlsTrust},
@@ -89,6 +90,7 @@ pub struct Server {
     cores: Vec<JoinHandle<()>>,
     shipper: JoinHandle<()>,
     ship_stop: Arc<AtomicBool>,
+    rollouts: Rollouts,
     _lock: Lock,
 }
 
@@ -111,7 +113,9 @@ impl Server {
         let world = World::new(options.snapshot, None, &fetcher);
         let database = options.data.database()?;
         let keys = first_keys(&options.data.hasher(), &database, &world)?;
-        let shared = Arc::new(Shared::new(world, keys, options.data.hasher()));
+        let (samples, settled) = mpsc::channel(SAMPLES_MAX);
+        let shared = Arc::new(Shared::new(world, keys, options.data.hasher(), samples));
+        let rollouts = Rollouts::new(Arc::clone(&shared), options.data.database()?, settled)?;
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
         let threads =
@@ -128,6 +132,7 @@ impl Server {
         let admin = Admin {
             shared: Arc::clone(&shared),
             database,
+            rollouts: rollouts.clone(),
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
         };
         tasks::spawn("health checks", health_check::run(Arc::clone(&shared), fetcher.clone()));
@@ -137,7 +142,9 @@ impl Server {
             database: options.data.database()?,
             certificates,
             fetcher,
+            rollouts: rollouts.clone(),
         };
+        tasks::spawn("rollouts", rollouts.clone().run());
         tasks::spawn("admin", admin.run(admin_requests));
         tasks::spawn("reload", reloader.run(causes, reload.clone()));
         control(&options.data, &shared)?;
@@ -152,6 +159,7 @@ impl Server {
             cores,
             shipper,
             ship_stop,
+            rollouts,
             _lock: lock,
         })
     }
@@ -177,6 +185,7 @@ impl Server {
                     tracing::error!("a core ended in a panic");
                 }
             }
+            self.rollouts.finish();
             self.ship_stop.store(true, Relaxed);
             if self.shipper.join().is_err() {
                 tracing::error!("the journal's thread ended in a panic");

@@ -21,7 +21,9 @@ use wire::{Counting, Fault, Form};
 use crate::{
     call::{Attempt, Open},
     core::Core,
+    experiment,
     metrics::Counter,
+    shadow,
 };
 
 /// How a call ended.
@@ -58,6 +60,7 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
     teach(core, &mut open, fault, &bill);
     let record = record(&open, outcome, fault.map(|fault| fault.kind.name()), bill);
     core.metrics.settled(&record);
+    experiment::tell(core, &open, &record);
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // The note is in the spool: the call will come to a record of unknown end.
         core.count(Counter::SpoolFailures);
@@ -67,7 +70,11 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
         call = %record.id, key = &*record.key_name, provider = &*record.provider, model = &*record.model,
         outcome = record.outcome.name(), status = record.status, total_us = record.total_us, "call"
     );
-    Receipt { cost: record.cost }
+    let receipt = Receipt { cost: record.cost };
+    if outcome == Outcome::Complete {
+        shadow::follow(core, &mut open);
+    }
+    receipt
 }
 
 /// What a call used, and what that costs.
@@ -218,6 +225,7 @@ fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>, bil
         losses: open.losses.iter().map(ToString::to_string).collect(),
         attempts: open.attempts.iter().map(|attempt| tried(attempt, since(attempt.began))).collect(),
         routed: open.plan.as_ref().and_then(|plan| routed(plan, &open.standing)),
+        experiment: experiment::label(open).map(Cow::Owned),
     }
 }
 

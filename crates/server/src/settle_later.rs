@@ -56,6 +56,7 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         losses: Vec::new(),
         attempts: Vec::new(),
         routed: None,
+        experiment: None,
     };
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // Looking at it again brings it again.

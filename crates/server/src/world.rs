@@ -12,8 +12,10 @@ use policy::{
     Snapshot,
     key::{KEY_PREFIX, Key},
     pool::Opens,
+    rollout::Throttle,
     route::Target,
     snapshot::Provider,
+    vitals::RouteId,
 };
 use store::KeyHasher;
 use wire::{Dialect, Form};
@@ -30,6 +32,8 @@ pub(crate) struct World {
     pub(crate) snapshot: Snapshot,
     /// By the provider's name.
     reached: HashMap<String, Reached>,
+    /// What bounds the calls that are mirrored, by the number of their name.
+    throttles: HashMap<u64, Arc<Throttle>>,
 }
 
 /// How a provider is reached.
@@ -70,12 +74,23 @@ pub(crate) struct Keys {
 impl World {
     /// Identities that were there before go on with the credentials they have. Call it on the admin runtime.
     pub(crate) fn new(snapshot: Snapshot, before: Option<&World>, fetcher: &Fetcher) -> World {
+        let mirrored = snapshot.models.values().filter(|alias| alias.shadow.is_some());
+        let throttles = mirrored.map(|alias| {
+            let kept = before.and_then(|before| before.throttle(alias.route)).cloned();
+            (alias.route.0, kept.unwrap_or_default())
+        });
+        let throttles = throttles.collect();
         let reached = snapshot.providers.iter().map(|(name, provider)| {
             let before = before.and_then(|before| before.reached.get(name));
             (name.clone(), reached(name, provider, before, fetcher))
         });
         let reached = reached.collect();
-        World { snapshot, reached }
+        World { snapshot, reached, throttles }
+    }
+
+    /// What bounds the calls of a name that are mirrored.
+    pub(crate) fn throttle(&self, route: RouteId) -> Option<&Arc<Throttle>> {
+        self.throttles.get(&route.0)
     }
 
     pub(crate) fn endpoint(&self, target: &Target) -> Option<&Endpoint> {

@@ -17,7 +17,7 @@ mod sqlite;
 
 pub use data_dir::{DataDir, Lock};
 pub use hash::{KeyHasher, later_id, new_key};
-pub use sqlite::{Database, Filter, NewKey, Summary};
+pub use sqlite::{Database, Feedback, Filter, NewKey, Summary};
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]

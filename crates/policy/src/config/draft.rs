@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     concurrency::{ConcurrencyEntry, PriorityDraft, QueueDraft},
     identity::{AwsDraft, AzureDraft, GoogleDraft},
+    rollout::{RolloutDraft, ShadowDraft},
     routing::{
         DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
         RetriesDraft, StrategyEntry, TargetEntry, Targets, WayDraft,
@@ -244,6 +245,12 @@ pub(super) struct FullModel {
     /// What to do about a field that a target cannot carry. Default: the file's.
     #[serde(default)]
     pub(super) fidelity: Option<FidelityDraft>,
+    /// A candidate that is brought in by steps, compared with the targets, and [promoted or rolled back](rollouts.md).
+    #[serde(default)]
+    pub(super) rollout: Option<RolloutDraft>,
+    /// Another target to which calls are mirrored: their callers do not wait for it.
+    #[serde(default)]
+    pub(super) shadow: Option<ShadowDraft>,
 }
 
 /// A key that this file owns.

@@ -11,6 +11,7 @@ mod node;
 mod problem;
 mod providers;
 mod reference;
+mod rollout;
 mod routing;
 mod sources;
 mod units;

@@ -38,20 +38,23 @@ impl Compiler<'_> {
         defaults: Defaults,
     ) -> BTreeMap<String, Alias> {
         let mut models = BTreeMap::new();
+        let mut experiments = Vec::new();
         for (name, entry) in entries {
             let path = format!("models.{name}");
             let shadows = name.split_once('/').is_some_and(|(provider, _)| providers.contains_key(provider));
             if shadows {
                 self.fault(&path, "hides a provider's own model; choose a name that begins with no provider");
             }
-            let (full, below) = match entry {
+            let (mut full, below) = match entry {
                 ModelEntry::One(one) => (FullModel::of(Targets::One(one)), path.clone()),
                 ModelEntry::Many(many) => (FullModel::of(Targets::Many(many)), path.clone()),
                 ModelEntry::Full(full) => (*full, format!("{path}.targets")),
             };
+            experiments.push((name.clone(), full.rollout.take(), full.shadow.take()));
             let alias = self.alias(&name, full, (&path, &below), providers, defaults);
             models.insert(name, alias);
         }
+        self.experiments(experiments, &mut models, providers);
         self.ways_lead_somewhere(&models, providers);
         models
     }
@@ -138,10 +141,12 @@ impl Compiler<'_> {
             hold: routing::hold(&full.hold, defaults.hold),
             continues: matches!(full.on_break, Some(OnBreakDraft::Continue)),
             priority: concurrency::priority(full.priority),
+            rollout: None,
+            shadow: None,
         }
     }
 
-    fn targets(&mut self, drafts: Targets, path: &str, providers: &Providers) -> Vec<AliasTarget> {
+    pub(super) fn targets(&mut self, drafts: Targets, path: &str, providers: &Providers) -> Vec<AliasTarget> {
         let entries = match drafts {
             Targets::One(one) => return self.target(&one, providers, path).into_iter().collect(),
             Targets::Many(entries) => entries,
@@ -176,7 +181,7 @@ impl Compiler<'_> {
 
     /// A model that the catalogue does not list is allowed, since providers add models every week; one that
     /// is a typing error away from a listed one is not.
-    fn target(
+    pub(super) fn target(
         &mut self,
         text: &str,
         providers: &BTreeMap<String, Arc<Provider>>,
@@ -230,6 +235,8 @@ impl FullModel {
             priority: None,
             deadlines: None,
             fidelity: None,
+            rollout: None,
+            shadow: None,
         }
     }
 }

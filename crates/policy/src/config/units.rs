@@ -20,6 +20,19 @@ pub(super) struct Size(pub(super) usize);
 #[serde(try_from = "String")]
 pub(super) struct Share(pub(super) u32);
 
+/// How much worse something may be, such as `+2%` or `-5%`, in thousandths; nothing for `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Margin(pub(super) Option<u32>);
+
+impl TryFrom<String> for Margin {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Margin, String> {
+        parse_margin(&text).map(Margin)
+    }
+}
+
 impl TryFrom<String> for Share {
     type Error = String;
 
@@ -83,12 +96,26 @@ impl JsonSchema for Share {
     }
 }
 
+impl JsonSchema for Margin {
+    fn schema_name() -> Cow<'static, str> {
+        "Margin".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "format": "tollgate-margin", "pattern": "^([+-]?[0-9]+(\\.[0-9])?%|off)$",
+            "examples": ["+2%", "-5%", "off"],
+        })
+    }
+}
+
 /// Checks a text against one of the formats of this page.
 pub(super) fn check_format(format: &str, text: &str) -> Result<(), String> {
     match format {
         "tollgate-duration" => parse_span(text).map(|_| ()),
         "tollgate-size" => parse_size(text).map(|_| ()),
         "tollgate-share" => parse_share(text).map(|_| ()),
+        "tollgate-margin" => parse_margin(text).map(|_| ()),
         _ => Ok(()),
     }
 }
@@ -106,6 +133,18 @@ fn parse_share(text: &str) -> Result<u32, String> {
         return Err(remedy());
     }
     Ok((percent * 10.0).round() as u32)
+}
+
+fn parse_margin(text: &str) -> Result<Option<u32>, String> {
+    if text.trim() == "off" {
+        return Ok(None);
+    }
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let number = number.map(f64::abs).filter(|number| *number <= 1_000.0);
+    let percent = number.ok_or_else(|| {
+        format!("\"{text}\" is no margin; write how much worse it may be with %, as +2%, or off")
+    })?;
+    Ok(Some((percent * 10.0).round() as u32))
 }
 
 fn parse_span(text: &str) -> Result<Duration, String> {

@@ -124,7 +124,9 @@ pub(crate) async fn relay(
         named::writer(caller, told.prompt, wanted, target, id)
     });
     let framer = Framer::new(target.dialect.framing(Mode::Stream));
-    let reader = if own { caller.watcher(Mode::Stream) } else { translator(speaks, target, Mode::Stream) };
+    let watched = own && !call.open().meter.looks_closely();
+    let reader =
+        if watched { caller.watcher(Mode::Stream) } else { translator(speaks, target, Mode::Stream) };
     let mut relay = Relay::new(call, answer.body, framer, reader, deadline);
     (relay.writer, relay.as_array, relay.usage_added) = (writer, as_array, told.usage_added);
     relay.sequel = told.resumption.map(|resumption| Sequel {

@@ -43,7 +43,9 @@ pub(super) async fn whole(
     let mut writer =
         (!own).then(|| named::writer(caller, prompt, wanted(&mut call, target, mode), target, id));
     let mut written = Vec::with_capacity(if own { 0 } else { body.len() + 256 });
-    let mut reader = if own { caller.watcher(Mode::Whole) } else { translator(speaks, target, Mode::Whole) };
+    let watched = own && !call.open().meter.looks_closely();
+    let mut reader =
+        if watched { caller.watcher(Mode::Whole) } else { translator(speaks, target, Mode::Whole) };
     if let Some(prompt) = prompt {
         reader = prompt.reader(reader);
     }

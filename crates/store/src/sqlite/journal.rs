@@ -15,7 +15,7 @@ use crate::{Database, Error};
 const COLUMNS: &str = "id, started_us, key_id, key_name, dialect, model_asked, provider, model, stream, \
                        outcome, status, fault, stop, input_tokens, cache_read_tokens, cache_write_tokens, \
                        cache_write_1h_tokens, output_tokens, reasoning_tokens, counted, cost_picodollars, \
-                       price, first_byte_us, total_us, losses, attempts, operation, units, routed";
+                       price, first_byte_us, total_us, losses, attempts, operation, units, routed, experiment";
 
 /// An id is made at most this long before or after its call is said to have started.
 const ID_SLACK_US: i64 = 1_000_000;
@@ -71,6 +71,12 @@ impl Database {
         Ok(self.connection.query_row(select, [id], |row| row.get(0))?)
     }
 
+    /// The record of one call.
+    pub fn call(&self, id: Uuid) -> Result<Option<Record<'static>>, Error> {
+        let select = format!("SELECT {COLUMNS} FROM calls WHERE id = ?1");
+        Ok(self.connection.prepare_cached(&select)?.query_row([id], record_of).optional()?)
+    }
+
     pub fn call_count(&self) -> Result<u64, Error> {
         Ok(self.connection.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?)
     }
@@ -117,7 +123,7 @@ impl Database {
 fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), Error> {
     let insert = format!(
         "INSERT OR IGNORE INTO calls ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-         ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)"
+         ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)"
     );
     let mut statement = transaction.prepare_cached(&insert)?;
     for record in records {
@@ -152,6 +158,7 @@ fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), E
             record.operation,
             (record.units != Units::default()).then(|| json(&record.units)),
             record.routed.as_ref().map(json),
+            record.experiment,
         ])?;
     }
     Ok(())
@@ -195,6 +202,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record<'static>> {
         losses: parse(24, &row.get::<_, String>(24)?)?,
         attempts: parse::<Vec<Tried<'_>>>(25, &attempts)?.into_iter().map(Tried::into_owned).collect(),
         routed: routed.map(|routed| parse::<Routed<'_>>(28, &routed).map(Routed::into_owned)).transpose()?,
+        experiment: row.get::<_, Option<String>>(29)?.map(Cow::Owned),
     })
 }
 

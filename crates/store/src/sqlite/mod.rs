@@ -2,6 +2,7 @@
 
 mod journal;
 mod registry;
+mod rollouts;
 
 use std::{path::Path, time::Duration};
 
@@ -9,15 +10,17 @@ use rusqlite::Connection;
 
 pub use journal::{Filter, Summary};
 pub use registry::NewKey;
+pub use rollouts::Feedback;
 
 use crate::{Error, KeyHasher};
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 
 /// An open database.

@@ -1,0 +1,262 @@
+//! Rollouts: takes in how their calls ended, does what is due, and tells the cores. It belongs to the admin side.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use policy::{
+    record::Record,
+    rollout::{Action, Kept, Progress, Rollout, Sample, Score, Stages, Turn, rollout_of},
+    snapshot::AliasTarget,
+};
+use serde_json::Value;
+use store::Database;
+use tokio::sync::mpsc;
+use wire::{Fault, Kind, Origin};
+
+use crate::{core::Shared, world::now_us};
+
+/// The most calls that wait to be taken in; further ones are left out of the comparison.
+pub(crate) const SAMPLES_MAX: usize = 16_384;
+/// How often calls are taken in, and what is due is done.
+const STEP: Duration = Duration::from_millis(100);
+/// After how many of these what is known is written down.
+const KEEP_STEPS: u32 = 5;
+
+/// All rollouts of the configuration in force. It is locked by the admin side only, and never for long.
+#[derive(Clone)]
+pub(crate) struct Rollouts(Arc<Mutex<All>>);
+
+struct All {
+    shared: Arc<Shared>,
+    database: Database,
+    samples: mpsc::Receiver<Sample>,
+    by_name: BTreeMap<String, One>,
+}
+
+struct One {
+    rollout: Arc<Rollout>,
+    current: Vec<AliasTarget>,
+    progress: Progress,
+    /// Something is known that was not written down.
+    changed: bool,
+}
+
+impl Rollouts {
+    /// Begins, or goes on with what was kept.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        database: Database,
+        samples: mpsc::Receiver<Sample>,
+    ) -> Result<Rollouts, store::Error> {
+        let mut all = All { shared, database, samples, by_name: BTreeMap::new() };
+        all.adopt()?;
+        Ok(Rollouts(Arc::new(Mutex::new(all))))
+    }
+
+    pub(crate) async fn run(self) {
+        let mut round: u32 = 0;
+        loop {
+            tokio::time::sleep(STEP).await;
+            round = round.wrapping_add(1);
+            let mut all = self.all();
+            all.step();
+            if round.is_multiple_of(KEEP_STEPS) {
+                all.keep();
+            }
+        }
+    }
+
+    /// Takes up the rollouts of a configuration that has just been put in force.
+    pub(crate) fn adopt(&self) {
+        if let Err(error) = self.all().adopt() {
+            tracing::error!(%error, "rollouts could not be read: those of before go on");
+        }
+    }
+
+    /// Writes down what is known, at the end.
+    pub(crate) fn finish(&self) {
+        let mut all = self.all();
+        all.step();
+        all.keep();
+    }
+
+    pub(crate) fn list(&self) -> Vec<Value> {
+        let mut all = self.all();
+        all.step();
+        all.by_name.values().map(One::shown).collect()
+    }
+
+    pub(crate) fn one(&self, name: &str) -> Result<Value, Fault> {
+        let mut all = self.all();
+        all.step();
+        all.by_name.get(name).map(One::shown).ok_or_else(|| none(name))
+    }
+
+    /// Does what a person wants.
+    pub(crate) fn act(&self, name: &str, action: Action) -> Result<Value, Fault> {
+        let mut all = self.all();
+        all.step();
+        let one = all.by_name.get_mut(name).ok_or_else(|| none(name))?;
+        let acted = one.progress.act(&one.rollout, action, now_us());
+        let turn = acted.map_err(|why| Fault::invalid("action", why).code("rollout_has_ended"))?;
+        all.turned(name, turn);
+        all.publish();
+        all.by_name.get(name).map(One::shown).ok_or_else(|| none(name))
+    }
+
+    /// Takes in what a caller thought of an answer.
+    pub(crate) fn score(&self, record: &Record<'_>, score: f64) {
+        let Some((name, side, share)) = record.experiment.as_deref().and_then(rollout_of) else { return };
+        let mut all = self.all();
+        let Some(one) = all.by_name.get_mut(name) else { return };
+        // A call of an earlier run tells nothing of this one.
+        if record.started_us >= one.progress.began_us {
+            one.progress.score(&one.rollout, &Score { side, share, score });
+            one.changed = true;
+        }
+    }
+
+    /// What Prometheus reads of rollouts.
+    pub(crate) fn exposition(&self) -> String {
+        let all = self.all();
+        let mut text = String::new();
+        let mut metric = |name: &str, help: &str, value: fn(&One) -> u32| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            for (model, one) in &all.by_name {
+                let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                let _ = writeln!(text, "{name}{{model=\"{model}\"}} {}", f64::from(value(one)) / 1e3);
+            }
+        };
+        metric("tollgate_rollout_share", "share of calls that go to a rollout's candidate", |one| {
+            one.progress.share(&one.rollout)
+        });
+        let verdict = "tollgate_rollout_verdict";
+        let help = "how a rollout ended: 1 promoted, -1 rolled back, 0 not yet";
+        let _ = writeln!(text, "# HELP {verdict} {help}\n# TYPE {verdict} gauge");
+        for (model, one) in &all.by_name {
+            let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = writeln!(text, "{verdict}{{model=\"{model}\"}} {}", one.progress.phase.verdict());
+        }
+        text
+    }
+
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl All {
+    fn adopt(&mut self) -> Result<(), store::Error> {
+        let world = self.shared.world.load_full();
+        let mut by_name = BTreeMap::new();
+        for (name, alias) in &world.snapshot.models {
+            let Some(rollout) = alias.rollout.clone() else { continue };
+            let current = alias.targets.clone();
+            if let Some(mut known) = self.by_name.remove(name)
+                && known.rollout.design == rollout.design
+            {
+                (known.rollout, known.current) = (rollout, current);
+                by_name.insert(name.clone(), known);
+                continue;
+            }
+            let kept = self.database.rollout(name, rollout.design)?;
+            let kept = kept.and_then(|json| serde_json::from_str::<Kept>(&json).ok());
+            // The moment tells the calls of this run from those of a definition before it.
+            let fresh = || Progress::new(now_us().unsigned_abs(), now_us());
+            let progress = kept.map_or_else(fresh, |kept| kept.progress);
+            by_name.insert(name.clone(), One { rollout, current, progress, changed: true });
+        }
+        self.by_name = by_name;
+        self.keep();
+        self.publish();
+        Ok(())
+    }
+
+    /// Takes in calls, looking at the figures after each, and does what time has made due.
+    fn step(&mut self) {
+        let mut turned = false;
+        while let Ok(sample) = self.samples.try_recv() {
+            let found = self.by_name.values_mut().find(|one| one.rollout.route == sample.route);
+            let Some(one) = found else { continue };
+            one.progress.add(&one.rollout, &sample);
+            one.changed = true;
+            turned |= self.decide(Some(sample.route));
+        }
+        if turned | self.decide(None) {
+            self.publish();
+        }
+    }
+
+    fn decide(&mut self, only: Option<policy::vitals::RouteId>) -> bool {
+        let asked = |one: &&mut One| only.is_none_or(|route| one.rollout.route == route);
+        let turns = self.by_name.values_mut().filter(asked).filter_map(|one| {
+            let turn = one.progress.decide(&one.rollout, now_us())?;
+            Some((one.rollout.name.to_string(), turn))
+        });
+        let turns: Vec<(String, Turn)> = turns.collect();
+        for (name, turn) in &turns {
+            self.turned(name, *turn);
+        }
+        !turns.is_empty()
+    }
+
+    /// Writes down what has changed before anybody acts on it.
+    fn turned(&mut self, name: &str, turn: Turn) {
+        let Some(one) = self.by_name.get_mut(name) else { return };
+        one.changed = true;
+        let share = f64::from(one.progress.share(&one.rollout)) / 1e3;
+        let phase = one.progress.phase.name();
+        let reason = one.progress.reason.as_str();
+        match turn {
+            Turn::RolledBack => tracing::warn!(model = name, phase, share, reason, "rollout: rolled back"),
+            Turn::Promoted => tracing::info!(model = name, phase, share, reason, "rollout: promoted"),
+            Turn::Step => tracing::info!(model = name, phase, share, reason, "rollout: next step"),
+            Turn::Advised(advice) => {
+                tracing::warn!(model = name, phase, share, reason, ?advice, "rollout: a person should act");
+            }
+            Turn::Paused | Turn::Resumed | Turn::Restarted => {
+                tracing::info!(model = name, phase, share, reason, ?turn, "rollout");
+            }
+        }
+        self.keep();
+    }
+
+    fn keep(&mut self) {
+        for (name, one) in self.by_name.iter_mut().filter(|(_, one)| one.changed) {
+            let kept = Kept::of(&one.rollout, &one.progress);
+            let json = serde_json::to_string(&kept).expect("plain data always serialises");
+            match self.database.keep_rollout(name, one.rollout.design, &json, now_us()) {
+                Ok(()) => one.changed = false,
+                Err(error) => tracing::error!(%error, model = name, "a rollout could not be written down"),
+            }
+        }
+    }
+
+    /// Tells the cores.
+    fn publish(&self) {
+        let stages: HashMap<u64, _> = self
+            .by_name
+            .values()
+            .map(|one| (one.rollout.route.0, one.progress.stage(&one.rollout)))
+            .collect();
+        let stages = Stages(stages);
+        if **self.shared.stages.load() != stages {
+            self.shared.stages.store(Arc::new(stages));
+        }
+    }
+}
+
+impl One {
+    fn shown(&self) -> Value {
+        self.progress.shown(&self.rollout, &self.current)
+    }
+}
+
+fn none(name: &str) -> Fault {
+    let message = format!("model \"{name}\" has no rollout; see models.{name}.rollout in the configuration");
+    Fault::new(Origin::Client, Kind::NotFound, message).code("no_such_rollout")
+}
