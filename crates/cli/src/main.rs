@@ -7,7 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use commands::{catalog, check, explain, keys, logs, serve, simulate};
+use commands::{catalog, check, explain, keys, logs, rollouts, serve, simulate};
 
 /// An LLM gateway: one address for every provider, with keys, costs and a journal.
 #[derive(Parser)]
@@ -51,6 +51,8 @@ enum Command {
     Models(catalog::Wish),
     /// Show the journal: the latest calls, or sums by key and model.
     Logs(logs::Arguments),
+    /// List rollouts: how far each is, how both sides do, and why it is where it is.
+    Rollouts(rollouts::Arguments),
     /// Run the provider simulator on its own.
     #[command(after_help = "Example: tollgate sim --listen 127.0.0.1:9090")]
     Sim(simulate::Arguments),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Some(Command::Providers { json }) => catalog::providers(json),
         Some(Command::Models(wish)) => catalog::models(&wish),
         Some(Command::Logs(arguments)) => logs::run(&arguments),
+        Some(Command::Rollouts(arguments)) => rollouts::run(&arguments),
         Some(Command::Sim(arguments)) => simulate::run(&arguments),
     };
     match done {

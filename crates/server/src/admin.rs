@@ -189,7 +189,15 @@ impl Admin {
             }
         }
         let calls = self.database.calls(&filter).map_err(|error| store_fault(&error))?;
-        Ok(ok(json!({"data": calls})))
+        let mut shown = Vec::with_capacity(calls.len());
+        for call in &calls {
+            let mut call_shown = json!(call);
+            if let Some(said) = self.database.feedback(call.id).map_err(|error| store_fault(&error))? {
+                call_shown["feedback"] = json!({"score": said.score, "comment": said.comment});
+            }
+            shown.push(call_shown);
+        }
+        Ok(ok(json!({"data": shown})))
     }
 
     fn rollout(&self, request: &AdminRequest, name: &str) -> Result<Reply, Fault> {

@@ -156,24 +156,26 @@ impl All {
         for (name, alias) in &world.snapshot.models {
             let Some(rollout) = alias.rollout.clone() else { continue };
             let current = alias.targets.clone();
-            if let Some(mut known) = self.by_name.remove(name)
-                && known.rollout.design == rollout.design
-            {
-                (known.rollout, known.current) = (rollout, current);
-                by_name.insert(name.clone(), known);
-                continue;
-            }
-            let kept = self.database.rollout(name, rollout.design)?;
-            let kept = kept.and_then(|json| serde_json::from_str::<Kept>(&json).ok());
-            // The moment tells the calls of this run from those of a definition before it.
-            let fresh = || Progress::new(now_us().unsigned_abs(), now_us());
-            let progress = kept.map_or_else(fresh, |kept| kept.progress);
+            let known = self.by_name.get(name).filter(|known| known.rollout.design == rollout.design);
+            let progress = match known {
+                Some(known) => known.progress.clone(),
+                None => self.kept(name, &rollout)?,
+            };
             by_name.insert(name.clone(), One { rollout, current, progress, changed: true });
         }
         self.by_name = by_name;
         self.keep();
         self.publish();
         Ok(())
+    }
+
+    /// Goes on with what was kept of this definition, or begins.
+    fn kept(&self, name: &str, rollout: &Rollout) -> Result<Progress, store::Error> {
+        let kept = self.database.rollout(name, rollout.design)?;
+        let kept = kept.and_then(|json| serde_json::from_str::<Kept>(&json).ok());
+        // The moment tells the calls of this run from those of a definition before it.
+        let fresh = || Progress::new(now_us().unsigned_abs(), now_us());
+        Ok(kept.map_or_else(fresh, |kept| kept.progress))
     }
 
     /// Takes in calls, looking at the figures after each, and does what time has made due.

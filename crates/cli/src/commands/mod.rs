@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod logs;
 mod out;
+pub(crate) mod rollouts;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 

@@ -25,6 +25,13 @@ impl Database {
         Ok(state.optional()?)
     }
 
+    /// The name and state of each rollout that was kept.
+    pub fn rollouts(&self) -> Result<Vec<(String, String)>, Error> {
+        let mut statement = self.connection.prepare("SELECT name, state FROM rollouts ORDER BY name")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     pub fn keep_rollout(&mut self, name: &str, design: u64, state: &str, now_us: i64) -> Result<(), Error> {
         let upsert = "INSERT INTO rollouts (name, design, state, updated_us) VALUES (?1, ?2, ?3, ?4) \
                       ON CONFLICT (name) DO UPDATE SET design = excluded.design, state = excluded.state, \
