@@ -17,7 +17,7 @@ use crate::{
     price,
     queue::Priority,
     record::{Tokens, Units},
-    rollout::{Experiment, Rollout, Shadow, Side, bucket},
+    rollout::{Experiment, Shadow, with_candidate},
     rule::RuleFacts,
     snapshot::{Alias, AliasTarget, Deadlines, Fidelity, Hold, Provider},
     strategy::{Contender, Strategy},
@@ -232,45 +232,8 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
     Ok(plan)
 }
 
-/// Puts the candidate before the targets that are there, where it is the call's turn; the record says so either way. A call
-/// that the candidate could not take, or whose caller names its way, is no part of the rollout.
-fn with_candidate<'n>(
-    fit: &mut Vec<Meant<'n>>,
-    alias: &'n Alias,
-    key: &Key,
-    asked: &Asked<'_>,
-    wants: Option<&Wants>,
-    vitals: &Vitals,
-) -> Option<Experiment> {
-    let (rollout, said): (&Rollout, _) = (alias.rollout.as_ref()?, asked.said?);
-    let stage = vitals.stages().of(alias.route).filter(|stage| stage.design == rollout.design)?;
-    if stage.share == 0 || asked.wishes.is_some_and(Preferences::names_a_way) {
-        return None;
-    }
-    let mut candidate = able(&rollout.candidate, asked.asking);
-    candidate.retain(|(named, target)| unfit(named, target, &alias.only, asked, wants).is_none());
-    if candidate.is_empty() {
-        return None;
-    }
-    let side = if bucket(alias.route, rollout.by, said, key) < stage.share {
-        Side::Candidate
-    } else {
-        Side::Current
-    };
-    let mut own = fit.len();
-    if side == Side::Candidate {
-        own = candidate.len();
-        fit.retain(|(_, target)| candidate.iter().all(|(_, known)| known.id != target.id));
-        candidate.append(fit);
-        *fit = candidate;
-    }
-    let structure = said.facts.request.structure;
-    let (name, run, share) = (Arc::clone(&rollout.name), stage.run, stage.share);
-    Some(Experiment { route: alias.route, name, run, side, share, own, structure, compares: stage.compares })
-}
-
 /// What the configuration says of a target, and the target.
-type Meant<'n> = (&'n AliasTarget, Target);
+pub(crate) type Meant<'n> = (&'n AliasTarget, Target);
 
 /// Those that come into question, and why the others do not.
 fn fitting<'n>(
@@ -307,7 +270,7 @@ fn fitting<'n>(
 }
 
 /// Those that can be asked so. A prompt, or a request for pictures, that none of them takes in its own form becomes a chat.
-fn able(named: &[AliasTarget], asking: Asking) -> Vec<Meant<'_>> {
+pub(crate) fn able(named: &[AliasTarget], asking: Asking) -> Vec<Meant<'_>> {
     let able = |asking: Asking| -> Vec<Meant<'_>> {
         named.iter().filter_map(|named| Some((named, Target::new(named, asking)?))).collect()
     };
@@ -389,16 +352,6 @@ pub fn plan_resource(snapshot: &Snapshot, key: &Key, named: Option<&str>, form: 
     Ok(Plan { repeatable: false, ..Plan::direct(target, snapshot) })
 }
 
-/// Plans what a call is mirrored to; nothing where no target can be asked so.
-pub fn plan_shadow(snapshot: &Snapshot, shadow: &Shadow, asking: Asking) -> Option<Plan> {
-    let mut targets = able(&shadow.targets, asking).into_iter().map(|(_, target)| target);
-    let mut plan = Plan::direct(targets.next()?, snapshot);
-    plan.targets.extend(targets);
-    plan.contenders.extend(plan.targets.iter().map(|target| Contender::plain(target.id)));
-    plan.falls_back = true;
-    Some(plan)
-}
-
 impl Plan {
     /// What was known of each target when the call began; nothing where there was nothing to choose.
     pub fn standing(&self, vitals: &Vitals, now: Moment) -> Vec<Cow<'static, str>> {
@@ -474,7 +427,7 @@ impl Plan {
 }
 
 impl Contender {
-    fn plain(id: TargetId) -> Contender {
+    pub(crate) fn plain(id: TargetId) -> Contender {
         Contender { id, weight: 1, cost: None, cost_cached: None }
     }
 }

@@ -110,6 +110,37 @@ fn errors_say_where_and_what_to_do() {
         "keys: [ { name: a, key: tg-short } ]",
         "t.yaml:1:25  keys[0].key  must begin with tg- and have at least 32 further characters; tollgate keys generate makes one",
     );
+    let rollout = |rollout: &str| {
+        format!(
+            "{house}models:\n  a:\n    targets: house/llama-3\n    rollout: {{ candidate: house/llama-4, {rollout} }}"
+        )
+    };
+    check(
+        &rollout("steps: [5%, 1%]"),
+        "t.yaml:6:49  models.a.rollout.steps  must grow from step to step and begin above 0%, as [1%, 10%, 100%]",
+    );
+    check(
+        &rollout("guard: { cost: 5 }"),
+        "t.yaml:6:57  models.a.rollout.guard.cost  must be a text, not a number; write it with %, as +5%",
+    );
+    check(
+        &rollout("guard: { cost: dear }"),
+        "t.yaml:6:57  models.a.rollout.guard.cost  \"dear\" is no margin; write how much worse it may be with %, as +2%, or off",
+    );
+    check(
+        &rollout("by: sesion"),
+        "t.yaml:6:46  models.a.rollout.by  \"sesion\" is not allowed here; did you mean \"session\"? (one of: session, user, key, request)",
+    );
+    check(
+        &format!(
+            "{house}models: {{ a: {{ targets: house/llama-3, rollout: {{ candidate: house/llama-3 }} }} }}"
+        ),
+        "t.yaml:3:62  models.a.rollout.candidate  is what the name stands for already; name another",
+    );
+    check(
+        &format!("{house}models: {{ a: {{ targets: house/llama-3, shadow: {{ to: hose/llama-3 }} }} }}"),
+        "t.yaml:3:54  models.a.shadow.to  no provider \"hose\" is switched on; did you mean \"house\"?",
+    );
     check(
         "server: {",
         "t.yaml:2:1  is no valid YAML: while parsing a node, did not find expected node content",

@@ -8,8 +8,8 @@ use http::request;
 use http_body_util::BodyExt;
 use policy::{
     key::Key,
-    rollout::{Shadow, Throttle},
-    route::{Asking, Plan, plan_shadow},
+    rollout::{Shadow, Throttle, plan_shadow},
+    route::{Asking, Plan},
 };
 use uuid::Uuid;
 use wire::{Dialect, Envelope};

@@ -146,6 +146,7 @@ fn remedy(schema: &Json, value: &Value) -> String {
             format!("; write {number}s, if seconds are meant")
         }
         (Value::Number(number), Some("tollgate-share")) => format!("; write it with %, as {number}%"),
+        (Value::Number(number), Some("tollgate-margin")) => format!("; write it with %, as +{number}%"),
         (Value::Number(number), Some("tollgate-size")) => format!("; write {number}B, if bytes are meant"),
         _ => String::new(),
     }

@@ -23,7 +23,8 @@ pub fn reference() -> String {
          One YAML file, given as `tollgate serve --config FILE`. This page is made from the program: \
          `tollgate schema` prints the same as a JSON Schema for editors.\n\n\
          An unknown key is an error, and `tollgate check FILE` reports every error at once. Durations are \
-         written with a unit (`250ms`, `8s`, `5m`, `2h`, `1d`), sizes likewise (`64KiB`, `32MiB`). \
+         written with a unit (`250ms`, `8s`, `5m`, `2h`, `1d`), sizes likewise (`64KiB`, `32MiB`), \
+         shares with `%` (`5%`, `0.5%`), and margins as how much worse something may be (`+2%`, `-5%`, or `off`). \
          `${NAME}` stands for an environment variable, `${NAME:-default}` for one that may be missing. A \
          secret may be `secret:env/NAME`, `secret:file/PATH` (relative to the file) or \
          `secret:command/PROGRAM ARGUMENTS` (run without a shell).\n\n",
@@ -55,10 +56,8 @@ impl<'s> Writer<'s> {
             let description = member.get("description").or_else(|| self.resolve(member).get("description"));
             let meaning = one_line(description.and_then(Value::as_str).unwrap_or_default());
             let _ = writeln!(self.page, "| `{name}` | {kind} | {meaning} |");
-            if let Some((schema, suffix)) = inner {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                below.push((schema, format!("{path}{suffix}")));
-            }
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            below.extend(inner.into_iter().map(|(schema, suffix)| (schema, format!("{path}{suffix}"))));
         }
         self.page.push('\n');
         for (schema, path) in below {
@@ -70,54 +69,61 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// What a value is, and the object inside it that deserves a section.
-    fn kind(&self, member: &'s Value) -> (String, Option<(&'s Value, &'static str)>) {
+    /// What a value is, and the objects inside it that deserve a section, each with what its path ends in.
+    fn kind(&self, member: &'s Value) -> (String, Vec<(&'s Value, String)>) {
         let schema = self.resolve(member);
         if let Some(branches) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array)
         {
             let words: Vec<&str> =
                 branches.iter().filter_map(|branch| branch.get("const")?.as_str()).collect();
             if !words.is_empty() {
-                return (words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "), None);
+                return (
+                    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+                    Vec::new(),
+                );
             }
             let mut kinds = Vec::new();
-            let mut inner = None;
+            let mut inner = Vec::new();
             for branch in branches {
                 let (kind, found) = self.kind(branch);
                 if kind != "nothing" && !kinds.contains(&kind) {
                     kinds.push(kind);
                 }
-                inner = inner.or(found);
+                inner.extend(found);
             }
             return (kinds.join(" or "), inner);
         }
         match type_name(schema) {
-            "object" if schema.get("properties").is_some() => ("map".to_owned(), Some((schema, ""))),
+            "object" if schema.get("properties").is_some() => {
+                ("map".to_owned(), vec![(schema, String::new())])
+            }
             "object" => match schema.get("additionalProperties").filter(|inner| inner.is_object()) {
                 Some(inner) => {
                     let (kind, inner) = self.kind(inner);
-                    (format!("map of names to {kind}"), inner.map(|(schema, _)| (schema, ".NAME")))
+                    (format!("map of names to {kind}"), below(inner, ".NAME"))
                 }
-                None => ("map".to_owned(), None),
+                None => ("map".to_owned(), Vec::new()),
             },
             "array" => {
                 let (kind, inner) =
-                    schema.get("items").map_or(("value".to_owned(), None), |items| self.kind(items));
-                (format!("list of {kind}"), inner.map(|(schema, _)| (schema, "[]")))
+                    schema.get("items").map_or(("value".to_owned(), Vec::new()), |items| self.kind(items));
+                (format!("list of {kind}"), below(inner, "[]"))
             }
             "string" => (
                 match schema.get("format").and_then(Value::as_str) {
                     Some("tollgate-duration") => "duration".to_owned(),
                     Some("tollgate-size") => "size".to_owned(),
+                    Some("tollgate-share") => "share".to_owned(),
+                    Some("tollgate-margin") => "margin".to_owned(),
                     _ => "text".to_owned(),
                 },
-                None,
+                Vec::new(),
             ),
-            "integer" => ("whole number".to_owned(), None),
-            "number" => ("number".to_owned(), None),
-            "boolean" => ("true or false".to_owned(), None),
-            "null" => ("nothing".to_owned(), None),
-            _ => ("value".to_owned(), None),
+            "integer" => ("whole number".to_owned(), Vec::new()),
+            "number" => ("number".to_owned(), Vec::new()),
+            "boolean" => ("true or false".to_owned(), Vec::new()),
+            "null" => ("nothing".to_owned(), Vec::new()),
+            _ => ("value".to_owned(), Vec::new()),
         }
     }
 
@@ -125,6 +131,11 @@ impl<'s> Writer<'s> {
         let name = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
         name.and_then(|name| self.root.get("$defs")?.get(name)).unwrap_or(schema)
     }
+}
+
+/// What stands below a name or in a list, deeper by that.
+fn below<'s>(inner: Vec<(&'s Value, String)>, by: &str) -> Vec<(&'s Value, String)> {
+    inner.into_iter().map(|(schema, suffix)| (schema, format!("{by}{suffix}"))).collect()
 }
 
 fn type_name(schema: &Value) -> &str {
