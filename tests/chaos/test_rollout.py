@@ -176,6 +176,20 @@ def test_refusals_are_counted(rolling):
     order(rolling, "kept", "restart")
 
 
+def test_a_stream_that_is_compared_goes_on_as_it_is(rolling):
+    def events(model):
+        headers, text = chat(rolling, model, stream=True)
+        lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+        assert lines.pop() == "[DONE]"
+        return headers["x-tollgate-target"], [{**json.loads(line), "id": 0, "created": 0} for line in lines]
+
+    target, direct = events("old/echo")
+    assert not any(event.get("usage") for event in direct), "usage was not asked for"
+    compared = [found for found in (events("kept") for _ in range(12)) if found[0] == target]
+    assert compared and all(found == (target, direct) for found in compared)
+    order(rolling, "kept", "restart")
+
+
 def test_a_person_decides_where_that_is_wanted(rolling):
     for _ in range(40):
         chat(rolling, "asked")
@@ -273,7 +287,10 @@ def test_how_far_a_rollout_is_survives_the_end_of_the_process_and_a_reload(rolli
         lambda: (found := rollout(rolling, "kept"))["candidate"]["calls"] + found["current"]["calls"] >= 30 and found,
         "all calls to be counted",
     )
-    both = lambda found: (found["candidate"], found["current"], found["step"], found["began_us"])
+
+    def both(found):
+        sides = [(side["calls"], side["failures"], side["refusals"]) for side in (found["candidate"], found["current"])]
+        return sides, found["step"], found["began_us"]
 
     def written():
         listed = json.loads(rolling.run("rollouts", "--json").stdout)

@@ -59,12 +59,13 @@ fn the_example_is_good() {
 }
 
 /// A file and the first line that is reported of it.
+fn check(text: &str, expected: &str) {
+    let found = errors(&[("t.yaml", text)]);
+    assert_eq!(found.lines().next().unwrap_or_default(), expected, "{text}");
+}
+
 #[test]
 fn errors_say_where_and_what_to_do() {
-    let check = |text: &str, expected: &str| {
-        let found = errors(&[("t.yaml", text)]);
-        assert_eq!(found.lines().next().unwrap_or_default(), expected, "{text}");
-    };
     let house = "providers:\n  house: { dialect: openai_chat, base_url: 'http://h/v1', auth: none, models: { llama-3: {} } }\n";
     check("modles: {}", "t.yaml:1:1  modles  unknown key \"modles\"; did you mean \"models\"?");
     check("server:\n  lisen: x", "t.yaml:2:3  server.lisen  unknown key \"lisen\"; did you mean \"listen\"?");
@@ -110,6 +111,15 @@ fn errors_say_where_and_what_to_do() {
         "keys: [ { name: a, key: tg-short } ]",
         "t.yaml:1:25  keys[0].key  must begin with tg- and have at least 32 further characters; tollgate keys generate makes one",
     );
+    check(
+        "server: {",
+        "t.yaml:2:1  is no valid YAML: while parsing a node, did not find expected node content",
+    );
+}
+
+#[test]
+fn errors_in_rollouts_and_shadows_say_where_and_what_to_do() {
+    let house = "providers:\n  house: { dialect: openai_chat, base_url: 'http://h/v1', auth: none, models: { llama-3: {} } }\n";
     let rollout = |rollout: &str| {
         format!(
             "{house}models:\n  a:\n    targets: house/llama-3\n    rollout: {{ candidate: house/llama-4, {rollout} }}"
@@ -140,10 +150,6 @@ fn errors_say_where_and_what_to_do() {
     check(
         &format!("{house}models: {{ a: {{ targets: house/llama-3, shadow: {{ to: hose/llama-3 }} }} }}"),
         "t.yaml:3:54  models.a.shadow.to  no provider \"hose\" is switched on; did you mean \"house\"?",
-    );
-    check(
-        "server: {",
-        "t.yaml:2:1  is no valid YAML: while parsing a node, did not find expected node content",
     );
 }
 

@@ -64,12 +64,13 @@ impl Judge for Nothing {
 }
 
 fn snapshot() -> Snapshot {
-    config::load(Path::new("t.yaml"), &File).unwrap_or_else(|problems| panic!("{problems}")).snapshot
+    let loaded = config::load(Path::new("t.yaml"), &File).map_err(|problems| problems.to_string());
+    loaded.expect("the file is good").snapshot
 }
 
 fn at_share(snapshot: &Snapshot, share: u32) -> Vitals {
     let alias = &snapshot.models["m"];
-    let design = alias.rollout.as_ref().unwrap().design;
+    let design = alias.rollout.as_ref().expect("the name has a rollout").design;
     let stage = Stage { design, run: 1, share, compares: true };
     let mut vitals = Vitals::new(1);
     vitals.set_stages(Arc::new(Stages(HashMap::from([(alias.route.0, stage)]))));
@@ -85,12 +86,12 @@ fn planned(
 ) -> Plan {
     let key: &Key = &snapshot.keys[0].key;
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
-    let chat = Dialect::OpenaiChat.decode_request(body.as_bytes()).unwrap();
+    let chat = Dialect::OpenaiChat.decode_request(body.as_bytes()).expect("the request is good");
     let facts = RequestFacts::of_chat(&chat, body.as_bytes());
     let facts = RuleFacts { request: &facts, headers: &Nothing, key, judge: &Nothing, now_us: 5 };
     let said = Said { facts, chat: Some(&chat), session: Some(session) };
     let asked = Asked { model: "m", asking: Asking::Chat(Dialect::OpenaiChat), wishes, said: Some(&said) };
-    route::plan(snapshot, key, &asked, vitals).unwrap_or_else(|fault| panic!("{}", fault.message))
+    route::plan(snapshot, key, &asked, vitals).map_err(|fault| fault.message).expect("there are targets")
 }
 
 fn side(plan: &Plan) -> Option<Side> {
@@ -98,7 +99,8 @@ fn side(plan: &Plan) -> Option<Side> {
 }
 
 /// The models in the order in which a plan asks them where all fail.
-fn asked(plan: &Plan, vitals: &mut Vitals) -> Vec<String> {
+fn asked(plan: &Plan) -> Vec<String> {
+    let vitals = &mut Vitals::new(1);
     let mut attempts = Attempts::new(Moment(u64::MAX));
     let fault = Fault::new(Origin::Upstream, Kind::Unreachable, "gone");
     let mut models = Vec::new();
@@ -131,11 +133,11 @@ fn sessions_keep_their_side_while_the_share_grows() {
 #[test]
 fn the_candidate_comes_first_on_its_side_and_never_on_the_other() {
     let snapshot = snapshot();
-    let mut vitals = at_share(&snapshot, 500);
+    let vitals = at_share(&snapshot, 500);
     let mut seen = [0, 0];
     for session in 0..200 {
         let plan = planned(&snapshot, &vitals, &session.to_string(), "hello", None);
-        let models = asked(&plan, &mut vitals);
+        let models = asked(&plan);
         let own = plan.experiment.as_ref().unwrap().own;
         match side(&plan) {
             Some(Side::Candidate) => {

@@ -139,7 +139,8 @@ fn begin(call: &mut Call, target: &Target, credential: usize, permit: Option<Per
     core.vitals().begin(target.id, core.now());
     let open = call.open();
     open.attempts.push(Attempt::new(target, credential, permit));
-    let closely = open.plan.as_ref().is_some_and(|plan| plan.experiment.is_some());
+    let experiment = open.plan.as_ref().and_then(|plan| plan.experiment.as_ref());
+    let closely = experiment.is_some_and(|experiment| experiment.compares);
     open.meter = Meter::new(closely);
     open.target = Some(target.clone());
     open.attempts.len() - 1
