@@ -29,6 +29,9 @@ pub struct Note<'a> {
     #[serde(borrow)]
     pub model: Cow<'a, str>,
     pub stream: bool,
+    /// What the call is part of, as in a [`Record`].
+    #[serde(borrow)]
+    pub experiment: Option<Cow<'a, str>>,
 }
 
 /// One record for every call that reached an upstream.
@@ -216,6 +219,7 @@ impl Note<'_> {
             provider: owned(self.provider),
             model: owned(self.model),
             stream: self.stream,
+            experiment: self.experiment.map(owned),
         }
     }
 }
@@ -351,7 +355,7 @@ impl<'a> From<Note<'a>> for Record<'a> {
                 told_chars: None,
             }],
             routed: None,
-            experiment: None,
+            experiment: note.experiment,
             provider: note.provider,
             model: note.model,
         }

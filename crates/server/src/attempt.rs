@@ -1,6 +1,6 @@
 //! One request to one target: written down before it leaves, and judged when it has failed.
 
-use std::{rc::Rc, time::Duration};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use policy::{
@@ -16,6 +16,7 @@ use wire::{Fault, Form, Kind, Origin};
 use crate::{
     call::{Attempt, Call, Open},
     core::Core,
+    experiment,
     gate::Permit,
     headers,
     inbound::{Asks, Inbound},
@@ -236,6 +237,7 @@ fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
         provider: target.provider.facts.id.as_str().into(),
         model: (&*target.model).into(),
         stream: open.stream,
+        experiment: experiment::label(open).map(Cow::Owned),
     };
     let noted = core.spool.borrow_mut().note(&note);
     if let Err(error) = noted {

@@ -12,7 +12,7 @@ const HEADER_BYTES: usize = 9;
 /// The most that one entry's fields take; a longer one is damage.
 pub(super) const ENTRY_BYTES_MAX: usize = 1 << 20;
 
-const NOTE: u8 = 3;
+const NOTE: u8 = 7;
 const DONE: u8 = 6;
 
 /// What was read of a file.

@@ -273,6 +273,7 @@ mod tests {
             provider: "p".into(),
             model: "m".into(),
             stream: true,
+            experiment: Some("shadow of x".into()),
         }
     }
 
