@@ -125,6 +125,31 @@ fn a_candidate_that_is_no_worse_is_rarely_rolled_back() {
     assert!(wrong <= 50, "{wrong} of 1000 were rolled back although there was no difference");
 }
 
+/// Sessions keep their side, and the calls of one are alike: there is less chance in which side a call gets than in
+/// calls that come one by one. What the guard allows makes up for that.
+#[test]
+fn sessions_of_their_own_kind_raise_no_alarms() {
+    let halves = rollout(&[500], u64::MAX, Guard::default());
+    let one = |seed: u64| {
+        let mut chance = Chance(fastrand::Rng::with_seed(seed));
+        let mut progress = Progress::new(0, 0);
+        for _ in 0..150 {
+            let side = if chance.0.bool() { Side::Candidate } else { Side::Current };
+            let failures = if chance.happens(0.1) { 0.2 } else { 0.0 };
+            let latency_us = USUAL.latency_us * (0.4 * chance.normal()).exp();
+            let model = Model { failures, latency_us, ..USUAL };
+            for _ in 0..10 {
+                progress.add(&halves, &chance.sample(side, 500, &model));
+                progress.decide(&halves, 1);
+            }
+        }
+        progress.phase == Phase::RolledBack
+    };
+    let wrong = (0..1_000).filter(|seed| one(*seed)).count();
+    println!("sessions of ten calls: {wrong} of 1000 rolled back wrongly");
+    assert!(wrong <= 50, "{wrong} of 1000 were rolled back although there was no difference");
+}
+
 /// The median number of the candidate's calls until it is rolled back, and how many of 200 runs were.
 fn until_rolled_back(rollout: &Rollout, candidate: &Model, calls: u32) -> (u64, usize) {
     let runs = (0..200).map(|seed| run(seed, rollout, &USUAL, candidate, calls));
