@@ -90,7 +90,13 @@ fn planned(
     let facts = RequestFacts::of_chat(&chat, body.as_bytes());
     let facts = RuleFacts { request: &facts, headers: &Nothing, key, judge: &Nothing, now_us: 5 };
     let said = Said { facts, chat: Some(&chat), session: Some(session) };
-    let asked = Asked { model: "m", asking: Asking::Chat(Dialect::OpenaiChat), wishes, said: Some(&said) };
+    let asked = Asked {
+        model: "m",
+        asking: Asking::Chat(Dialect::OpenaiChat),
+        wishes,
+        said: Some(&said),
+        wants: None,
+    };
     route::plan(snapshot, key, &asked, vitals).map_err(|fault| fault.message).expect("there are targets")
 }
 

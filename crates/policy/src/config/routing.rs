@@ -206,7 +206,8 @@ pub(super) struct HealthDraft {
     /// Attempts in the last ten seconds before their share says anything. Default: 20.
     pub(super) calls_min: Option<u32>,
     /// A share of failures in the last ten seconds that makes it rest where it is also more than three times that of the
-    /// other targets of a name; `0%` never. At most half of a name's targets rest by this. Default: `20%`.
+    /// other targets of a name; `0%` never. At most half of a name's targets rest by this. Default: `20%`;
+    /// `0%` where `failure_share` is.
     pub(super) outlier_share: Option<Share>,
     /// How long it rests at first; twice as long each time that a probe fails. Default: `5s`.
     pub(super) rest: Option<Span>,
@@ -310,11 +311,14 @@ pub(super) fn hold(draft: &HoldDraft, base: Hold) -> Hold {
 
 pub(super) fn health(draft: &HealthDraft) -> BreakerPolicy {
     let base = BreakerPolicy::default();
+    // Whoever wants no share of failures to count means this one, too.
+    let counts = draft.failure_share.is_none_or(|share| share.0 > 0);
+    let outlier_permille = if counts { base.outlier_permille } else { 0 };
     BreakerPolicy {
         failures: draft.failures.unwrap_or(base.failures),
         failure_percent: draft.failure_share.map_or(base.failure_percent, |share| share.0 / 10),
         calls_min: draft.calls_min.unwrap_or(base.calls_min),
-        outlier_permille: draft.outlier_share.map_or(base.outlier_permille, |share| share.0),
+        outlier_permille: draft.outlier_share.map_or(outlier_permille, |share| share.0),
         rest: span(draft.rest, base.rest),
         rest_max: span(draft.rest_max, base.rest_max),
         probes: draft.probes.unwrap_or(base.probes).max(1),
