@@ -59,6 +59,8 @@ pub fn failed(vitals: &mut Vitals, target: &Target, credential: usize, fault: &F
         Kind::RateLimited => rest(asked.unwrap_or(LIMITED), RestReason::Limited),
         Kind::QuotaExhausted => rest(asked.unwrap_or(EXHAUSTED), RestReason::Exhausted),
         Kind::Unauthenticated | Kind::Forbidden => rest(REFUSED, RestReason::Refused),
+        // Where no model was named, it is something of the caller's own that is not there.
+        Kind::NotFound if target.model.is_empty() => {}
         Kind::NotFound => vitals.cool(target.id, now, MISSING),
         Kind::Overloaded => {
             if let Some(asked) = asked {
