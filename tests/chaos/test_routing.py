@@ -63,6 +63,9 @@ models:
   continued: {{ targets: [ "dear/echo!cut=6,times=1", cheap/echo ], on_break: continue }}
   continued-own: {{ targets: [ "dear/echo!stall=6", dear/echo ], on_break: continue }}
   continued-not: {{ targets: [ "dear/echo!cut=6", "dear/echo!status=500" ], on_break: continue, retries: {{ max: 0 }} }}
+  first-token:
+    targets: [ "dear/echo!first-event=2500ms", cheap/echo ]
+    deadlines: {{ first_token: 300ms }}
   window: {{ targets: [ cheap/echo ], fallbacks: {{ context_too_long: [ dear/echo ] }} }}
   by-difficulty:
     route: [ {{ when: "request.difficulty > 0.5", to: dear/echo }} ]
@@ -211,6 +214,15 @@ def test_what_was_done_beside_is_counted(gateway):
     text = urllib.request.urlopen(request, timeout=10).read().decode()
     counts = dict(line.split() for line in text.splitlines() if line and line[0] != "#" and "{" not in line)
     assert int(counts["tollgate_hedges_total"]) >= 2
+
+
+@pytest.mark.parametrize("dialect", ["chat", "messages"])
+def test_a_first_token_that_is_late_goes_to_another_target(gateway, dialect):
+    path = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}[dialect]
+    status, headers, text = ask(gateway, "first-token", path=path, stream=True, max_tokens=50)
+    assert status == 200 and headers["x-tollgate-target"] == "cheap/echo" and "hello" in text, text
+    record = gateway.record(headers["x-tollgate-request-id"])
+    assert [one["fault"] for one in record["attempts"]] == ["timeout", None]
 
 
 def test_a_hedge_that_is_not_needed_is_not_made(gateway):

@@ -4,10 +4,9 @@ use std::{hint::black_box, time::Instant};
 
 use tollgate_policy::{
     facts::RequestFacts,
-    key::{Key, Owner, Scope},
+    key::Key,
     rule::{Headers, Judge, Rule, RuleFacts},
 };
-use uuid::Uuid;
 use wire::Dialect;
 
 const ROUNDS: u32 = 100_000;
@@ -48,17 +47,7 @@ impl Judge for Nobody {
 
 fn main() {
     let request = Dialect::OpenaiChat.decode_request(BODY.as_bytes()).expect("the body is sound");
-    let key = Key {
-        id: Uuid::nil(),
-        name: "batch".to_owned(),
-        models: Vec::new(),
-        scope: Scope::Calls,
-        owner: Owner::File,
-        created_us: 0,
-        expires_us: None,
-        revoked_us: None,
-        hint: String::new(),
-    };
+    let key = Key { name: "batch".to_owned(), ..Key::unbound() };
     let known = RequestFacts::of_chat(&request, BODY.as_bytes());
     let facts = RuleFacts {
         request: &known,

@@ -1,6 +1,6 @@
 //! What is to stay together, as a number that every process computes alike.
 
-use wire::ir::{Part, PartKind, Request, Role};
+use wire::ir::{Part, Request, Role};
 
 use crate::{key::Key, snapshot::Affinity, vitals::number};
 
@@ -27,7 +27,7 @@ fn beginning(request: Option<&Request>, key: &Key) -> u64 {
     let mut left = PREFIX_BYTES_MAX;
     let mut texts: Vec<&[u8]> = vec![request.model.as_bytes()];
     for message in &request.messages {
-        for text in message.content.parts.iter().filter_map(text) {
+        for text in message.content.parts.iter().filter_map(Part::as_text) {
             let text = text.as_bytes();
             texts.push(text.get(..left).unwrap_or(text));
             left = left.saturating_sub(text.len());
@@ -39,42 +39,15 @@ fn beginning(request: Option<&Request>, key: &Key) -> u64 {
     number(&texts)
 }
 
-fn text(part: &Part) -> Option<&str> {
-    match &part.kind {
-        PartKind::Text { text, .. } => Some(text),
-        PartKind::Refusal { .. }
-        | PartKind::Reasoning { .. }
-        | PartKind::RedactedReasoning { .. }
-        | PartKind::Image(_)
-        | PartKind::File(_)
-        | PartKind::Audio(_)
-        | PartKind::ToolCall { .. }
-        | PartKind::ToolResult { .. }
-        | PartKind::Opaque { .. } => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
     use wire::Dialect;
 
     use super::*;
-    use crate::key::{Owner, Scope};
 
     #[test]
     fn a_conversation_keeps_its_number_while_it_goes_on() {
-        let key = Key {
-            id: Uuid::nil(),
-            name: String::new(),
-            models: Vec::new(),
-            scope: Scope::Calls,
-            owner: Owner::File,
-            created_us: 0,
-            expires_us: None,
-            revoked_us: None,
-            hint: String::new(),
-        };
+        let key = Key::unbound();
         let of = |messages: &str, session: Option<&str>| {
             let body = format!(r#"{{"model":"m","messages":[{messages}]}}"#);
             let request = Dialect::OpenaiChat.decode_request(body.as_bytes()).unwrap();

@@ -220,22 +220,9 @@ fn is_plain_text(media: &Media) -> bool {
 /// too, and agents put reminders of their own before what was typed.
 fn last_user_text(messages: &[Message]) -> Option<&str> {
     let said = messages.iter().rev().filter(|message| message.role == Role::User);
-    said.flat_map(|message| message.content.parts.iter().rev()).find_map(text)
-}
-
-fn text(part: &Part) -> Option<&str> {
-    match &part.kind {
-        PartKind::Text { text, .. } => Some(text.as_str()).filter(|text| !text.trim().is_empty()),
-        PartKind::Refusal { .. }
-        | PartKind::Reasoning { .. }
-        | PartKind::RedactedReasoning { .. }
-        | PartKind::Image(_)
-        | PartKind::File(_)
-        | PartKind::Audio(_)
-        | PartKind::ToolCall { .. }
-        | PartKind::ToolResult { .. }
-        | PartKind::Opaque { .. } => None,
-    }
+    said.flat_map(|message| message.content.parts.iter().rev())
+        .filter_map(Part::as_text)
+        .find(|text| !text.trim().is_empty())
 }
 
 fn labels(metadata: &Raw) -> Vec<(String, String)> {

@@ -88,6 +88,8 @@ pub struct Deadlines {
     pub connect: Duration,
     /// From sending the request to the first byte of the answer.
     pub first_byte: Duration,
+    /// From sending the request to the first token of a stream; no limit of its own where there is none.
+    pub first_token: Option<Duration>,
     /// Between two pieces of the answer.
     pub between_events: Duration,
     /// In all, over every attempt.
@@ -99,6 +101,7 @@ impl Default for Deadlines {
         Deadlines {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(120),
+            first_token: None,
             between_events: Duration::from_secs(60),
             total: Duration::from_secs(600),
         }

@@ -216,6 +216,7 @@ pub(super) fn merge(draft: &DeadlinesDraft, base: Deadlines) -> Deadlines {
     Deadlines {
         connect: draft.connect.map_or(base.connect, |span| span.0),
         first_byte: draft.first_byte.map_or(base.first_byte, |span| span.0),
+        first_token: draft.first_token.map(|span| span.0).or(base.first_token),
         between_events: draft.between_events.map_or(base.between_events, |span| span.0),
         total: draft.total.map_or(base.total, |span| span.0),
     }

@@ -119,6 +119,9 @@ pub(super) struct DeadlinesDraft {
     pub(super) connect: Option<Span>,
     /// From sending a request to the first byte of the answer. Default: `120s`.
     pub(super) first_byte: Option<Span>,
+    /// From sending a request to the first token of a stream, which is held back until then, so that another target can be
+    /// asked in time. Default: none but `first_byte`.
+    pub(super) first_token: Option<Span>,
     /// Between two pieces of an answer. Default: `60s`.
     pub(super) between_events: Option<Span>,
     /// For the whole call, over all its attempts. Default: `10m`.

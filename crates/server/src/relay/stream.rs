@@ -187,9 +187,11 @@ impl Relay {
     /// Reads until enough has come to be handed on: from then on no other target is asked.
     pub(super) async fn begin(mut self) -> Result<Body, Box<Broken>> {
         let plan = self.call.as_mut().and_then(|call| call.open().plan.clone());
-        let hold = plan.map_or_else(Hold::default, |plan| plan.hold);
+        let hold = plan.as_ref().map_or_else(Hold::default, |plan| plan.hold);
+        let first_token = plan.and_then(|plan| plan.deadlines.first_token).filter(|_| self.events);
         let mut held = Gathered::default();
-        let mut until: Option<Instant> = None;
+        // Until when is waited for more. A first token that is due is waited for until it is.
+        let mut until = first_token.map(|span| self.began() + span);
         loop {
             let next = std::future::poll_fn(|cx| self.poll(cx));
             let piece = match until {
@@ -202,9 +204,14 @@ impl Relay {
             let Some(piece) = piece else { break };
             held.pass(piece);
             until.get_or_insert_with(|| Instant::now() + hold.time);
-            if self.is_enough(hold, held.len()) {
+            let due = first_token.is_some() && held.len() < GATHERED_BYTES && !self.has_spoken();
+            if !due && self.is_enough(hold, held.len()) {
                 break;
             }
+        }
+        if let Some(span) = first_token.filter(|_| held.len() < GATHERED_BYTES && !self.has_spoken()) {
+            let message = format!("no token came within {span:?} (deadlines.first_token)");
+            self.broken.get_or_insert_with(|| Fault::new(Origin::Upstream, Kind::Timeout, message));
         }
         if let Some(fault) = self.broken.take()
             && let Some(call) = self.call.take()
@@ -214,6 +221,20 @@ impl Relay {
         self.first = held.take();
         self.begun = true;
         Ok(Body::Stream(Box::new(self)))
+    }
+
+    /// When the attempt began whose answer this is.
+    fn began(&mut self) -> Instant {
+        let attempt = self.call.as_mut().and_then(|call| call.open().attempts.last());
+        attempt.map_or_else(Instant::now, |attempt| Instant::from_std(attempt.began))
+    }
+
+    /// Whether a token has come, or the answer is over.
+    fn has_spoken(&mut self) -> bool {
+        self.call.as_mut().is_none_or(|call| {
+            let meter = &call.open().meter;
+            meter.generated_tokens() > 0 || meter.stop.is_some() || meter.ended
+        })
     }
 
     /// Whether what has come need not be held back any longer.

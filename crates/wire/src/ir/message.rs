@@ -129,6 +129,22 @@ impl Part {
     pub fn text(text: impl Into<String>) -> Part {
         Part::new(PartKind::Text { text: text.into(), annotations: Vec::new() })
     }
+
+    /// Its text, where it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.kind {
+            PartKind::Text { text, .. } => Some(text),
+            PartKind::Refusal { .. }
+            | PartKind::Reasoning { .. }
+            | PartKind::RedactedReasoning { .. }
+            | PartKind::Image(_)
+            | PartKind::File(_)
+            | PartKind::Audio(_)
+            | PartKind::ToolCall { .. }
+            | PartKind::ToolResult { .. }
+            | PartKind::Opaque { .. } => None,
+        }
+    }
 }
 
 impl Content {
