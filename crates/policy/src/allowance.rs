@@ -31,6 +31,7 @@ pub struct Allowances {
     left: [Option<Allowance>; 4],
 }
 
+/// What is limited, by OpenAI's name and by Anthropic's.
 const KINDS: [(Limited, &str, &str); 4] = [
     (Limited::Requests, "requests", "requests"),
     (Limited::Tokens, "tokens", "tokens"),
@@ -39,29 +40,29 @@ const KINDS: [(Limited, &str, &str); 4] = [
 ];
 
 impl Allowances {
-    /// Reads them. `header` finds a header's value by its name in lower case; `now_us` is the time since 1970.
-    pub fn read<'h>(header: impl Fn(&str) -> Option<&'h str>, now_us: i64) -> Option<Allowances> {
-        let openai =
-            header("x-ratelimit-remaining-requests").or_else(|| header("x-ratelimit-remaining-tokens"));
-        let anthropic = header("anthropic-ratelimit-requests-remaining");
-        if openai.is_none() && anthropic.is_none() {
-            return None;
+    /// Reads them out of all headers of an answer, by their names in lower case. `now_us` tells the time since 1970.
+    pub fn read<'h>(
+        headers: impl Iterator<Item = (&'h str, &'h [u8])>,
+        now_us: impl Fn() -> i64,
+    ) -> Option<Allowances> {
+        let mut found: [Option<Told>; 4] = [None; 4];
+        for (name, value) in headers {
+            let Some((kind, what)) = named(name) else { continue };
+            let Some(slot) = found.get_mut(kind) else { continue };
+            let Ok(value) = std::str::from_utf8(value) else { continue };
+            let told = slot.get_or_insert_default();
+            match what {
+                "limit" => told.limit = value.trim().parse().ok(),
+                "remaining" => told.remaining = value.trim().parse().ok(),
+                "reset" => told.resets_in = span(value).or_else(|| until(value, now_us())),
+                _ => {}
+            }
         }
-        let mut found = Allowances::default();
-        for ((_, openai_kind, anthropic_kind), slot) in KINDS.iter().zip(&mut found.left) {
-            let value = |what: &str| {
-                if anthropic.is_some() {
-                    header(&format!("anthropic-ratelimit-{anthropic_kind}-{what}"))
-                } else {
-                    header(&format!("x-ratelimit-{what}-{openai_kind}"))
-                }
-            };
-            let number = |what: &str| value(what)?.trim().parse().ok();
-            let Some(remaining) = number("remaining") else { continue };
-            let resets_in = value("reset").and_then(|text| span(text).or_else(|| until(text, now_us)));
-            *slot = Some(Allowance { limit: number("limit"), remaining, resets_in });
-        }
-        Some(found)
+        let left = found.map(|told| {
+            let Told { limit, remaining, resets_in } = told?;
+            Some(Allowance { limit, remaining: remaining?, resets_in })
+        });
+        left.iter().any(Option::is_some).then_some(Allowances { left })
     }
 
     pub fn all(&self) -> impl Iterator<Item = (Limited, Allowance)> {
@@ -80,6 +81,24 @@ impl Allowance {
             }
         }
     }
+}
+
+/// What headers have told of one limit so far.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    limit: Option<u64>,
+    remaining: Option<u64>,
+    resets_in: Option<Duration>,
+}
+
+/// The place of a limit among [`KINDS`], and what of it a header tells.
+fn named(name: &str) -> Option<(usize, &str)> {
+    if let Some(rest) = name.strip_prefix("x-ratelimit-") {
+        let (what, kind) = rest.split_once('-')?;
+        return Some((KINDS.iter().position(|(_, openai, _)| *openai == kind)?, what));
+    }
+    let (kind, what) = name.strip_prefix("anthropic-ratelimit-")?.rsplit_once('-')?;
+    Some((KINDS.iter().position(|(.., anthropic)| *anthropic == kind)?, what))
 }
 
 /// A span such as `1s`, `6m0s`, `20ms`, `1h2m3.5s`, or a bare number of seconds.
@@ -110,32 +129,37 @@ fn until(text: &str, now_us: i64) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    fn read(headers: &[(&str, &str)], now_us: i64) -> Option<Allowances> {
+        Allowances::read(headers.iter().map(|(name, value)| (*name, value.as_bytes())), || now_us)
+    }
+
     #[test]
     fn both_ways_of_telling_are_read() {
-        let openai = |name: &str| match name {
-            "x-ratelimit-limit-requests" => Some("60"),
-            "x-ratelimit-remaining-requests" => Some("0"),
-            "x-ratelimit-reset-requests" => Some("1m2.5s"),
-            "x-ratelimit-remaining-tokens" => Some("149984"),
-            "x-ratelimit-reset-tokens" => Some("6ms"),
-            _ => None,
-        };
-        let found: Vec<_> = Allowances::read(openai, 0).unwrap().all().collect();
+        let openai = [
+            ("content-type", "application/json"),
+            ("x-ratelimit-limit-requests", "60"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", "1m2.5s"),
+            ("x-ratelimit-remaining-tokens", "149984"),
+            ("x-ratelimit-reset-tokens", "6ms"),
+        ];
+        let found: Vec<_> = read(&openai, 0).unwrap().all().collect();
         let (requests, tokens) = (found[0].1, found[1].1);
         assert_eq!((requests.remaining, requests.resets_in), (0, Some(Duration::from_millis(62_500))));
+        assert_eq!((requests.limit, tokens.limit), (Some(60), None));
         assert!(requests.is_spent(Limited::Requests, 0) && !tokens.is_spent(Limited::Tokens, 9));
-        let anthropic = |name: &str| match name {
-            "anthropic-ratelimit-requests-remaining" => Some("9"),
-            "anthropic-ratelimit-input-tokens-limit" => Some("20000"),
-            "anthropic-ratelimit-input-tokens-remaining" => Some("100"),
-            "anthropic-ratelimit-input-tokens-reset" => Some("1970-01-01T00:00:30Z"),
-            _ => None,
-        };
-        let found: Vec<_> = Allowances::read(anthropic, 10_000_000).unwrap().all().collect();
+        let anthropic = [
+            ("anthropic-ratelimit-requests-remaining", "9"),
+            ("anthropic-ratelimit-input-tokens-limit", "20000"),
+            ("anthropic-ratelimit-input-tokens-remaining", "100"),
+            ("anthropic-ratelimit-input-tokens-reset", "1970-01-01T00:00:30Z"),
+        ];
+        let found: Vec<_> = read(&anthropic, 10_000_000).unwrap().all().collect();
         assert_eq!(found[1].0, Limited::InputTokens);
         assert_eq!(found[1].1.resets_in, Some(Duration::from_secs(20)));
         assert!(found[1].1.is_spent(Limited::InputTokens, 0));
-        assert_eq!(Allowances::read(|_| None, 0), None);
+        assert_eq!(read(&[], 0), None);
+        assert_eq!(read(&[("x-ratelimit-reset-requests", "1s"), ("x-ratelimit-", "1")], 0), None);
         assert_eq!((span("x"), span(""), span("12")), (None, None, Some(Duration::from_secs(12))));
     }
 }

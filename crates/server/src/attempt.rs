@@ -61,7 +61,7 @@ pub(crate) struct Sending<'a> {
     endpoint: &'a Endpoint,
     door: &'a Door,
     pub(crate) outbound: Outbound<'a>,
-    pub(crate) began: Instant,
+    pub(crate) began: std::time::Instant,
 }
 
 /// Begins an attempt: the call is written down, a credential is chosen.
@@ -72,9 +72,10 @@ pub(crate) fn start<'a>(
     permit: Option<Permit>,
 ) -> Result<Sending<'a>, Missed> {
     note(call, target).map_err(|fault| Missed { fault, sent: false, fatal: true })?;
-    let (credential, door) = door(call, target, endpoint)?;
-    let attempt = begin(call, target, credential, permit);
-    Ok(Sending { attempt, number, target, endpoint, door, outbound, began: Instant::now() })
+    let began = std::time::Instant::now();
+    let (credential, door) = door(call, target, endpoint, began)?;
+    let attempt = begin(call, target, Attempt::new(target, credential, began, permit));
+    Ok(Sending { attempt, number, target, endpoint, door, outbound, began })
 }
 
 impl Sending<'_> {
@@ -118,10 +119,15 @@ impl Sending<'_> {
 }
 
 /// The credential that opens this call, of those that the provider has.
-fn door<'e>(call: &Call, target: &Target, endpoint: &'e Endpoint) -> Result<(usize, &'e Door), Missed> {
+fn door<'e>(
+    call: &Call,
+    target: &Target,
+    endpoint: &'e Endpoint,
+    at: std::time::Instant,
+) -> Result<(usize, &'e Door), Missed> {
     let core = call.core();
     let credentials = &target.provider.credentials;
-    let chosen = pool::choose(credentials, target.id, &target.model, &mut core.vitals(), core.now());
+    let chosen = pool::choose(credentials, target.id, &target.model, &mut core.own_vitals(), core.moment(at));
     let found = chosen.and_then(|chosen| Some((chosen.number, endpoint.doors.get(chosen.number)?)));
     found.ok_or_else(|| {
         let provider = &target.provider.facts.id;
@@ -134,12 +140,13 @@ fn door<'e>(call: &Call, target: &Target, endpoint: &'e Endpoint) -> Result<(usi
     })
 }
 
-fn begin(call: &mut Call, target: &Target, credential: usize, permit: Option<Permit>) -> usize {
+/// Puts an attempt on the call's list; its number.
+fn begin(call: &mut Call, target: &Target, attempt: Attempt) -> usize {
     let core = Rc::clone(call.core());
     core.count(Counter::AttemptsMade);
-    core.vitals().begin(target.id, core.now());
+    core.own_vitals().begin(target.id, core.moment(attempt.began));
     let open = call.open();
-    open.attempts.push(Attempt::new(target, credential, permit));
+    open.attempts.push(attempt);
     let experiment = open.plan.as_ref().and_then(|plan| plan.experiment.as_ref());
     let closely = experiment.is_some_and(|experiment| experiment.compares);
     open.meter = Meter::new(closely);
@@ -156,7 +163,7 @@ pub(crate) fn close(call: &mut Call, number: usize, status: Option<u16>, fault: 
     };
     attempt.ended = Some(std::time::Instant::now());
     (attempt.status, attempt.fault, attempt.sent) = (status, Some(fault.kind.name()), sent);
-    let mut vitals = core.vitals();
+    let mut vitals = core.own_vitals();
     let now = core.now();
     lesson::failed(&mut vitals, &attempt.target, attempt.credential, fault, now);
     if let Some(permit) = attempt.permit.take() {
@@ -194,7 +201,7 @@ pub(crate) fn close_overtaken(call: &mut Call, number: usize) {
     attempt.fault = Some(OVERTAKEN);
     attempt.permit = None;
     attempt.cost = settle::cost_of_reading(&open.prompt, &attempt.target);
-    core.vitals().outrun(attempt.target.id, core.now(), attempt.began.elapsed());
+    core.own_vitals().outrun(attempt.target.id, core.now(), attempt.began.elapsed());
 }
 
 /// The header lines of a request.

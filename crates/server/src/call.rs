@@ -124,7 +124,7 @@ impl Open {
             target: None,
             plan: None,
             standing: Vec::new(),
-            attempts: Vec::new(),
+            attempts: Vec::with_capacity(1),
             losses: Losses::default(),
             meter: Meter::default(),
             status: 0,
@@ -137,11 +137,11 @@ impl Open {
 }
 
 impl Attempt {
-    pub(crate) fn new(target: &Target, credential: usize, permit: Option<Permit>) -> Attempt {
+    pub(crate) fn new(target: &Target, credential: usize, began: Instant, permit: Option<Permit>) -> Attempt {
         Attempt {
             target: target.clone(),
             credential,
-            began: Instant::now(),
+            began,
             ended: None,
             status: None,
             fault: None,

@@ -188,6 +188,11 @@ impl Core {
         vitals
     }
 
+    /// What this core has learned. Others are listened to once in each call, where it is planned.
+    pub(crate) fn own_vitals(&self) -> RefMut<'_, Vitals> {
+        self.vitals.borrow_mut()
+    }
+
     /// Tells other cores what they ought to know.
     pub(crate) fn tell(&self, vitals: &mut Vitals) {
         if vitals.has_news() {

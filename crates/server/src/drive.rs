@@ -19,16 +19,17 @@ use crate::{
     gate, headers,
     hedge::{self, Journey},
     inbound::{Asks, Inbound},
-    outbound::{encode, endpoint},
+    outbound::{Outbound, encode, endpoint},
     relay::{self, Body, Resumption, Told},
     settle::Ending,
     upstream::{Answer, Rest},
+    world::Endpoint,
 };
 
 /// What came of asking one target.
 enum Asked<'a> {
-    /// An answer has begun, from this target, so long after it was asked.
-    Answered(Response<Body>, &'a Target, Duration),
+    /// An answer has begun, from this target, which was asked at this time.
+    Answered(Response<Body>, &'a Target, std::time::Instant),
     /// It cannot take the request: nothing was sent.
     Unfit(Box<Call>, Fault),
     Failed(Box<Lost<'a>>),
@@ -85,8 +86,8 @@ pub(crate) async fn drive(
             }
         };
         match ask(journey, call, &mut attempts, number).await {
-            Asked::Answered(response, target, wait) => {
-                answered(&core, &plan, &attempts, target, wait);
+            Asked::Answered(response, target, began) => {
+                answered(&core, &plan, &attempts, target, began);
                 return Ok(response);
             }
             Asked::Unfit(back, fault) => {
@@ -103,7 +104,8 @@ pub(crate) async fn drive(
             Asked::Failed(lost) => {
                 let failed = Failed { fault: &lost.fault, target: lost.number, sent: lost.sent };
                 let spent = lost.fatal || inbound.rest().is_some_and(Rest::is_spent);
-                let other = (!spent).then(|| attempts.after(&plan, &failed, &mut core.vitals(), core.now()));
+                let other =
+                    (!spent).then(|| attempts.after(&plan, &failed, &mut core.own_vitals(), core.now()));
                 let lost = *lost;
                 match (other, lost.refusal) {
                     (Some(other), _) if other != Step::GiveUp => (call, step) = (lost.call, other),
@@ -128,7 +130,7 @@ fn give_up(mut call: Call, fault: Fault, begun: bool) -> Response<Body> {
 
 /// When the whole call must have ended: as configured, or sooner where its caller says so.
 fn deadline(call: &mut Call, inbound: &Inbound<'_>, plan: &Plan) -> Result<Instant, Fault> {
-    let wished = inbound.parts.headers.get(headers::TIMEOUT).map(|value| {
+    let wished = headers::own(&inbound.parts.headers, &headers::TIMEOUT).map(|value| {
         let span = value.to_str().ok().and_then(policy::config::span);
         span.ok_or_else(|| {
             Fault::invalid(
@@ -144,7 +146,7 @@ fn deadline(call: &mut Call, inbound: &Inbound<'_>, plan: &Plan) -> Result<Insta
 
 fn first(call: &mut Call, plan: &Rc<Plan>, attempts: &mut Attempts) -> Step {
     let core = Rc::clone(call.core());
-    let mut vitals = core.vitals();
+    let mut vitals = core.own_vitals();
     let now = core.now();
     let open = call.open();
     open.standing = plan.standing(&vitals, now);
@@ -153,26 +155,23 @@ fn first(call: &mut Call, plan: &Rc<Plan>, attempts: &mut Attempts) -> Step {
 }
 
 /// The first piece of an answer has come.
-fn answered(core: &Core, plan: &Plan, attempts: &Attempts, target: &Target, wait: Duration) {
-    let mut vitals = core.vitals();
-    let now = core.now();
-    vitals.answered(target.id, now, wait);
+fn answered(core: &Core, plan: &Plan, attempts: &Attempts, target: &Target, began: std::time::Instant) {
+    let at = std::time::Instant::now();
+    let mut vitals = core.own_vitals();
+    let now = core.moment(at);
+    vitals.answered(target.id, now, at.saturating_duration_since(began));
     attempts.answered(plan, &mut vitals, now);
     core.tell(&mut vitals);
 }
 
 /// Asks one target, and waits for its answer to begin. Another may come in between where it is late.
 async fn ask<'a>(journey: Journey<'a>, mut call: Call, attempts: &mut Attempts, number: usize) -> Asked<'a> {
-    let Journey { world, inbound, plan, deadline, .. } = journey;
+    let Journey { inbound, plan, deadline, .. } = journey;
     let Some(target) = plan.targets.get(number) else {
         let fault = Fault::new(Origin::Gateway, Kind::Internal, "the plan has no such target");
         return Asked::Unfit(Box::new(call), fault);
     };
-    let encoded = endpoint(world, inbound, target).and_then(|endpoint| {
-        let outbound = encode(call.open(), inbound, target, endpoint, plan.fidelity)?;
-        Ok((endpoint, outbound))
-    });
-    let way = match encoded {
+    let way = match way(journey, &mut call, target) {
         Ok(way) => way,
         Err(fault) => return Asked::Unfit(Box::new(call), fault),
     };
@@ -185,7 +184,14 @@ async fn ask<'a>(journey: Journey<'a>, mut call: Call, attempts: &mut Attempts, 
         Ok(sending) => sending,
         Err(missed) => return Asked::Failed(Box::new(Lost::missed(call, number, target, missed))),
     };
-    let (sending, answered) = hedge::send(journey, &mut call, attempts, sending).await;
+    let hedged = plan.hedging.is_some() && plan.can_hedge() && inbound.rest().is_none();
+    let (second, answered) = if hedged {
+        // Boxed, since every call would carry what only these need.
+        Box::pin(hedge::send(journey, &mut call, attempts, &sending)).await
+    } else {
+        (None, sending.send(journey.core, inbound, plan, deadline).await)
+    };
+    let sending = second.as_ref().unwrap_or(&sending);
     let (number, target) = (sending.number, sending.target);
     let answer = match answered {
         Ok(answer) => answer,
@@ -194,7 +200,7 @@ async fn ask<'a>(journey: Journey<'a>, mut call: Call, attempts: &mut Attempts, 
             return Asked::Failed(Box::new(Lost::missed(call, number, target, missed)));
         }
     };
-    learn(&mut call, &sending, &answer);
+    learn(&mut call, sending, &answer);
     let lost = |call, fault| Lost {
         call,
         fault,
@@ -212,12 +218,11 @@ async fn ask<'a>(journey: Journey<'a>, mut call: Call, attempts: &mut Attempts, 
         let fault = refusal.fault.clone();
         return Asked::Failed(Box::new(Lost { refusal: Some(refusal), ..lost(call, fault) }));
     }
-    let (status, attempt) = (answer.status, sending.attempt);
-    let began = sending.began;
+    let (status, attempt, began) = (answer.status, sending.attempt, sending.began);
     call.open().losses.clone_from(&sending.outbound.losses);
     let relayed = match inbound.reading(target) {
         None => {
-            let resumption = resumption(journey, &mut call, *attempts, &sending);
+            let resumption = resumption(journey, &mut call, *attempts, sending);
             let usage_added = sending.outbound.usage_added;
             let told = Told { prompt: inbound.prompt(target), usage_added, resumption };
             relay::relay(call, answer, target, told, deadline).await
@@ -225,13 +230,24 @@ async fn ask<'a>(journey: Journey<'a>, mut call: Call, attempts: &mut Attempts, 
         Some(reading) => relay::relay_form(call, answer, target, reading, deadline).await,
     };
     match relayed {
-        Ok(response) => Asked::Answered(response, target, began.elapsed()),
+        Ok(response) => Asked::Answered(response, target, began),
         Err(broken) => {
             let relay::Broken { mut call, fault } = *broken;
             attempt::close_broken(&mut call, attempt, status, &fault);
             Asked::Failed(Box::new(Lost { begun: true, ..lost(call, fault) }))
         }
     }
+}
+
+/// Where a target takes the request, and the request as it takes it.
+fn way<'a>(
+    journey: Journey<'a>,
+    call: &mut Call,
+    target: &'a Target,
+) -> Result<(&'a Endpoint, Outbound<'a>), Fault> {
+    let endpoint = endpoint(journey.world, journey.inbound, target)?;
+    let outbound = encode(call.open(), journey.inbound, target, endpoint, journey.plan.fidelity)?;
+    Ok((endpoint, outbound))
 }
 
 /// What another target needs to go on with an answer that breaks off, where that is wished for.
@@ -261,9 +277,9 @@ fn resumption(
 fn learn(call: &mut Call, sending: &Sending<'_>, answer: &Answer) {
     let core = Rc::clone(call.core());
     let credential = call.open().attempts.get(sending.attempt).map_or(0, |attempt| attempt.credential);
-    let header = |name: &str| answer.headers.get(name)?.to_str().ok();
-    if let Some(left) = Allowances::read(header, crate::world::now_us()) {
-        let mut vitals = core.vitals();
+    let told = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    if let Some(left) = Allowances::read(told, crate::world::now_us) {
+        let mut vitals = core.own_vitals();
         lesson::allowed(&mut vitals, sending.target, credential, &left, core.now());
         core.tell(&mut vitals);
     }

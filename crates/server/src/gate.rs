@@ -74,7 +74,9 @@ impl std::fmt::Debug for Permit {
 
 /// The class of service of a call: as its caller says, or its model's.
 pub(crate) fn priority(inbound: &Inbound<'_>, plan: &Plan) -> Result<Priority, Fault> {
-    let Some(value) = inbound.parts.headers.get(headers::PRIORITY) else { return Ok(plan.priority) };
+    let Some(value) = headers::own(&inbound.parts.headers, &headers::PRIORITY) else {
+        return Ok(plan.priority);
+    };
     Priority::parse(value.to_str().unwrap_or_default(), headers::PRIORITY.as_str())
 }
 

@@ -1,6 +1,6 @@
 //! Which headers cross the gateway, and the names of our own.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use wire::Dialect;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-request-id");
@@ -19,6 +19,11 @@ pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-tollgate-sessi
 pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-tollgate-priority");
 pub(crate) const COUNTED: HeaderName = HeaderName::from_static("x-tollgate-counted");
 pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-tollgate-origin");
+
+/// A header of our own, which few callers send: a look at each name is quicker than working out where it would stand.
+pub(crate) fn own<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+}
 
 /// Headers of a caller that go on to the provider: those that change what the provider does, and the trace.
 /// Everything else stays here, credentials above all.

@@ -1,6 +1,6 @@
 //! A second target beside the first, where the first is late: whichever begins to answer well first is the answer.
 
-use std::{pin::pin, rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc};
 
 use policy::{attempt::Attempts, route::Plan};
 use tokio::time::{Instant, sleep};
@@ -17,6 +17,9 @@ use crate::{
     world::World,
 };
 
+/// How often a second one is asked for while the first has not begun.
+const ASKED_MAX: u32 = 8;
+
 /// What is known of a call wherever it is sent.
 #[derive(Clone, Copy)]
 pub(crate) struct Journey<'a> {
@@ -27,46 +30,35 @@ pub(crate) struct Journey<'a> {
     pub(crate) deadline: Instant,
 }
 
-/// An attempt, and what came of it.
-pub(crate) type Outcome<'a> = (Sending<'a>, Result<Answer, Missed>);
-
 /// Sends a request and, where its answer is late and there is another target, a second one. The one that is not needed is
-/// cancelled. Where both fail, the later one's fault is told.
+/// cancelled. Where both fail, the later one's fault is told. What is given back beside the answer is the second one, where
+/// the answer is its.
 pub(crate) async fn send<'a>(
     journey: Journey<'a>,
     call: &mut Call,
     attempts: &mut Attempts,
-    first: Sending<'a>,
-) -> Outcome<'a> {
-    let Journey { core, inbound, plan, deadline, .. } = journey;
-    let delay = plan.hedging.filter(|_| plan.can_hedge() && inbound.rest().is_none());
-    let delay = delay.and_then(|hedging| hedging.delay(core.vitals().health(first.target.id)));
-    let Some(delay) = delay else {
-        let answered = first.send(core, inbound, plan, deadline).await;
-        return (first, answered);
-    };
-    // Boxed, since every call would carry what only hedged ones need.
-    let (second, answered) = Box::pin(race(journey, call, attempts, &first, delay)).await;
-    (second.unwrap_or(first), answered)
-}
-
-/// The second, where its answer is the one.
-async fn race<'a>(
-    journey: Journey<'a>,
-    call: &mut Call,
-    attempts: &mut Attempts,
     first: &Sending<'a>,
-    delay: Duration,
 ) -> (Option<Sending<'a>>, Result<Answer, Missed>) {
-    let mut one = pin!(begun(first, journey));
-    tokio::select! {
-        biased;
-        answered = &mut one => return (None, answered),
-        () = sleep(delay) => {}
-    }
-    let Some(second) = second(journey, call, attempts, first) else {
-        return (None, one.await);
+    let Journey { core, inbound, plan, deadline, .. } = journey;
+    let delay = plan.hedging.and_then(|hedging| hedging.delay(core.vitals().health(first.target.id)));
+    let Some(delay) = delay else {
+        return (None, first.send(core, inbound, plan, deadline).await);
     };
+    let mut one = pin!(begun(first, journey));
+    let mut found = None;
+    // Where no second one can be afforded yet, it is asked for again when as much time has passed.
+    for _ in 0..ASKED_MAX {
+        tokio::select! {
+            biased;
+            answered = &mut one => return (None, answered),
+            () = sleep(delay) => {}
+        }
+        found = second(journey, call, attempts, first);
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some(second) = found else { return (None, one.await) };
     let (is_first, answered) = {
         let mut two = pin!(begun(&second, journey));
         let (is_first, answered) = tokio::select! {

@@ -80,7 +80,7 @@ impl Asker<'_> {
         let mut aside = gateway.map(Aside::parse).transpose()?.unwrap_or_default();
         let header = |name: HeaderName| {
             let text = |value: &HeaderValue| value.to_str().map(str::to_owned);
-            let text = self.parts.headers.get(&name).map(text).transpose();
+            let text = headers::own(&self.parts.headers, &name).map(text).transpose();
             text.map_err(|_| Fault::invalid(name.as_str(), "is no text"))
         };
         if let Some(text) = header(headers::ROUTE)? {

@@ -135,13 +135,14 @@ pub(crate) fn cost_of_reading(prompt: &[u8], target: &Target) -> Option<Money> {
 
 /// Ends the attempts that are under way, and learns from the one that answered.
 fn teach(core: &Core, open: &mut Open, fault: Option<&Fault>, bill: &Bill) {
-    let mut vitals = core.vitals();
-    let now = core.now();
+    let at = Instant::now();
+    let mut vitals = core.own_vitals();
+    let now = core.moment(at);
     let answered = open.meter.first_byte;
     let goes_on = open.plan.as_ref().is_some_and(|plan| plan.goes_on);
     let stream = open.stream;
     for attempt in open.attempts.iter_mut().filter(|attempt| attempt.ended.is_none()) {
-        attempt.ended = Some(Instant::now());
+        attempt.ended = Some(at);
         attempt.status = (open.status > 0).then_some(open.status);
         attempt.fault = fault.map(|fault| fault.kind.name());
         if let Some(fault) = fault {
@@ -187,7 +188,10 @@ fn shown(
 ) -> Shown {
     Shown {
         wait: answered.map(|at| at.saturating_duration_since(attempt.began)),
-        flow: answered.filter(|_| stream).map(|at| at.elapsed()),
+        flow: answered
+            .filter(|_| stream)
+            .zip(attempt.ended)
+            .map(|(at, end)| end.saturating_duration_since(at)),
         output_tokens: bill.tokens.output,
         input_tokens: bill.tokens.input,
         cached_tokens: bill.tokens.cache_read,

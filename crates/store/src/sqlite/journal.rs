@@ -154,7 +154,7 @@ fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), E
             record.first_byte_us,
             record.total_us,
             json(&record.losses),
-            json(&record.attempts),
+            json(&record.attempts.iter().map(Kept::from).collect::<Vec<_>>()),
             record.operation,
             (record.units != Units::default()).then(|| json(&record.units)),
             record.routed.as_ref().map(json),
@@ -162,6 +162,43 @@ fn insert(transaction: &Transaction<'_>, records: &[Record<'_>]) -> Result<(), E
         ])?;
     }
     Ok(())
+}
+
+/// An attempt as it is kept: what there is nothing of is left out.
+#[derive(Serialize)]
+struct Kept<'a> {
+    provider: &'a str,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a str>,
+    began_us: u64,
+    total_us: u64,
+    sent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told_chars: Option<u64>,
+}
+
+impl<'a> From<&'a Tried<'_>> for Kept<'a> {
+    fn from(tried: &'a Tried<'_>) -> Kept<'a> {
+        Kept {
+            provider: &tried.provider,
+            model: &tried.model,
+            credential: tried.credential.as_deref(),
+            status: tried.status,
+            fault: tried.fault.as_deref(),
+            began_us: tried.began_us,
+            total_us: tried.total_us,
+            sent: tried.sent,
+            cost: tried.cost,
+            told_chars: tried.told_chars,
+        }
+    }
 }
 
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Record<'static>> {
