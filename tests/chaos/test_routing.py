@@ -66,6 +66,9 @@ models:
   first-token:
     targets: [ "dear/echo!first-event=2500ms", cheap/echo ]
     deadlines: {{ first_token: 300ms }}
+  kept-in: {{ targets: [ "cheap/echo!refuse=context" ], only: {{ regions: eu }}, fallbacks: {{ context_too_long: [ dear/echo ] }} }}
+  let-out: {{ targets: [ "cheap/echo!refuse=context" ], fallbacks: {{ context_too_long: [ dear/echo ] }} }}
+  slow: [ "dear/echo!latency=400ms", cheap/echo ]
   window: {{ targets: [ cheap/echo ], fallbacks: {{ context_too_long: [ dear/echo ] }} }}
   by-difficulty:
     route: [ {{ when: "request.difficulty > 0.5", to: dear/echo }} ]
@@ -144,12 +147,30 @@ def test_demands_are_kept_or_refused(gateway):
     assert "its region is us, not mars" in text and "cheap/echo" in text
 
 
+def test_demands_and_wishes_hold_for_fallbacks_and_direct_names(gateway):
+    assert target(gateway, "let-out") == "dear/echo"
+    assert ask(gateway, "kept-in")[0] == 400, "its data stays in the region"
+    assert ask(gateway, "let-out", headers={"x-tollgate-route": '{"ignore":["dear"]}'})[0] == 400
+    assert target(gateway, "dear/echo", headers={"x-tollgate-route": '{"max_price":{"input":10}}'}) == "dear/echo"
+    status, _, text = ask(gateway, "dear/echo", headers={"x-tollgate-route": '{"max_price":{"input":9}}'})
+    assert status == 400 and "its price of input is over the most" in text, text
+
+
+def test_a_caller_in_a_hurry_rests_nobody(gateway):
+    for _ in range(8):
+        status, headers, _ = ask(gateway, "slow", headers={"x-tollgate-timeout": "50ms"})
+        assert status == 504 and headers["x-tollgate-attempts"] == "1"
+    status, headers, text = ask(gateway, "slow")
+    assert status == 200 and headers["x-tollgate-target"] == "dear/echo!latency=400ms", text
+
+
 def test_rules_send_requests_elsewhere(gateway):
     assert target(gateway, "ruled") == "dear/echo"
     assert target(gateway, "ruled", headers={"x-team": "search"}) == "cheap/echo"
     status, headers, _ = ask(gateway, "ruled", text="word " * 2000)
     assert headers["x-tollgate-target"] == "dear/echo"
-    assert gateway.record(headers["x-tollgate-request-id"])["routed"]["strategy"] == "round_robin"
+    routed = gateway.record(headers["x-tollgate-request-id"])["routed"]
+    assert (routed["strategy"], routed["rule"]) == ("round_robin", "request.tokens > 1000")
     assert target(gateway, "ruled", headers={"x-tollgate-route": '{"ignore":["dear"]}'}, stream=True) == "cheap/other"
 
 

@@ -142,16 +142,21 @@ impl Attempts {
         }
     }
 
-    /// Another target to ask beside one that is late: one that is ready, where a hedge can be afforded.
-    pub fn hedge(&mut self, plan: &Plan, late: usize, vitals: &mut Vitals, now: Moment) -> Option<usize> {
-        let hedging = plan.hedging?;
+    /// Another target to ask beside one that is late: one that is ready.
+    pub fn beside(&self, plan: &Plan, late: usize, vitals: &mut Vitals, now: Moment) -> Option<usize> {
         let number = self.untried(plan, Remedy::Any, Some(late), vitals, now)?;
         let ready = plan.targets.get(number).is_some_and(|target| target.resting(vitals, now).is_none());
-        if !ready || self.made >= ATTEMPTS_MAX || !vitals.hedges(plan.route, now).take(&hedging) {
-            return None;
+        (ready && self.made < ATTEMPTS_MAX).then_some(number)
+    }
+
+    /// Takes a hedge to this target out of the route's account; false where none can be afforded.
+    pub fn hedge(&mut self, plan: &Plan, number: usize, vitals: &mut Vitals, now: Moment) -> bool {
+        let affordable = plan.hedging.is_some_and(|hedging| vitals.hedges(plan.route, now).take(&hedging));
+        if affordable {
+            self.made += 1;
+            self.took(number);
         }
-        self.made += 1;
-        Some(self.took(number))
+        affordable
     }
 
     /// What to do where a target cannot take the request: it was not asked.

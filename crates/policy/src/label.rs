@@ -69,6 +69,13 @@ impl Demands {
 }
 
 impl MaxPrice {
+    /// Of prices in USD per million tokens.
+    pub(crate) fn of_usd(input: Option<f64>, output: Option<f64>) -> MaxPrice {
+        // USD per million tokens are micro-USD per token, which are a million picodollars each.
+        let rate = |usd: Option<f64>| usd.map(|usd| (usd * 1e6).clamp(0.0, 1e18) as u64);
+        MaxPrice { input: rate(input), output: rate(output) }
+    }
+
     pub(crate) fn refuse(self, target: &Target) -> Option<String> {
         if self == MaxPrice::default() {
             return None;

@@ -101,9 +101,7 @@ impl Preferences {
 
     pub(crate) fn max_price(&self) -> MaxPrice {
         let wished = self.max_price.unwrap_or_default();
-        // USD per million tokens are micro-USD per token, which are a million picodollars each.
-        let rate = |usd: Option<f64>| usd.map(|usd| (usd * 1e6).clamp(0.0, 1e18) as u64);
-        MaxPrice { input: rate(wished.input), output: rate(wished.output) }
+        MaxPrice::of_usd(wished.input, wished.output)
     }
 
     /// Where a target stands in the order; those that are not named stand behind.

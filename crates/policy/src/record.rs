@@ -188,6 +188,9 @@ pub struct Routed<'a> {
     /// The strategy's name, as in the configuration.
     #[serde(borrow)]
     pub strategy: Cow<'a, str>,
+    /// The rule that led from the name that was asked for to another.
+    #[serde(borrow, default)]
+    pub rule: Option<Cow<'a, str>>,
     /// All targets of the name, those that did not come into question last.
     #[serde(borrow)]
     pub candidates: Vec<Candidate<'a>>,
@@ -293,7 +296,11 @@ impl Routed<'_> {
             model: owned(candidate.model),
             why: owned(candidate.why),
         });
-        Routed { candidates: candidates.collect(), strategy: owned(self.strategy) }
+        Routed {
+            candidates: candidates.collect(),
+            strategy: owned(self.strategy),
+            rule: self.rule.map(owned),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     filter::{Unfit, unfit},
     hedge::Hedging,
     key::Key,
+    label::Demands,
     moment::Moment,
     preference::Preferences,
     price,
@@ -155,9 +156,12 @@ pub fn plan(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>, vitals: &Vitals) 
     };
     let named = [AliasTarget::new(Arc::clone(provider), model)];
     let targets = able(&named, asked.asking);
-    let Some((_, target)) = targets.into_iter().next() else {
+    let Some((named, target)) = targets.into_iter().next() else {
         return Err(incapable(&provider.facts.id, asked.asking));
     };
+    if let Some(Unfit::Barred(why)) = unfit(named, &target, &Demands::default(), asked, None) {
+        return Err(none_fits(name, &[Skipped::new(&target, why)]));
+    }
     Ok(Plan { rule, repeatable: is_repeatable(asked.asking), ..Plan::direct(target, snapshot) })
 }
 
@@ -211,7 +215,10 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         purposes: Vec::new(),
         strategy,
         route: alias.route,
-        affinity: known.unwrap_or_else(|| affinity(alias.affinity, session, chat, key)),
+        affinity: match known {
+            None if strategy.keeps_together() => affinity(alias.affinity, session, chat, key),
+            known => known.unwrap_or_default(),
+        },
         fidelity: alias.fidelity,
         retries: alias.retries,
         hedging: alias.hedging,
@@ -225,11 +232,20 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         skipped,
         own: experiment.as_ref().map_or(0, |experiment| experiment.own),
         experiment,
-        shadow: alias.shadow.clone(),
+        shadow: alias.shadow.as_ref().filter(|shadow| all_permitted(shadow, alias, asked)).cloned(),
     };
-    plan.add(&alias.longer_context, Purpose::LongerContext, asked);
-    plan.add(&alias.permitted, Purpose::ContentPolicy, asked);
+    plan.add(&alias.longer_context, Purpose::LongerContext, alias, asked);
+    plan.add(&alias.permitted, Purpose::ContentPolicy, alias, asked);
     Ok(plan)
+}
+
+/// Whether demands, wishes and rules let a target be asked. They hold for whatever is asked in a name's stead, too.
+fn is_permitted((named, target): &Meant<'_>, alias: &Alias, asked: &Asked<'_>) -> bool {
+    !matches!(unfit(named, target, &alias.only, asked, None), Some(Unfit::Barred(_)))
+}
+
+fn all_permitted(shadow: &Shadow, alias: &Alias, asked: &Asked<'_>) -> bool {
+    able(&shadow.targets, asked.asking).iter().all(|meant| is_permitted(meant, alias, asked))
 }
 
 /// What the configuration says of a target, and the target.
@@ -254,19 +270,20 @@ fn fitting<'n>(
         fit.extend(unable.drain(..).map(|(named, target, _)| (named, target)));
     }
     if fit.is_empty() {
-        let whys =
-            barred.iter().map(|skipped| format!("{}/{}: {}", skipped.provider, skipped.model, skipped.why));
-        let message = format!(
-            "no target of \"{}\" may take this request ({})",
-            asked.model,
-            whys.collect::<Vec<String>>().join("; ")
-        );
-        let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("no_target_fits");
-        fault.param = Some("model".to_owned());
-        return Err(fault);
+        return Err(none_fits(asked.model, &barred));
     }
     barred.extend(unable.iter().map(|(_, target, why)| Skipped::new(target, why.clone())));
     Ok((fit, barred))
+}
+
+fn none_fits(model: &str, barred: &[Skipped]) -> Fault {
+    let whys =
+        barred.iter().map(|skipped| format!("{}/{}: {}", skipped.provider, skipped.model, skipped.why));
+    let whys = whys.collect::<Vec<String>>().join("; ");
+    let message = format!("no target of \"{model}\" may take this request ({whys})");
+    let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("no_target_fits");
+    fault.param = Some("model".to_owned());
+    fault
 }
 
 /// Those that can be asked so. A prompt, or a request for pictures, that none of them takes in its own form becomes a chat.
@@ -409,8 +426,9 @@ impl Plan {
     }
 
     /// Targets for what the others refuse.
-    fn add(&mut self, named: &[AliasTarget], purpose: Purpose, asked: &Asked<'_>) {
-        let further = able(named, asked.asking);
+    fn add(&mut self, named: &[AliasTarget], purpose: Purpose, alias: &Alias, asked: &Asked<'_>) {
+        let mut further = able(named, asked.asking);
+        further.retain(|meant| is_permitted(meant, alias, asked));
         if further.is_empty() {
             return;
         }

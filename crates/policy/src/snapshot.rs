@@ -245,7 +245,8 @@ impl AliasTarget {
     /// One with every setting at its default.
     pub fn new(provider: Arc<Provider>, model: &str) -> AliasTarget {
         let id = TargetId::of(&provider.facts.id, model);
-        AliasTarget { id, model: model.into(), weight: 1, labels: Labels::default(), when: None, provider }
+        let labels = provider.labels.clone();
+        AliasTarget { id, model: model.into(), weight: 1, labels, when: None, provider }
     }
 }
 

@@ -112,7 +112,6 @@ pub(crate) struct Route {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seat {
     pub rest: Option<Rest>,
-    pub in_flight: u32,
     /// Where its turn stands.
     pub(crate) turn: i64,
     used: Moment,
@@ -291,7 +290,7 @@ impl Vitals {
 
     pub(crate) fn seat_mut(&mut self, id: SeatId, now: Moment) -> &mut Seat {
         if !self.seats.contains_key(&id.0) {
-            room(&mut self.seats, now, |seat| (seat.in_flight > 0, seat.used));
+            room(&mut self.seats, now, |seat| (false, seat.used));
         }
         let seat = self.seats.entry(id.0).or_default();
         seat.used = now;

@@ -157,26 +157,32 @@ fn begin(call: &mut Call, target: &Target, attempt: Attempt) -> usize {
 /// Ends an attempt that did not become the answer.
 pub(crate) fn close(call: &mut Call, number: usize, status: Option<u16>, fault: &Fault, sent: bool) {
     let core = Rc::clone(call.core());
+    let at = std::time::Instant::now();
     let open = call.open();
+    let hasty = open.is_hasty(fault, at);
     let Some(attempt) = open.attempts.get_mut(number).filter(|attempt| attempt.ended.is_none()) else {
         return;
     };
-    attempt.ended = Some(std::time::Instant::now());
+    attempt.ended = Some(at);
     (attempt.status, attempt.fault, attempt.sent) = (status, Some(fault.kind.name()), sent);
+    let permit = attempt.permit.take();
     let mut vitals = core.own_vitals();
-    let now = core.now();
+    if hasty {
+        // What the caller had no time for is not the target's doing.
+        vitals.let_go(attempt.target.id);
+        return;
+    }
+    let now = core.moment(at);
     lesson::failed(&mut vitals, &attempt.target, attempt.credential, fault, now);
-    if let Some(permit) = attempt.permit.take() {
+    if let Some(permit) = permit {
         permit.give_back(Seen::fault(fault));
     }
     if let Some(plan) = &open.plan {
         outlier::eject(&mut vitals, plan, &attempt.target, now);
-    }
-    if let Some(plan) = &open.plan
-        && let Strategy::Adaptive(weights) = &plan.strategy
-    {
-        let reaped = Reaped { answered: false, wait: Duration::ZERO, cost: None };
-        vitals.arms(plan.route, now).learn(attempt.target.id, weights, &reaped);
+        if let Strategy::Adaptive(weights) = &plan.strategy {
+            let reaped = Reaped { answered: false, wait: Duration::ZERO, cost: None };
+            vitals.arms(plan.route, now).learn(attempt.target.id, weights, &reaped);
+        }
     }
     core.tell(&mut vitals);
 }

@@ -10,7 +10,7 @@ use policy::{
     route::{Plan, Target},
 };
 use uuid::Uuid;
-use wire::{Dialect, Form, Losses, Operation};
+use wire::{Dialect, Fault, Form, Kind, Losses, Operation};
 
 use crate::{
     core::{Core, Held},
@@ -67,6 +67,8 @@ pub(crate) struct Open {
     pub(crate) status: u16,
     /// Whether the call stands in the spool, and so must come to a record.
     pub(crate) noted: bool,
+    /// When the call must have ended, where its caller allows less time than is configured.
+    pub(crate) hurried: Option<Instant>,
     /// Who is let in first, where calls wait for a place.
     pub(crate) priority: Priority,
     /// What is to be mirrored once the call was answered well.
@@ -129,10 +131,17 @@ impl Open {
             meter: Meter::default(),
             status: 0,
             noted: false,
+            hurried: None,
             priority: Priority::Default,
             mirror: None,
             shadow_of: None,
         }
+    }
+
+    /// Whether a fault only says that the caller's own time was over: one that is always in a hurry must not have targets
+    /// rest for everybody.
+    pub(crate) fn is_hasty(&self, fault: &Fault, now: Instant) -> bool {
+        fault.kind == Kind::Timeout && self.hurried.is_some_and(|until| now >= until)
     }
 }
 

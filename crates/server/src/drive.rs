@@ -104,8 +104,7 @@ pub(crate) async fn drive(
             Asked::Failed(lost) => {
                 let failed = Failed { fault: &lost.fault, target: lost.number, sent: lost.sent };
                 let spent = lost.fatal || inbound.rest().is_some_and(Rest::is_spent);
-                let other =
-                    (!spent).then(|| attempts.after(&plan, &failed, &mut core.own_vitals(), core.now()));
+                let other = (!spent).then(|| attempts.after(&plan, &failed, &mut core.vitals(), core.now()));
                 let lost = *lost;
                 match (other, lost.refusal) {
                     (Some(other), _) if other != Step::GiveUp => (call, step) = (lost.call, other),
@@ -140,8 +139,12 @@ fn deadline(call: &mut Call, inbound: &Inbound<'_>, plan: &Plan) -> Result<Insta
         })
     });
     let wished: Option<Duration> = wished.transpose()?;
-    let total = wished.map_or(plan.deadlines.total, |wished| wished.min(plan.deadlines.total));
-    Ok(Instant::from_std(call.open().arrival.at + total))
+    let arrived = call.open().arrival.at;
+    let Some(hurried) = wished.filter(|wished| *wished < plan.deadlines.total) else {
+        return Ok(Instant::from_std(arrived + plan.deadlines.total));
+    };
+    call.open().hurried = Some(arrived + hurried);
+    Ok(Instant::from_std(arrived + hurried))
 }
 
 fn first(call: &mut Call, plan: &Rc<Plan>, attempts: &mut Attempts) -> Step {

@@ -100,13 +100,16 @@ fn second<'a>(
     first: &Sending<'_>,
 ) -> Option<Sending<'a>> {
     let Journey { core, world, inbound, plan, .. } = journey;
-    let number = attempts.hedge(plan, first.number, &mut core.vitals(), core.now())?;
+    let number = attempts.beside(plan, first.number, &mut core.vitals(), core.now())?;
     let target = plan.targets.get(number)?;
     let endpoint = endpoint(world, inbound, target).ok()?;
     let outbound = encode(call.open(), inbound, target, endpoint, plan.fidelity).ok()?;
-    core.count(Counter::HedgesMade);
     // A hedge waits for no place: others need it more.
     let permit = gate::try_enter(endpoint).ok()?;
+    if !attempts.hedge(plan, number, &mut core.own_vitals(), core.now()) {
+        return None;
+    }
+    core.count(Counter::HedgesMade);
     attempt::start(call, (number, target), (endpoint, outbound), permit).ok()
 }
 

@@ -141,13 +141,15 @@ fn teach(core: &Core, open: &mut Open, fault: Option<&Fault>, bill: &Bill) {
     let answered = open.meter.first_byte;
     let goes_on = open.plan.as_ref().is_some_and(|plan| plan.goes_on);
     let stream = open.stream;
+    // What the caller had no time for is not the target's doing.
+    let blamed = fault.filter(|fault| !open.is_hasty(fault, at));
     for attempt in open.attempts.iter_mut().filter(|attempt| attempt.ended.is_none()) {
         attempt.ended = Some(at);
         attempt.status = (open.status > 0).then_some(open.status);
         attempt.fault = fault.map(|fault| fault.kind.name());
-        if let Some(fault) = fault {
+        if let Some(fault) = blamed {
             lesson::failed(&mut vitals, &attempt.target, attempt.credential, fault, now);
-        } else if answered.is_some() {
+        } else if fault.is_none() && answered.is_some() {
             vitals.ended(attempt.target.id, &shown((attempt, answered), stream, goes_on, bill));
         } else {
             vitals.let_go(attempt.target.id);
@@ -156,14 +158,14 @@ fn teach(core: &Core, open: &mut Open, fault: Option<&Fault>, bill: &Bill) {
             // The answer that another target began says nothing of how soon this one answers.
             let wait = answered.and_then(|at| at.checked_duration_since(attempt.began));
             let seen = wait.map_or(Seen::Nothing, |wait| Seen::answer(stream, bill.tokens.output, wait));
-            permit.give_back(fault.map_or(seen, Seen::fault));
+            permit.give_back(blamed.map_or(seen, Seen::fault));
         }
         let Some(plan) = &open.plan else { continue };
-        if fault.is_some() {
+        if blamed.is_some() {
             outlier::eject(&mut vitals, plan, &attempt.target, now);
         }
-        if let (Strategy::Adaptive(weights), Some(_)) =
-            (&plan.strategy, fault.map(|_| ()).or(answered.map(|_| ())))
+        if let Strategy::Adaptive(weights) = &plan.strategy
+            && (blamed.is_some() || (fault.is_none() && answered.is_some()))
         {
             let wait = answered.map_or(Duration::ZERO, |at| at.saturating_duration_since(attempt.began));
             let cost = bill.own.and_then(|cost| u64::try_from(cost.picodollars()).ok());
@@ -173,7 +175,8 @@ fn teach(core: &Core, open: &mut Open, fault: Option<&Fault>, bill: &Bill) {
     }
     if let Some(plan) = open.plan.as_ref().filter(|plan| plan.hedging.is_some()) {
         let amount = |cost: Option<Money>| cost.and_then(|cost| u64::try_from(cost.picodollars()).ok());
-        let hedged = open.attempts.iter().filter_map(|attempt| amount(attempt.cost)).sum();
+        let hedged = open.attempts.iter().filter(|attempt| !attempt.broke);
+        let hedged = hedged.filter_map(|attempt| amount(attempt.cost)).sum();
         vitals.hedges(plan.route, now).settle(amount(bill.all).unwrap_or_default(), hedged);
     }
     core.tell(&mut vitals);
@@ -256,7 +259,7 @@ fn tried(attempt: &Attempt, began_us: u64) -> Tried<'_> {
 
 /// How the target was chosen, where there was something to choose.
 fn routed<'a>(plan: &'a Plan, standing: &'a [Cow<'static, str>]) -> Option<Routed<'a>> {
-    if standing.is_empty() {
+    if standing.is_empty() && plan.rule.is_none() {
         return None;
     }
     let asked = plan.targets.iter().zip(standing).map(|(target, standing)| Candidate {
@@ -269,7 +272,11 @@ fn routed<'a>(plan: &'a Plan, standing: &'a [Cow<'static, str>]) -> Option<Route
         model: borrowed(&skipped.model),
         why: borrowed(&skipped.why),
     });
-    Some(Routed { strategy: borrowed(plan.strategy.name()), candidates: asked.chain(skipped).collect() })
+    Some(Routed {
+        strategy: borrowed(plan.strategy.name()),
+        rule: plan.rule.as_deref().map(borrowed),
+        candidates: asked.chain(skipped).collect(),
+    })
 }
 
 fn borrowed(text: &str) -> Cow<'_, str> {

@@ -16,7 +16,6 @@ use crate::{
     attempt::{Retries, TARGETS_MAX},
     rule::Rule,
     snapshot::{Alias, AliasTarget, Fidelity, Hold, Provider, Way},
-    strategy::Strategy,
     vitals::RouteId,
 };
 
@@ -123,10 +122,9 @@ impl Compiler<'_> {
         let ruled = !ways.is_empty() || targets.iter().any(|target| target.when.is_some());
         let first = targets.first().map(|target| target.provider.deadlines);
         let deadlines = full.deadlines.map(|draft| merge(&draft, first.unwrap_or_default()));
-        let sticks = matches!(strategy, Strategy::Sticky);
         Alias {
             route: RouteId::of(name),
-            reads_request: strategy.wants_cost() || sticks || ruled || differ(&targets),
+            reads_request: strategy.wants_cost() || strategy.keeps_together() || ruled || differ(&targets),
             ways,
             targets,
             strategy,
@@ -214,8 +212,7 @@ impl Compiler<'_> {
                 )),
             }
         }
-        let labels = provider.labels.clone();
-        Some(AliasTarget { labels, ..AliasTarget::new(Arc::clone(provider), model) })
+        Some(AliasTarget::new(Arc::clone(provider), model))
     }
 }
 

@@ -262,13 +262,11 @@ pub(super) fn labels(draft: &LabelsDraft) -> Labels {
 }
 
 pub(super) fn demands(draft: &DemandsDraft) -> Demands {
-    // USD per million tokens are micro-USD per token, which are a million picodollars each.
-    let rate = |usd: Option<f64>| usd.map(|usd| (usd * 1e6).clamp(0.0, 1e18) as u64);
     Demands {
         regions: words(draft.regions.as_ref()),
         data: words(draft.data.as_ref()),
         tags: words(draft.tags.as_ref()),
-        price: MaxPrice { input: rate(draft.max_price.input), output: rate(draft.max_price.output) },
+        price: MaxPrice::of_usd(draft.max_price.input, draft.max_price.output),
     }
 }
 
@@ -358,7 +356,7 @@ pub(super) fn strategy(entry: &StrategyEntry) -> (Strategy, Affinity, Vec<(&'sta
         Some(AffinityDraft::User) => Affinity::User,
         Some(AffinityDraft::Prefix) => Affinity::Prefix,
     };
-    let sticks = matches!(strategy, Strategy::Sticky | Strategy::Cached);
+    let sticks = strategy.keeps_together();
     let adapts = matches!(strategy, Strategy::Adaptive(_));
     let set = [
         ("by", full.by.is_some() && !sticks, "sticky and cached"),

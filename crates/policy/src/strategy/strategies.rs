@@ -96,6 +96,11 @@ impl Strategy {
         }
     }
 
+    /// Whether it matters to it what belongs together.
+    pub(crate) fn keeps_together(&self) -> bool {
+        matches!(self, Strategy::Sticky | Strategy::Cached)
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Strategy::Ordered => "ordered",

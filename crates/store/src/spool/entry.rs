@@ -13,7 +13,7 @@ const HEADER_BYTES: usize = 9;
 pub(super) const ENTRY_BYTES_MAX: usize = 1 << 20;
 
 const NOTE: u8 = 7;
-const DONE: u8 = 6;
+const DONE: u8 = 8;
 
 /// What was read of a file.
 #[derive(Default)]
