@@ -4,7 +4,7 @@ use std::{hint::black_box, time::Instant};
 
 use tollgate_policy::{
     facts::RequestFacts,
-    key::Key,
+    principal::Principal,
     rule::{Headers, Judge, Rule, RuleFacts},
 };
 use wire::Dialect;
@@ -47,12 +47,12 @@ impl Judge for Nobody {
 
 fn main() {
     let request = Dialect::OpenaiChat.decode_request(BODY.as_bytes()).expect("the body is sound");
-    let key = Key { name: "batch".to_owned(), ..Key::unbound() };
+    let principal = Principal::unbound();
     let known = RequestFacts::of_chat(&request, BODY.as_bytes());
     let facts = RuleFacts {
         request: &known,
         headers: &Sent,
-        key: &key,
+        principal: &principal,
         judge: &Nobody,
         now_us: 1_772_694_489_000_000,
     };

@@ -2,28 +2,33 @@
 
 use wire::ir::{Part, Request, Role};
 
-use crate::{key::Key, snapshot::Affinity, vitals::number};
+use crate::{principal::Principal, snapshot::Affinity, vitals::number};
 
 /// The most bytes of a conversation's beginning that are looked at.
 const PREFIX_BYTES_MAX: usize = 16 << 10;
 
 /// The number of what a request belongs to. `session` is what the caller names.
-pub(crate) fn affinity(by: Affinity, session: Option<&str>, request: Option<&Request>, key: &Key) -> u64 {
+pub(crate) fn affinity(
+    by: Affinity,
+    session: Option<&str>,
+    request: Option<&Request>,
+    principal: &Principal,
+) -> u64 {
     let user = || request.and_then(|request| request.user.as_deref());
     match by {
         Affinity::Session => match session {
-            Some(session) => number(&[key.id.as_bytes(), session.as_bytes()]),
-            None => beginning(request, key),
+            Some(session) => number(&[principal.id.as_bytes(), session.as_bytes()]),
+            None => beginning(request, principal),
         },
-        Affinity::User => number(&[key.id.as_bytes(), user().unwrap_or_default().as_bytes()]),
-        Affinity::Prefix => beginning(request, key),
+        Affinity::User => number(&[principal.id.as_bytes(), user().unwrap_or_default().as_bytes()]),
+        Affinity::Prefix => beginning(request, principal),
     }
 }
 
 /// The beginning of a conversation: its instructions and the first message of its user, which stay as they are while it goes
 /// on, and are what a provider's prompt cache holds first.
-fn beginning(request: Option<&Request>, key: &Key) -> u64 {
-    let Some(request) = request else { return number(&[key.id.as_bytes()]) };
+fn beginning(request: Option<&Request>, principal: &Principal) -> u64 {
+    let Some(request) = request else { return number(&[principal.id.as_bytes()]) };
     let mut left = PREFIX_BYTES_MAX;
     let mut texts: Vec<&[u8]> = vec![request.model.as_bytes()];
     for message in &request.messages {
@@ -47,11 +52,11 @@ mod tests {
 
     #[test]
     fn a_conversation_keeps_its_number_while_it_goes_on() {
-        let key = Key::unbound();
+        let principal = Principal::unbound();
         let of = |messages: &str, session: Option<&str>| {
             let body = format!(r#"{{"model":"m","messages":[{messages}]}}"#);
             let request = Dialect::OpenaiChat.decode_request(body.as_bytes()).unwrap();
-            affinity(Affinity::Session, session, Some(&request), &key)
+            affinity(Affinity::Session, session, Some(&request), &principal)
         };
         let first = r#"{"role":"system","content":"be brief"},{"role":"user","content":"hello"}"#;
         let next =

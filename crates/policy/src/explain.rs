@@ -10,9 +10,9 @@ use crate::{
     facts::RequestFacts,
     hedge::HedgeAfter,
     judge::Reader,
-    key::Key,
     moment::Moment,
     preference::{Aside, Preferences},
+    principal::Principal,
     route::{self, Asked, Asking, Plan, Said, Target, Wants},
     rule::{Headers, Judge as _, RuleFacts},
     vitals::Vitals,
@@ -107,7 +107,7 @@ pub struct Manner {
 /// Plans a request and tells what came of it. What was learned so far is looked at and not changed.
 pub fn explain(
     snapshot: &Snapshot,
-    key: &Key,
+    principal: &Principal,
     rehearsed: &Rehearsed<'_>,
     vitals: &Vitals,
     now: Moment,
@@ -140,12 +140,12 @@ pub fn explain(
     let texts = Texts(rehearsed.headers);
     let (judge, now_us) = (Reader::new(facts.last_user_text, snapshot.intents.as_deref()), rehearsed.now_us);
     let said = Said {
-        facts: RuleFacts { request: &facts, headers: &texts, key, judge: &judge, now_us },
+        facts: RuleFacts { request: &facts, headers: &texts, principal, judge: &judge, now_us },
         chat: request.as_ref(),
         session: session.as_deref(),
     };
     let asked = Asked { model: &model, asking, wishes: aside.route.as_ref(), said: Some(&said), wants: None };
-    let plan = route::plan(snapshot, key, &asked, &vitals)?;
+    let plan = route::plan(snapshot, principal, &asked, &vitals)?;
     let standing = plan.standing(&vitals, now);
     let order = Attempts::order(&plan, &mut vitals, now);
     let usual = route::usual_output(plan.targets.iter(), &vitals);
@@ -155,7 +155,7 @@ pub fn explain(
         Some(explained(target, standing, (&vitals, now), (&Wants::of(&said), usual), request.as_ref()))
     };
     Ok(Explanation {
-        key: key.name.clone(),
+        key: principal.name.clone(),
         request: read(&facts, &judge),
         rule: plan.rule.as_deref().map(str::to_owned),
         strategy: plan.strategy.name(),

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use wire::{Fault, Form, Kind, Operation, Origin, ir};
+use wire::{Fault, Kind, Operation, Origin, ir};
 
 use crate::{
     Snapshot,
@@ -11,21 +11,24 @@ use crate::{
     facts::Needs,
     filter::{Unfit, unfit},
     hedge::Hedging,
-    key::Key,
     label::Demands,
     moment::Moment,
     preference::Preferences,
     price,
+    principal::Principal,
     queue::Priority,
     record::{Tokens, Units},
     rollout::{Experiment, Shadow, with_candidate},
     rule::RuleFacts,
-    snapshot::{Alias, AliasTarget, Deadlines, Fidelity, Hold, Provider},
+    snapshot::{Alias, AliasTarget, Deadlines, Fidelity, Hold},
     strategy::{Contender, Strategy},
     vitals::{RouteId, TargetId, Vitals},
 };
 
-pub use crate::target::{Asking, Target};
+pub use crate::{
+    resource::plan_resource,
+    target::{Asking, Target},
+};
 
 /// How long an answer is taken to be where nothing is known, in tokens.
 const OUTPUT_TOKENS_GUESS: u64 = 500;
@@ -144,11 +147,16 @@ pub fn reads_request(snapshot: &Snapshot, model: &str, wishes: Option<&Preferenc
 }
 
 /// Plans a call for a model name: one of the configured names, or `provider/model`.
-pub fn plan(snapshot: &Snapshot, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Result<Plan, Fault> {
-    key.may_use(asked.model)?;
+pub fn plan(
+    snapshot: &Snapshot,
+    principal: &Principal,
+    asked: &Asked<'_>,
+    vitals: &Vitals,
+) -> Result<Plan, Fault> {
+    principal.may_use(asked.model)?;
     let (name, rule) = redirected(snapshot, asked);
     if let Some(alias) = snapshot.models.get(name) {
-        return Ok(Plan { rule, ..of_alias(alias, key, asked, vitals)? });
+        return Ok(Plan { rule, ..of_alias(alias, principal, asked, vitals)? });
     }
     let named = name.split_once('/').and_then(|(name, model)| Some((snapshot.providers.get(name)?, model)));
     let Some((provider, model)) = named.filter(|(_, model)| !model.is_empty()) else {
@@ -179,7 +187,7 @@ fn redirected<'n>(snapshot: &'n Snapshot, asked: &Asked<'n>) -> (&'n str, Option
     (name, rule)
 }
 
-fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Result<Plan, Fault> {
+fn of_alias(alias: &Alias, principal: &Principal, asked: &Asked<'_>, vitals: &Vitals) -> Result<Plan, Fault> {
     let all = able(&alias.targets, asked.asking);
     if all.is_empty() {
         let providers = alias.targets.iter().map(|target| target.provider.facts.id.as_str());
@@ -187,7 +195,7 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
     }
     let wants = asked.wants.cloned().or_else(|| asked.said.map(Wants::of));
     let (mut fit, skipped) = fitting(all, alias, asked, wants.as_ref())?;
-    let experiment = with_candidate(&mut fit, alias, key, asked, wants.as_ref(), vitals);
+    let experiment = with_candidate(&mut fit, alias, principal, asked, wants.as_ref(), vitals);
     let mut strategy = alias.strategy;
     if let Some(wishes) = asked.wishes {
         strategy = wishes.strategy().unwrap_or(strategy);
@@ -216,7 +224,7 @@ fn of_alias(alias: &Alias, key: &Key, asked: &Asked<'_>, vitals: &Vitals) -> Res
         strategy,
         route: alias.route,
         affinity: match known {
-            None if strategy.keeps_together() => affinity(alias.affinity, session, chat, key),
+            None if strategy.keeps_together() => affinity(alias.affinity, session, chat, principal),
             known => known.unwrap_or_default(),
         },
         fidelity: alias.fidelity,
@@ -344,31 +352,6 @@ pub(crate) fn costs(
     (cost(0.0), cost(vitals.cached_share(target.id)))
 }
 
-/// Plans a call that names no model: to the provider that is named, or to the only one that takes the form.
-pub fn plan_resource(snapshot: &Snapshot, key: &Key, named: Option<&str>, form: Form) -> Result<Plan, Fault> {
-    let takes = |provider: &&Arc<Provider>| Target::form(provider, form).is_some_and(|found| found == form);
-    let able: Vec<&Arc<Provider>> = snapshot.providers.values().filter(takes).collect();
-    let provider = match (named, able.as_slice()) {
-        (None, [only]) => *only,
-        (Some(name), _) => match snapshot.providers.get(name).filter(|provider| takes(provider)) {
-            Some(provider) => provider,
-            None => return Err(incapable(name, Asking::Form(form))),
-        },
-        (None, _) => {
-            let names: Vec<&str> = able.iter().map(|provider| provider.facts.id.as_str()).collect();
-            let message = format!(
-                "say whose {} are meant, with a header \"x-tollgate-provider: NAME\" of: {}",
-                form.operation().name(),
-                names.join(", ")
-            );
-            return Err(Fault::invalid("", message).code("provider_missing"));
-        }
-    };
-    key.may_reach(&provider.facts.id)?;
-    let target = Target { form: Some(form), ..Target::passed(Arc::clone(provider), "", form.dialect()) };
-    Ok(Plan { repeatable: false, ..Plan::direct(target, snapshot) })
-}
-
 impl Plan {
     /// What was known of each target when the call began; nothing where there was nothing to choose.
     pub fn standing(&self, vitals: &Vitals, now: Moment) -> Vec<Cow<'static, str>> {
@@ -463,7 +446,7 @@ fn is_repeatable(asking: Asking) -> bool {
         Asking::Form(form) => form.upload() != wire::Upload::Any,
     }
 }
-fn incapable(providers: &str, asking: Asking) -> Fault {
+pub(crate) fn incapable(providers: &str, asking: Asking) -> Fault {
     let operation = match asking {
         Asking::Chat(_) => Operation::Chat,
         Asking::Form(form) => form.operation(),

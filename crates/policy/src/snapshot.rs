@@ -13,6 +13,7 @@ use crate::{
     key::Key,
     label::{Demands, Labels},
     pool::Credential,
+    principal::{AddressRange, Directory, Entity, Principal},
     queue::Priority,
     rollout::{Rollout, Shadow},
     rule::Rule,
@@ -35,10 +36,20 @@ pub struct Snapshot {
     pub models: BTreeMap<String, Alias>,
     /// Intents by examples, for rules that ask what a user wants.
     pub intents: Option<Arc<Intents>>,
+    /// Organizations and their parts that the file owns.
+    pub entities: Vec<Entity>,
     /// Keys that the file owns.
     pub keys: Vec<FileKey>,
     /// Every file that was read, to be watched for changes.
     pub files: Vec<PathBuf>,
+}
+
+impl Snapshot {
+    /// The caller that shows one of the file's keys.
+    pub fn caller(&self, name: &str) -> Option<Principal> {
+        let key = self.keys.iter().find(|known| known.key.name == name)?;
+        Some(Directory::new(self.entities.clone()).0.principal(&key.key).0)
+    }
 }
 
 /// How the gateway itself serves.
@@ -49,6 +60,8 @@ pub struct Server {
     pub threads: Option<usize>,
     pub tls: Option<Tls>,
     pub limits: Limits,
+    /// The proxies whose word is taken for where a call comes from.
+    pub trusted_proxies: Vec<AddressRange>,
     /// Whether `/metrics` answers without an admin key.
     pub metrics_public: bool,
     /// Log filter, as `info` or `tollgate=debug`.

@@ -200,10 +200,10 @@ fn prompts_go_where_their_form_is_taken_or_become_chats() {
     let snapshot = config::load(Path::new("t.yaml"), &Fake { files })
         .unwrap_or_else(|problems| panic!("{problems}"))
         .snapshot;
-    let key = &snapshot.keys[0].key;
+    let principal = snapshot.caller("a").expect("the file has this key");
     let check = |form: Form, model: &str, expected: &[(&str, Option<Form>)]| {
         let asked = Asked { model, asking: Asking::Form(form), wishes: None, said: None, wants: None };
-        let planned = route::plan(&snapshot, key, &asked, &Vitals::new(1));
+        let planned = route::plan(&snapshot, &principal, &asked, &Vitals::new(1));
         let targets = planned.map(|plan| plan.targets).unwrap_or_default();
         let found: Vec<(&str, Option<Form>)> =
             targets.iter().map(|target| (target.provider.facts.id.as_str(), target.form)).collect();

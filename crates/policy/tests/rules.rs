@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use tollgate_policy::{
     facts::RequestFacts,
     key::{Key, Owner, Scope},
+    principal::{Directory, Principal, Settings},
     rule::{self, Headers, Judge, Rule, RuleFacts, Variable},
 };
 use uuid::Uuid;
@@ -53,26 +54,34 @@ impl Judge for Counting {
     }
 }
 
-fn key() -> Key {
-    Key {
+fn principal() -> Principal {
+    let key = Key {
         id: Uuid::from_u128(7),
         name: "batch".to_owned(),
-        models: vec!["smart-1".to_owned(), "fast*".to_owned()],
+        organization: None,
+        parent: None,
+        settings: Settings { models: vec!["smart-1".to_owned(), "fast*".to_owned()], ..Settings::default() },
         scope: Scope::Calls,
         owner: Owner::File,
         created_us: 0,
         expires_us: None,
         revoked_us: None,
         hint: "tg-abcde".to_owned(),
-    }
+    };
+    Directory::default().principal(&key).0
 }
 
 fn ask(rule: &Rule, judge: &dyn Judge) -> Result<bool, String> {
     let request: ir::Request = Dialect::OpenaiChat.decode_request(CHAT.as_bytes()).expect("it is sound");
     let request = RequestFacts::of_chat(&request, CHAT.as_bytes());
     let sent = [("x-team", "search"), ("authorization", "Bearer tg-secret"), ("xi-api-key", "secret")];
-    let facts =
-        RuleFacts { request: &request, headers: &Sent(sent.into()), key: &key(), judge, now_us: NOW_US };
+    let facts = RuleFacts {
+        request: &request,
+        headers: &Sent(sent.into()),
+        principal: &principal(),
+        judge,
+        now_us: NOW_US,
+    };
     rule.holds(&facts)
 }
 

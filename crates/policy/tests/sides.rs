@@ -7,7 +7,6 @@ use tollgate_policy::{
     attempt::{Attempts, Failed, Step},
     config::{self, Sources},
     facts::RequestFacts,
-    key::Key,
     moment::Moment,
     preference::Preferences,
     rollout::{Side, Stage, Stages},
@@ -84,11 +83,11 @@ fn planned(
     text: &str,
     wishes: Option<&Preferences>,
 ) -> Plan {
-    let key: &Key = &snapshot.keys[0].key;
+    let principal = &snapshot.caller("a").expect("the file has this key");
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
     let chat = Dialect::OpenaiChat.decode_request(body.as_bytes()).expect("the request is good");
     let facts = RequestFacts::of_chat(&chat, body.as_bytes());
-    let facts = RuleFacts { request: &facts, headers: &Nothing, key, judge: &Nothing, now_us: 5 };
+    let facts = RuleFacts { request: &facts, headers: &Nothing, principal, judge: &Nothing, now_us: 5 };
     let said = Said { facts, chat: Some(&chat), session: Some(session) };
     let asked = Asked {
         model: "m",
@@ -97,7 +96,9 @@ fn planned(
         said: Some(&said),
         wants: None,
     };
-    route::plan(snapshot, key, &asked, vitals).map_err(|fault| fault.message).expect("there are targets")
+    route::plan(snapshot, principal, &asked, vitals)
+        .map_err(|fault| fault.message)
+        .expect("there are targets")
 }
 
 fn side(plan: &Plan) -> Option<Side> {

@@ -1,12 +1,13 @@
 //! The admin side: metrics, keys, calls. It runs on a runtime of its own, so that nothing it does stalls a call.
 
-use std::{rc::Rc, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, request};
 use hyper::body::Incoming;
 use policy::{
-    key::{Key, Scope},
+    key::Scope,
+    principal::Principal,
     rollout::Action,
     vitals::{News, RouteId, TargetId},
 };
@@ -17,14 +18,15 @@ use tokio::sync::{mpsc, oneshot};
 use wire::{Fault, Kind, Origin};
 
 use crate::{
-    authenticate::{Shown, authenticate},
+    authenticate::{self, Shown},
+    call::Arrival,
     core::{Core, Shared},
     entry,
     feedback::{self, Opinion},
     front,
     metrics::{CoreMetrics, exposition},
     relay::Body,
-    reload::refresh_keys,
+    reload::refresh_callers,
     respond,
     rollouts::Rollouts,
     world::now_us,
@@ -42,6 +44,7 @@ pub(crate) struct AdminRequest {
     query: String,
     headers: HeaderMap,
     body: Bytes,
+    peer: IpAddr,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -65,14 +68,20 @@ pub(crate) async fn forward(
     core: &Rc<Core>,
     parts: &request::Parts,
     body: Incoming,
+    arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
     let body = front::body(body, &world.snapshot.server.limits).await?;
-    ask(core, parts, body).await.map(Reply::response)
+    ask(core, parts, body, arrival).await.map(Reply::response)
 }
 
 /// The same for a body that was read.
-pub(crate) async fn ask(core: &Rc<Core>, parts: &request::Parts, body: Bytes) -> Result<Reply, Fault> {
+pub(crate) async fn ask(
+    core: &Rc<Core>,
+    parts: &request::Parts,
+    body: Bytes,
+    arrival: &Arrival,
+) -> Result<Reply, Fault> {
     let (reply, answered) = oneshot::channel();
     let request = AdminRequest {
         method: parts.method.clone(),
@@ -80,6 +89,7 @@ pub(crate) async fn ask(core: &Rc<Core>, parts: &request::Parts, body: Bytes) ->
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers.clone(),
         body,
+        peer: arrival.peer.address,
         reply,
     };
     let busy = || {
@@ -112,14 +122,12 @@ impl Admin {
 
     fn answer(&mut self, request: &AdminRequest) -> Result<Reply, Fault> {
         if request.path == feedback::PATH {
-            let shown = Shown::in_headers(&request.headers);
-            let key = authenticate(&self.shared.keys.load(), shown, Scope::Calls, now_us())?;
-            return self.feedback(&key, &request.body);
+            let principal = self.caller(request, Scope::Calls)?;
+            return self.feedback(&principal, &request.body);
         }
         let public = request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public;
         if !public {
-            let shown = Shown::in_headers(&request.headers);
-            authenticate(&self.shared.keys.load(), shown, Scope::Admin, now_us())?;
+            self.caller(request, Scope::Admin)?;
         }
         match (&request.method, request.path.as_str()) {
             (&Method::GET, "/metrics") => Ok(Reply {
@@ -141,6 +149,13 @@ impl Admin {
             },
             (_, path) => Err(nothing(path)),
         }
+    }
+
+    fn caller(&self, request: &AdminRequest, scope: Scope) -> Result<Arc<Principal>, Fault> {
+        let shown = Shown::in_headers(&request.headers);
+        let trusted = &self.shared.world.load().snapshot.server.trusted_proxies;
+        let address = authenticate::address(request.peer, &request.headers, trusted);
+        authenticate::by_key(&self.shared.callers.load(), shown, scope, (now_us(), address))
     }
 
     fn keys(&self) -> Result<Reply, Fault> {
@@ -211,10 +226,10 @@ impl Admin {
     }
 
     /// Keeps what a caller thought of one of its own calls, and tells those who learn from it.
-    fn feedback(&mut self, key: &Key, body: &[u8]) -> Result<Reply, Fault> {
+    fn feedback(&mut self, principal: &Principal, body: &[u8]) -> Result<Reply, Fault> {
         let opinion = Opinion::read(body)?;
         let found = self.database.call(opinion.call_id).map_err(|error| store_fault(&error))?;
-        let record = found.filter(|record| record.key_id == key.id);
+        let record = found.filter(|record| record.key_id == principal.id);
         let record = record.ok_or_else(|| feedback::unknown(opinion.call_id))?;
         let (call_id, score, comment) = (opinion.call_id, opinion.score, opinion.comment.clone());
         let feedback = Feedback { call_id, score, comment, given_us: now_us() };
@@ -229,7 +244,7 @@ impl Admin {
     }
 
     fn refresh(&self) -> Result<(), Fault> {
-        refresh_keys(&self.shared, &self.database).map_err(|error| store_fault(&error))
+        refresh_callers(&self.shared, &self.database).map_err(|error| store_fault(&error))
     }
 }
 

@@ -242,8 +242,8 @@ fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
     let note = Note {
         id: open.arrival.id,
         started_us: open.arrival.started_us,
-        key_id: open.key.id,
-        key_name: open.key.name.as_str().into(),
+        key_id: open.principal.id,
+        key_name: open.principal.name.as_str().into(),
         operation: open.operation.name().into(),
         dialect: open.form.map_or(open.dialect.name(), Form::name).into(),
         model_asked: open.model_asked.as_str().into(),

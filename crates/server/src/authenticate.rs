@@ -1,20 +1,35 @@
 //! Who is asking: the key that a caller shows.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, request};
-use policy::key::{Key, Scope};
+use policy::{
+    key::Scope,
+    principal::{AddressRange, Principal},
+};
 use wire::{Fault, Kind, Origin};
 
-use crate::world::Keys;
+use crate::{call::Arrival, core::Core, world::Callers};
 
-/// Finds the key behind a request and checks that it is good for this scope.
+/// Finds the caller behind a request, and checks that it is good for this scope and may call from where it does.
 pub(crate) fn authenticate(
-    keys: &Keys,
+    core: &Core,
+    parts: &request::Parts,
+    arrival: &Arrival,
+    scope: Scope,
+) -> Result<Arc<Principal>, Fault> {
+    let address =
+        address(arrival.peer.address, &parts.headers, &core.world().snapshot.server.trusted_proxies);
+    by_key(&core.callers(), Shown::by(parts), scope, (arrival.started_us, address))
+}
+
+/// The same, for a key that is shown at a moment, in microseconds since 1970, from an address.
+pub(crate) fn by_key(
+    callers: &Callers,
     shown: Shown<'_>,
     scope: Scope,
-    now_us: i64,
-) -> Result<Arc<Key>, Fault> {
+    (now_us, address): (i64, IpAddr),
+) -> Result<Arc<Principal>, Fault> {
     let refused = |message: &str, code| Fault::new(Origin::Client, Kind::Unauthenticated, message).code(code);
     let shown = shown.key().ok_or_else(|| {
         refused(
@@ -22,21 +37,43 @@ pub(crate) fn authenticate(
             "key_missing",
         )
     })?;
-    let key = keys.find(shown).ok_or_else(|| {
+    let principal = callers.find(shown).ok_or_else(|| {
         refused(
             "this key is not known here; check that it was copied whole, or ask for a new one",
             "key_unknown",
         )
     })?;
-    key.check(now_us)?;
-    if key.scope == scope {
-        return Ok(Arc::clone(key));
+    principal.check(now_us)?;
+    principal.may_come_from(address)?;
+    if principal.scope == scope {
+        return Ok(Arc::clone(principal));
     }
     let message = match scope {
         Scope::Calls => "an admin key opens the admin API and no models; use an application's key",
         Scope::Admin => "this needs an admin key",
     };
     Err(Fault::new(Origin::Client, Kind::Forbidden, message).code("wrong_key_scope"))
+}
+
+/// Where a call comes from: what a trusted proxy says of it, the nearest address that no trusted proxy has
+/// (<https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For>).
+pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
+    if trusted.is_empty() || !is_trusted(peer) {
+        return peer;
+    }
+    let mut nearest = peer;
+    let lines: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+    for text in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        // What is no address was made up by somebody: nothing before it can be believed.
+        let Ok(address) = text.trim().parse::<IpAddr>() else { return nearest };
+        nearest = address.to_canonical();
+        if !is_trusted(nearest) {
+            return nearest;
+        }
+    }
+    nearest
 }
 
 /// The headers in which SDKs send a key: Anthropic's, Google's and Azure's.
@@ -80,5 +117,33 @@ impl<'a> Shown<'a> {
         let named = || KEY_HEADERS.iter().find_map(|name| text(name)).map(str::trim);
         let queried = || self.query.split('&').find_map(|pair| pair.strip_prefix("key="));
         bearer.or_else(named).or_else(queried)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_believed_where_they_are_trusted() {
+        let check = |peer: &str, forwarded: &[&str], expected: &str| {
+            let trusted: Vec<AddressRange> =
+                ["10.0.0.0/8", "::1"].map(|range| range.parse().unwrap()).to_vec();
+            let mut headers = HeaderMap::new();
+            for line in forwarded {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            let found = address(peer.parse().unwrap(), &headers, &trusted);
+            assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "{peer} {forwarded:?}");
+        };
+        check("203.0.113.9", &["198.51.100.1"], "203.0.113.9");
+        check("10.0.0.1", &[], "10.0.0.1");
+        check("10.0.0.1", &["198.51.100.1"], "198.51.100.1");
+        check("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.2.2.2"], "198.51.100.1");
+        check("10.0.0.1", &["1.1.1.1", "198.51.100.1"], "198.51.100.1");
+        check("10.0.0.1", &["10.3.3.3, 10.2.2.2"], "10.3.3.3");
+        check("10.0.0.1", &["1.1.1.1, nonsense, 10.2.2.2"], "10.2.2.2");
+        check("::1", &["2001:db8::1"], "2001:db8::1");
+        check("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1");
     }
 }

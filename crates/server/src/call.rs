@@ -1,11 +1,11 @@
 //! A call between its admission and its settlement.
 
-use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
+use std::{borrow::Cow, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use policy::{
     Money,
-    key::Key,
+    principal::Principal,
     queue::Priority,
     route::{Plan, Target},
 };
@@ -26,6 +26,13 @@ pub(crate) struct Arrival {
     pub(crate) id: Uuid,
     pub(crate) at: Instant,
     pub(crate) started_us: i64,
+    /// Who is at the other end of the connection.
+    pub(crate) peer: Rc<Peer>,
+}
+
+/// Who is at the other end of a connection.
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
 }
 
 /// A call that was admitted. It is settled exactly once: by whoever brings it to its end, or, when the caller
@@ -39,7 +46,7 @@ pub(crate) struct Call {
 pub(crate) struct Open {
     pub(crate) arrival: Arrival,
     pub(crate) world: Held<World>,
-    pub(crate) key: Arc<Key>,
+    pub(crate) principal: Arc<Principal>,
     /// The dialect in which the caller is talked to.
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
@@ -102,18 +109,23 @@ pub(crate) struct Attempt {
 }
 
 impl Arrival {
-    pub(crate) fn now() -> Arrival {
-        Arrival { id: Uuid::now_v7(), at: Instant::now(), started_us: crate::world::now_us() }
+    pub(crate) fn now(peer: Rc<Peer>) -> Arrival {
+        Arrival { id: Uuid::now_v7(), at: Instant::now(), started_us: crate::world::now_us(), peer }
     }
 }
 
 impl Open {
     /// A call of which nothing has happened yet.
-    pub(crate) fn new(arrival: Arrival, world: Held<World>, key: Arc<Key>, dialect: Dialect) -> Open {
+    pub(crate) fn new(
+        arrival: Arrival,
+        world: Held<World>,
+        principal: Arc<Principal>,
+        dialect: Dialect,
+    ) -> Open {
         Open {
             arrival,
             world,
-            key,
+            principal,
             dialect,
             operation: Operation::Chat,
             form: None,

@@ -8,7 +8,7 @@ use tokio::{
     net::{UnixListener, UnixStream},
 };
 
-use crate::{core::Shared, reload::refresh_keys};
+use crate::{core::Shared, reload::refresh_callers};
 
 /// What a command writes, and what it is answered.
 const REFRESH: &[u8] = b"keys\n";
@@ -24,7 +24,7 @@ pub(crate) async fn listen(listener: UnixListener, shared: Arc<Shared>, database
         if !matches!(read, Ok(Ok(_))) || word != REFRESH {
             continue;
         }
-        match refresh_keys(&shared, &database) {
+        match refresh_callers(&shared, &database) {
             Ok(()) => {
                 // A command that does not wait needs no answer.
                 let _ = stream.write_all(DONE).await;

@@ -27,13 +27,13 @@ use crate::{
     health_check::Checked,
     metrics::{CoreMetrics, Counter},
     upstream::Pool,
-    world::{Keys, World},
+    world::{Callers, World},
 };
 
 /// What all cores are given.
 pub(crate) struct Shared {
     pub(crate) world: ArcSwap<World>,
-    pub(crate) keys: ArcSwap<Keys>,
+    pub(crate) callers: ArcSwap<Callers>,
     pub(crate) hasher: store::KeyHasher,
     pub(crate) draining: AtomicBool,
     /// Calls in flight over all cores, for `server.limits.calls`.
@@ -53,13 +53,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         world: World,
-        keys: Keys,
+        callers: Callers,
         hasher: store::KeyHasher,
         samples: mpsc::Sender<Sample>,
     ) -> Shared {
         Shared {
             world: ArcSwap::from_pointee(world),
-            keys: ArcSwap::from_pointee(keys),
+            callers: ArcSwap::from_pointee(callers),
             hasher,
             draining: AtomicBool::new(false),
             calls_open: AtomicUsize::new(0),
@@ -89,7 +89,7 @@ pub(crate) struct Core {
     /// How far the board was read.
     heard: Cell<u64>,
     world: RefCell<Pinned<World>>,
-    keys: RefCell<Pinned<Keys>>,
+    callers: RefCell<Pinned<Callers>>,
     stages: RefCell<Pinned<Stages>>,
 }
 
@@ -157,7 +157,7 @@ impl Core {
             abandoned_wake: Notify::new(),
             connections: Cell::new(0),
             world: RefCell::new(Pinned::new(shared, |shared| &shared.world)),
-            keys: RefCell::new(Pinned::new(shared, |shared| &shared.keys)),
+            callers: RefCell::new(Pinned::new(shared, |shared| &shared.callers)),
             stages: RefCell::new(Pinned::new(shared, |shared| &shared.stages)),
         }
     }
@@ -167,8 +167,9 @@ impl Core {
         self.world.borrow_mut().take()
     }
 
-    pub(crate) fn keys(&self) -> Held<Keys> {
-        self.keys.borrow_mut().take()
+    /// Whoever may call.
+    pub(crate) fn callers(&self) -> Held<Callers> {
+        self.callers.borrow_mut().take()
     }
 
     /// What this core has learned, and others have told it.

@@ -11,12 +11,12 @@ use crate::{core::Core, headers, relay::Body, respond, tasks};
 /// The target that answers, where its provider does not count in this form.
 pub(crate) fn target(
     core: &Core,
-    key: &policy::key::Key,
+    principal: &policy::principal::Principal,
     model: &str,
     form: Form,
 ) -> Result<Option<Target>, Fault> {
     let asked = Asked { model, asking: Asking::Chat(form.dialect()), wishes: None, said: None, wants: None };
-    let plan = route::plan(&core.world().snapshot, key, &asked, &core.vitals())?;
+    let plan = route::plan(&core.world().snapshot, principal, &asked, &core.vitals())?;
     let first = plan.targets.into_iter().next();
     Ok(first.filter(|target| !target.provider.forms.contains(&form)))
 }

@@ -6,19 +6,14 @@ use http::{Response, StatusCode, request};
 use hyper::body::Incoming;
 use policy::{
     explain::{Rehearsed, explain as rehearse},
-    key::{Key, Scope},
+    key::Scope,
+    principal::Principal,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use wire::{Fault, Kind, Origin};
 
-use crate::{
-    authenticate::{Shown, authenticate},
-    core::Core,
-    front,
-    relay::Body,
-    respond,
-};
+use crate::{authenticate::authenticate, call::Arrival, core::Core, front, relay::Body, respond};
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -44,18 +39,18 @@ pub(crate) async fn explain(
     core: &Rc<Core>,
     parts: &request::Parts,
     body: Incoming,
-    now_us: i64,
+    arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    authenticate(&core.keys(), Shown::by(parts), Scope::Admin, now_us)?;
+    authenticate(core, parts, arrival, Scope::Admin)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let question: Question = serde_json::from_slice(&body).map_err(|error| {
         let message = format!("is no question: {error}; write {{\"request\": {{…}}}}, and path, key and headers where they matter");
         Fault::invalid("", message)
     })?;
-    let key = match &question.key {
-        None => Arc::new(Key::unbound()),
-        Some(name) => core.keys().named(name).ok_or_else(|| {
+    let principal = match &question.key {
+        None => Arc::new(Principal::unbound()),
+        Some(name) => core.callers().named(name).ok_or_else(|| {
             let message = format!("there is no key named \"{name}\"; see GET /admin/v1/keys");
             let mut fault = Fault::new(Origin::Client, Kind::NotFound, message).code("key_not_found");
             fault.param = Some("key".to_owned());
@@ -67,9 +62,9 @@ pub(crate) async fn explain(
         path: &question.path,
         body: question.request.get().as_bytes(),
         headers: &headers,
-        now_us,
+        now_us: arrival.started_us,
     };
-    let explanation = rehearse(&world.snapshot, &key, &rehearsed, &core.vitals(), core.now())?;
+    let explanation = rehearse(&world.snapshot, &principal, &rehearsed, &core.vitals(), core.now())?;
     let text = serde_json::to_string(&explanation).unwrap_or_default();
     Ok(respond::json(StatusCode::OK, text))
 }

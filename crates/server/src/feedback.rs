@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use wire::{Fault, Kind, Origin};
 
-use crate::{admin, core::Core, front, relay::Body, world::now_us};
+use crate::{admin, call::Arrival, core::Core, front, relay::Body, world::now_us};
 
 /// Where it is taken.
 pub(crate) const PATH: &str = "/v1/feedback";
@@ -42,6 +42,7 @@ pub(crate) async fn take(
     core: &Rc<Core>,
     parts: &request::Parts,
     body: Incoming,
+    arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
     let body: Bytes = front::body(body, &core.world().snapshot.server.limits).await?;
     let opinion = Opinion::read(&body)?;
@@ -51,13 +52,13 @@ pub(crate) async fn take(
     });
     let tries = if now_us().saturating_sub(began_us) < RECENT_US { TRIES } else { 1 };
     for _ in 1..tries {
-        let reply = admin::ask(core, parts, body.clone()).await?;
+        let reply = admin::ask(core, parts, body.clone(), arrival).await?;
         if !reply.is_not_found() {
             return Ok(reply.response());
         }
         tokio::time::sleep(WAIT).await;
     }
-    admin::ask(core, parts, body).await.map(admin::Reply::response)
+    admin::ask(core, parts, body, arrival).await.map(admin::Reply::response)
 }
 
 impl Opinion {

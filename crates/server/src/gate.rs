@@ -90,7 +90,7 @@ pub(crate) async fn enter(
     let Some(gate) = &endpoint.gate else { return Ok(None) };
     let open = call.open();
     // Boxed, since every call would carry what only this way needs.
-    let entered = Box::pin(gate.enter((open.priority, open.key.id), deadline)).await;
+    let entered = Box::pin(gate.enter((open.priority, open.principal.id), deadline)).await;
     let provider = &target.provider.facts.id;
     entered.map(Some).map_err(|refused| Missed {
         fault: gate.fault(refused, provider),

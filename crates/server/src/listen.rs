@@ -25,6 +25,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    call::Peer,
     core::Core,
     metrics::{CoreMetrics, Counter},
     pipeline, settle,
@@ -164,12 +165,13 @@ async fn connection(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nonblocking(true)?;
     stream.set_nodelay(true)?;
+    let peer = Rc::new(Peer { address: stream.peer_addr()?.ip().to_canonical() });
     let stream = tokio::net::TcpStream::from_std(stream)?;
     match tls {
-        None => serve(core, stream, limits, stop).await,
+        None => serve(core, stream, peer, limits, stop).await,
         Some(acceptor) => {
             let handshake = tokio::time::timeout(limits.header_time_max, acceptor.accept(stream));
-            serve(core, handshake.await??, limits, stop).await
+            serve(core, handshake.await??, peer, limits, stop).await
         }
     }
 }
@@ -178,6 +180,7 @@ async fn connection(
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     core: Rc<Core>,
     stream: S,
+    peer: Rc<Peer>,
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -195,8 +198,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(20));
     let service = service_fn(move |request| {
-        let core = Rc::clone(&core);
-        async move { Ok::<_, std::convert::Infallible>(pipeline::answer(core, request).await) }
+        let (core, peer) = (Rc::clone(&core), Rc::clone(&peer));
+        async move { Ok::<_, std::convert::Infallible>(pipeline::answer(core, request, peer).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

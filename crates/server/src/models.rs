@@ -5,28 +5,23 @@ use std::{rc::Rc, sync::Arc};
 use catalog::{Capability, Model};
 use http::{Response, StatusCode, request};
 use hyper::body::Incoming;
-use policy::{
-    Snapshot,
-    key::{Key, Scope},
-};
+use policy::{Snapshot, key::Scope, principal::Principal};
 use serde_json::{Value, json};
 use wire::{Dialect, Fault, Kind, Origin};
 
-use crate::{
-    authenticate::{Shown, authenticate},
-    core::Core,
-    entry, front,
-    relay::Body,
-    respond,
-};
+use crate::{authenticate::authenticate, call::Arrival, core::Core, entry, front, relay::Body, respond};
 
 /// A date for what has none.
 const NEVER: &str = "1970-01-01T00:00:00Z";
 
 /// Lists the names that a key may ask for: the configured ones first, then every model of every provider.
-pub(crate) fn list(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Result<Response<Body>, Fault> {
-    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
-    let names = names(&core.world().snapshot, &key);
+pub(crate) fn list(
+    core: &Rc<Core>,
+    parts: &request::Parts,
+    arrival: &Arrival,
+) -> Result<Response<Body>, Fault> {
+    let principal = authenticate(core, parts, arrival, Scope::Calls)?;
+    let names = names(&core.world().snapshot, &principal);
     let told = |tell: fn(&Named) -> Value| names.iter().map(tell).collect::<Vec<Value>>();
     let body = match entry::dialect(parts.uri.path(), &parts.headers) {
         Dialect::AnthropicMessages => {
@@ -49,12 +44,12 @@ pub(crate) fn one(
     core: &Rc<Core>,
     parts: &request::Parts,
     encoded: &str,
-    now_us: i64,
+    arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
-    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
+    let principal = authenticate(core, parts, arrival, Scope::Calls)?;
     let name = entry::model_name(encoded)?;
     let name = name.strip_prefix("models/").unwrap_or(&name);
-    let named = find(&core.world().snapshot, &key, name, "/v1/models")?;
+    let named = find(&core.world().snapshot, &principal, name, "/v1/models")?;
     let body = match entry::dialect(parts.uri.path(), &parts.headers) {
         Dialect::AnthropicMessages => named.anthropic(),
         Dialect::Gemini => named.gemini(),
@@ -70,23 +65,27 @@ pub(crate) async fn show(
     core: &Rc<Core>,
     parts: &request::Parts,
     body: Incoming,
-    now_us: i64,
+    arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
+    let principal = authenticate(core, parts, arrival, Scope::Calls)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| Fault::invalid("", format!("the body is no valid JSON request: {error}")))?;
     // Older clients have it under `name`.
     let name = ["model", "name"].iter().find_map(|member| body.get(member)?.as_str());
     let name = name.ok_or_else(|| Fault::invalid("model", "is missing; name the model to tell of"))?;
-    let named = find(&world.snapshot, &key, name, "/api/tags")?;
+    let named = find(&world.snapshot, &principal, name, "/api/tags")?;
     Ok(respond::json(StatusCode::OK, named.shown().to_string()))
 }
 
 /// Tells an Ollama client which models are loaded: none, for none runs here.
-pub(crate) fn running(core: &Rc<Core>, parts: &request::Parts, now_us: i64) -> Result<Response<Body>, Fault> {
-    authenticate(&core.keys(), Shown::by(parts), Scope::Calls, now_us)?;
+pub(crate) fn running(
+    core: &Rc<Core>,
+    parts: &request::Parts,
+    arrival: &Arrival,
+) -> Result<Response<Body>, Fault> {
+    authenticate(core, parts, arrival, Scope::Calls)?;
     Ok(respond::json(StatusCode::OK, "{\"models\":[]}"))
 }
 
@@ -180,15 +179,15 @@ fn capabilities(can: &[Capability]) -> Vec<&'static str> {
 }
 
 /// The one of a name, as `list` lists it.
-fn find(snapshot: &Snapshot, key: &Key, name: &str, list: &str) -> Result<Named, Fault> {
-    names(snapshot, key).into_iter().find(|named| named.name == name).ok_or_else(|| {
+fn find(snapshot: &Snapshot, principal: &Principal, name: &str, list: &str) -> Result<Named, Fault> {
+    names(snapshot, principal).into_iter().find(|named| named.name == name).ok_or_else(|| {
         let shown: String = name.chars().take(100).collect();
         let message = format!("there is no model \"{shown}\" for this key; GET {list} lists those there are");
         Fault::new(Origin::Client, Kind::NotFound, message).code("model_not_found")
     })
 }
 
-fn names(snapshot: &Snapshot, key: &Key) -> Vec<Named> {
+fn names(snapshot: &Snapshot, principal: &Principal) -> Vec<Named> {
     let aliases = snapshot.models.iter().map(|(name, alias)| {
         let facts = alias.targets.first().and_then(|target| target.provider.facts.model(&target.model));
         Named { name: name.clone(), owner: "tollgate".to_owned(), facts: facts.cloned() }
@@ -200,5 +199,5 @@ fn names(snapshot: &Snapshot, key: &Key) -> Vec<Named> {
             facts: Some(Arc::clone(model)),
         })
     });
-    aliases.chain(listed).filter(|named| key.may_use(&named.name).is_ok()).collect()
+    aliases.chain(listed).filter(|named| principal.may_use(&named.name).is_ok()).collect()
 }

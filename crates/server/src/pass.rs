@@ -6,13 +6,14 @@ use std::{rc::Rc, sync::Arc};
 use http::{Method, Response, request};
 use hyper::body::Incoming;
 use policy::{
-    key::{Key, Scope},
+    key::Scope,
+    principal::Principal,
     route::{Plan, Target},
 };
 use wire::{Dialect, Envelope, Fault, Form, Kind, Operation, Origin};
 
 use crate::{
-    authenticate::{Shown, authenticate},
+    authenticate::authenticate,
     call::{Arrival, Call, Open},
     core::Core,
     drive, entry,
@@ -44,7 +45,8 @@ pub(crate) async fn pass(
     body: Incoming,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, arrival.started_us)?;
+    let principal = authenticate(core, parts, &arrival, Scope::Calls)?;
+    principal.may_do(Operation::PassThrough)?;
     let named = parts.uri.path().strip_prefix('/').and_then(|path| path.split_once('/'));
     let named = named.and_then(|(name, path)| Some((name, path, world.snapshot.providers.get(name)?)));
     let Some((name, path, provider)) = named else {
@@ -60,12 +62,12 @@ pub(crate) async fn pass(
         Some(encoded) => entry::model_name(encoded)?.into_owned(),
         None => Envelope::parse(&body.first(), false).map(|envelope| envelope.model).unwrap_or_default(),
     };
-    allowed(&key, name, &model)?;
+    allowed(&principal, name, &model)?;
     admit(core, limits.calls_max)?;
     let (chat, form) = (chat.map(|asked| asked.dialect), form.map(|asked| asked.form));
     let first = provider.facts.dialects.first().map(|(dialect, _)| *dialect);
     let dialect = chat.or_else(|| form.map(Form::dialect)).or(first).unwrap_or(Dialect::OpenaiChat);
-    let mut open = Open::new(arrival, Rc::clone(&world), key, dialect);
+    let mut open = Open::new(arrival, Rc::clone(&world), principal, dialect);
     open.operation = Operation::PassThrough;
     open.free = matches!(parts.method, Method::GET | Method::DELETE);
     open.model_asked.clone_from(&model);
@@ -91,8 +93,12 @@ fn check(method: &Method, path: &str) -> Result<(), Fault> {
 }
 
 /// A key that is for some models only passes where the request says which one it is about.
-fn allowed(key: &Key, provider: &str, model: &str) -> Result<(), Fault> {
-    if model.is_empty() { key.may_reach(provider) } else { key.may_use(&format!("{provider}/{model}")) }
+fn allowed(principal: &Principal, provider: &str, model: &str) -> Result<(), Fault> {
+    if model.is_empty() {
+        principal.may_reach(provider)
+    } else {
+        principal.may_use(&format!("{provider}/{model}"))
+    }
 }
 
 /// Whether a path leads nowhere but down, however it is spelt.

@@ -17,7 +17,7 @@ use wire::{
 };
 
 use crate::{
-    authenticate::{Shown, authenticate},
+    authenticate::authenticate,
     call::{Arrival, Call, Open},
     core::Core,
     count_tokens, drive, entry, front, headers,
@@ -41,7 +41,8 @@ pub(crate) async fn perform(
     asked: AskedForm<'_>,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, arrival.started_us)?;
+    let principal = authenticate(core, parts, &arrival, Scope::Calls)?;
+    principal.may_do(asked.form.operation())?;
     let limits = &world.snapshot.server.limits;
     let model = asked.model.map(entry::model_name).transpose()?;
     let (sent, model) = match asked.form.upload() {
@@ -50,15 +51,15 @@ pub(crate) async fn perform(
         Upload::Any => (any(parts, body, limits).await?, String::new()),
     };
     if asked.form.operation() == Operation::CountTokens
-        && let Some(target) = count_tokens::target(core, &key, &model, asked.form)?
+        && let Some(target) = count_tokens::target(core, &principal, &model, asked.form)?
     {
         return count_tokens::count(asked.form, sent.first(), &target).await;
     }
     let plan: Plan = if asked.form.upload() == Upload::Any {
         let named = parts.headers.get(headers::PROVIDER).and_then(|value| value.to_str().ok());
-        route::plan_resource(&world.snapshot, &key, named, asked.form)?
+        route::plan_resource(&world.snapshot, &principal, named, asked.form)?
     } else {
-        let asker = Asker { core, world: &world, key: &key, parts, arrival: &arrival };
+        let asker = Asker { core, world: &world, principal: &principal, parts, arrival: &arrival };
         asker.form(asked.form, &model, &sent)?
     };
     // Only where another form, or a chat, may carry it is the request read.
@@ -69,7 +70,7 @@ pub(crate) async fn perform(
         return Ok(respond::json(StatusCode::OK, answer));
     }
     admit(core, limits.calls_max)?;
-    let mut open = Open::new(arrival, Rc::clone(&world), key, asked.form.dialect());
+    let mut open = Open::new(arrival, Rc::clone(&world), principal, asked.form.dialect());
     open.operation = asked.form.operation();
     open.form = Some(asked.form);
     open.free = asked.form.operation().counting() == Counting::Free;

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use policy::key::Scope;
-use wire::{Asked, Envelope, Fault, Kind, Origin};
+use wire::{Asked, Envelope, Fault, Kind, Operation, Origin};
 
 use crate::{
     admin,
-    authenticate::{Shown, authenticate},
-    call::{Arrival, Call, Open},
+    authenticate::authenticate,
+    call::{Arrival, Call, Open, Peer},
     core::Core,
     drive,
     entry::{self, Entry},
@@ -28,8 +28,8 @@ use crate::{
 const VERSION: &str = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
 
 /// Answers one request. Every way out is a response: faults are told in the caller's dialect.
-pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Response<Body> {
-    let arrival = Arrival::now();
+pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>, peer: Rc<Peer>) -> Response<Body> {
+    let arrival = Arrival::now(peer);
     let id = arrival.id;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
@@ -38,16 +38,16 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>) -> Respon
         Ok(_) if pass::is_ahead(&core, path) => pass::pass(&core, arrival, &parts, body).await,
         Ok(Entry::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,
         Ok(Entry::Perform(asked)) => perform::perform(&core, arrival, &parts, body, asked).await,
-        Ok(Entry::Models) => models::list(&core, &parts, arrival.started_us),
-        Ok(Entry::Model(name)) => models::one(&core, &parts, name, arrival.started_us),
-        Ok(Entry::Show) => models::show(&core, &parts, body, arrival.started_us).await,
-        Ok(Entry::Running) => models::running(&core, &parts, arrival.started_us),
+        Ok(Entry::Models) => models::list(&core, &parts, &arrival),
+        Ok(Entry::Model(name)) => models::one(&core, &parts, name, &arrival),
+        Ok(Entry::Show) => models::show(&core, &parts, body, &arrival).await,
+        Ok(Entry::Running) => models::running(&core, &parts, &arrival),
         Ok(Entry::Version) => Ok(respond::json(StatusCode::OK, VERSION)),
         Ok(Entry::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Entry::Ready) => Ok(ready(&core)),
-        Ok(Entry::Explain) => explain::explain(&core, &parts, body, arrival.started_us).await,
-        Ok(Entry::Feedback) => feedback::take(&core, &parts, body).await,
-        Ok(Entry::Admin) => admin::forward(&core, &parts, body).await,
+        Ok(Entry::Explain) => explain::explain(&core, &parts, body, &arrival).await,
+        Ok(Entry::Feedback) => feedback::take(&core, &parts, body, &arrival).await,
+        Ok(Entry::Admin) => admin::forward(&core, &parts, body, &arrival).await,
         Err(fault) if !pass::is_passed(&core, path) => Err(fault),
         Err(_) => pass::pass(&core, arrival, &parts, body).await,
     };
@@ -70,16 +70,17 @@ async fn complete(
     // One configuration for the whole life of the request.
     let world = core.world();
     // Before the body is read: a caller without a key costs no memory.
-    let key = authenticate(&core.keys(), Shown::by(parts), Scope::Calls, arrival.started_us)?;
+    let principal = authenticate(core, parts, &arrival, Scope::Calls)?;
+    principal.may_do(Operation::Chat)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let (body, envelope) = envelope(body, asked)?;
     let (body, envelope) = envelope.without_gateway(body)?;
     let dialect = asked.dialect;
-    let asker = Asker { core, world: &world, key: &key, parts, arrival: &arrival };
+    let asker = Asker { core, world: &world, principal: &principal, parts, arrival: &arrival };
     let plan = asker.chat(dialect, &body, &envelope)?;
     admit(core, world.snapshot.server.limits.calls_max)?;
     let mirror = shadow::mirror(core, &world, &plan, parts, (&body, &envelope));
-    let mut open = Open::new(arrival, world, key, dialect);
+    let mut open = Open::new(arrival, world, principal, dialect);
     open.mirror = mirror;
     open.model_asked = envelope.model.clone();
     open.stream = envelope.stream;

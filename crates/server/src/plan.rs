@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, request};
 use policy::{
     facts::RequestFacts,
     judge::Reader,
-    key::Key,
     preference::{Aside, Preferences},
+    principal::Principal,
     route::{self, Asked, Asking, Plan, Said},
     rule::{Headers, RuleFacts},
 };
@@ -18,7 +18,7 @@ use crate::{call::Arrival, core::Core, headers, inbound::Sent, world::World};
 pub(crate) struct Asker<'a> {
     pub(crate) core: &'a Core,
     pub(crate) world: &'a World,
-    pub(crate) key: &'a Key,
+    pub(crate) principal: &'a Principal,
     pub(crate) parts: &'a request::Parts,
     pub(crate) arrival: &'a Arrival,
 }
@@ -59,7 +59,7 @@ impl Asker<'_> {
     }
 
     fn plan(&self, asked: &Asked<'_>) -> Result<Plan, Fault> {
-        route::plan(&self.world.snapshot, self.key, asked, &self.core.vitals())
+        route::plan(&self.world.snapshot, self.principal, asked, &self.core.vitals())
     }
 
     fn facts<'f>(
@@ -68,7 +68,13 @@ impl Asker<'_> {
         told: &'f Told<'f>,
         judge: &'f Reader<'f>,
     ) -> RuleFacts<'f> {
-        RuleFacts { request, headers: told, key: self.key, judge, now_us: self.arrival.started_us }
+        RuleFacts {
+            request,
+            headers: told,
+            principal: self.principal,
+            judge,
+            now_us: self.arrival.started_us,
+        }
     }
 
     fn judge<'f>(&'f self, request: &RequestFacts<'f>) -> Reader<'f> {

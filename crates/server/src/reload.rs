@@ -14,7 +14,7 @@ use crate::{
     rollouts::Rollouts,
     sources::System,
     tls::Certificates,
-    world::{Keys, World},
+    world::{Callers, World},
 };
 
 /// Editors write a file in several steps: changes are taken up when none has come for so long.
@@ -77,7 +77,7 @@ impl Reloader {
                 }
             }
         }
-        if let Err(error) = refresh_keys(&self.shared, &self.database) {
+        if let Err(error) = refresh_callers(&self.shared, &self.database) {
             tracing::error!(%error, "keys could not be read: the old ones serve on");
         }
     }
@@ -121,21 +121,21 @@ impl Reloader {
     }
 }
 
-/// Reads the registry's keys and puts them in place with the file's.
-pub(crate) fn refresh_keys(shared: &Shared, database: &Database) -> Result<(), store::Error> {
+/// Reads the registry and puts its keys in place with the file's.
+pub(crate) fn refresh_callers(shared: &Shared, database: &Database) -> Result<(), store::Error> {
     let registry = database.keys()?;
     let world = shared.world.load();
-    shared.keys.store(Arc::new(Keys::new(shared.hasher.clone(), registry, &world.snapshot)));
+    shared.callers.store(Arc::new(Callers::new(shared.hasher.clone(), registry, &world.snapshot)));
     Ok(())
 }
 
-/// The first keys of a process.
-pub(crate) fn first_keys(
+/// The first callers of a process.
+pub(crate) fn first_callers(
     hasher: &KeyHasher,
     database: &Database,
     world: &World,
-) -> Result<Keys, store::Error> {
-    Ok(Keys::new(hasher.clone(), database.keys()?, &world.snapshot))
+) -> Result<Callers, store::Error> {
+    Ok(Callers::new(hasher.clone(), database.keys()?, &world.snapshot))
 }
 
 fn needs_restart(old: &policy::Snapshot, new: &policy::Snapshot) -> Vec<&'static str> {

@@ -31,7 +31,7 @@ use crate::{
     health_check,
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
-    reload::{Cause, Reloader, first_keys},
+    reload::{Cause, Reloader, first_callers},
     rollouts::{Rollouts, SAMPLES_MAX},
     tasks,
     tls::Certificates,
@@ -112,9 +112,9 @@ impl Server {
         let fetcher = Fetcher::new(&trust);
         let world = World::new(options.snapshot, None, &fetcher);
         let database = options.data.database()?;
-        let keys = first_keys(&options.data.hasher(), &database, &world)?;
+        let callers = first_callers(&options.data.hasher(), &database, &world)?;
         let (samples, settled) = mpsc::channel(SAMPLES_MAX);
-        let shared = Arc::new(Shared::new(world, keys, options.data.hasher(), samples));
+        let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples));
         let rollouts = Rollouts::new(Arc::clone(&shared), options.data.database()?, settled)?;
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);

@@ -210,8 +210,8 @@ fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>, bil
     Record {
         id: open.arrival.id,
         started_us: open.arrival.started_us,
-        key_id: open.key.id,
-        key_name: borrowed(&open.key.name),
+        key_id: open.principal.id,
+        key_name: borrowed(&open.principal.name),
         operation: borrowed(open.operation.name()),
         dialect: borrowed(open.form.map_or(open.dialect.name(), Form::name)),
         first_byte_us: open.meter.first_byte.map(since),

@@ -32,8 +32,8 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
     let record = Record {
         id: store::later_id(provider, &work.id, work.ended_s),
         started_us: work.ended_s.saturating_mul(1_000_000),
-        key_id: open.key.id,
-        key_name: Cow::Borrowed(&open.key.name),
+        key_id: open.principal.id,
+        key_name: Cow::Borrowed(&open.principal.name),
         operation: operation.name().into(),
         dialect: form.name().into(),
         model_asked: Cow::Borrowed(&work.model),

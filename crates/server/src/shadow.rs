@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request;
 use http_body_util::BodyExt;
 use policy::{
-    key::Key,
+    principal::Principal,
     rollout::{Shadow, Throttle, plan_shadow},
     route::{Asking, Plan},
 };
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use wire::{Dialect, Envelope};
 
 use crate::{
-    call::{Arrival, Call, Open},
+    call::{Arrival, Call, Open, Peer},
     core::{Core, Held},
     drive,
     inbound::{Asks, Inbound},
@@ -61,9 +61,10 @@ pub(crate) fn follow(core: &Rc<Core>, open: &mut Open) {
     let original = Original {
         id: open.arrival.id,
         world: Rc::clone(&open.world),
-        key: Arc::clone(&open.key),
+        principal: Arc::clone(&open.principal),
         dialect: open.dialect,
         as_array: open.as_array,
+        peer: Rc::clone(&open.arrival.peer),
     };
     let core = Rc::clone(core);
     tasks::spawn_local("shadow", async move {
@@ -76,9 +77,10 @@ pub(crate) fn follow(core: &Rc<Core>, open: &mut Open) {
 struct Original {
     id: Uuid,
     world: Held<World>,
-    key: Arc<Key>,
+    principal: Arc<Principal>,
     dialect: Dialect,
     as_array: bool,
+    peer: Rc<Peer>,
 }
 
 /// A place behind the throttle, given back at the end.
@@ -91,12 +93,12 @@ impl Drop for Through {
 }
 
 async fn run(core: Rc<Core>, mirror: &Mirror, original: Original) {
-    let Original { id, world, key, dialect, as_array } = original;
+    let Original { id, world, principal, dialect, as_array, peer } = original;
     let Some(plan) = plan_shadow(&world.snapshot, &mirror.shadow, Asking::Chat(dialect)) else { return };
     if admit(&core, world.snapshot.server.limits.calls_max).is_err() {
         return;
     }
-    let mut open = Open::new(Arrival::now(), world, key, dialect);
+    let mut open = Open::new(Arrival::now(peer), world, principal, dialect);
     open.shadow_of = Some(id);
     open.model_asked.clone_from(&mirror.envelope.model);
     (open.stream, open.as_array) = (mirror.envelope.stream, as_array);

@@ -12,6 +12,7 @@ use policy::{
     Snapshot,
     key::{KEY_PREFIX, Key},
     pool::Opens,
+    principal::{Directory, Principal, Problem},
     rollout::Throttle,
     route::Target,
     snapshot::Provider,
@@ -64,11 +65,11 @@ pub(crate) struct Door {
     pub(crate) opening: Opening,
 }
 
-/// All keys that are good, by their keyed hash. Looking one up compares hashes that a caller can neither
-/// choose nor predict, so that the time it takes says nothing of the key.
-pub(crate) struct Keys {
+/// Whoever may call: those with keys by their keyed hash, and the organizations that callers belong to. Looking a key up
+/// compares hashes that a caller can neither choose nor predict, so that the time it takes says nothing of the key.
+pub(crate) struct Callers {
     hasher: KeyHasher,
-    by_hash: HashMap<[u8; 32], Arc<Key>>,
+    by_hash: HashMap<[u8; 32], Arc<Principal>>,
 }
 
 impl World {
@@ -116,30 +117,49 @@ impl World {
     }
 }
 
-impl Keys {
-    /// The file's keys win over the registry's where both hold the same key.
-    pub(crate) fn new(hasher: KeyHasher, registry: Vec<([u8; 32], Key)>, snapshot: &Snapshot) -> Keys {
-        let mut by_hash: HashMap<[u8; 32], Arc<Key>> =
-            registry.into_iter().map(|(hash, key)| (hash, Arc::new(key))).collect();
-        for file_key in &snapshot.keys {
-            let hash = hasher.hash(file_key.secret.expose());
-            by_hash.insert(hash, Arc::new(file_key.key.clone()));
+impl Callers {
+    /// What the file owns wins over the registry's where both hold the same key or name.
+    pub(crate) fn new(hasher: KeyHasher, registry: Vec<([u8; 32], Key)>, snapshot: &Snapshot) -> Callers {
+        let (directory, problems) = Directory::new(snapshot.entities.clone());
+        let mut by_hash = HashMap::with_capacity(registry.len() + snapshot.keys.len());
+        let file = snapshot.keys.iter().map(|file| (hasher.hash(file.secret.expose()), &file.key));
+        let registry = registry.iter().map(|(hash, key)| (*hash, key));
+        for problem in problems {
+            told(&problem);
         }
-        Keys { hasher, by_hash }
+        for (hash, key) in registry.chain(file) {
+            let (principal, problems) = directory.principal(key);
+            for problem in problems {
+                told(&problem);
+            }
+            by_hash.insert(hash, Arc::new(principal));
+        }
+        Callers { hasher, by_hash }
     }
 
-    /// The key of this name.
-    pub(crate) fn named(&self, name: &str) -> Option<Arc<Key>> {
-        self.by_hash.values().find(|key| key.name == name).cloned()
+    /// The caller whose key has this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Principal>> {
+        self.by_hash.values().find(|principal| principal.name == name).cloned()
     }
 
-    /// The key that a caller shows, good or not.
-    pub(crate) fn find(&self, shown: &str) -> Option<&Arc<Key>> {
+    /// Whoever shows this key, good or not.
+    pub(crate) fn find(&self, shown: &str) -> Option<&Arc<Principal>> {
         if !shown.starts_with(KEY_PREFIX) {
             return None;
         }
         self.by_hash.get(&self.hasher.hash(shown))
     }
+}
+
+/// What is wrong closes what it is wrong with; somebody has to know.
+fn told(problem: &Problem) {
+    tracing::error!(
+        kind = problem.kind,
+        name = problem.name,
+        path = problem.path,
+        "refused until it is mended: {}",
+        problem.message
+    );
 }
 
 /// Microseconds since 1970.

@@ -1,14 +1,14 @@
 //! `tollgate explain`: where a request would go, and why.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
 use policy::{
     config,
     explain::{Explanation, Rehearsed, explain},
-    key::Key,
     moment::Moment,
+    principal::Principal,
     vitals::Vitals,
 };
 
@@ -48,11 +48,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         std::fs::read_to_string(&arguments.request)
             .with_context(|| arguments.request.display().to_string())?
     };
-    let key = match &arguments.key {
-        None => Key::unbound(),
+    let principal = match &arguments.key {
+        None => Principal::unbound(),
         Some(name) => {
-            let found = snapshot.keys.iter().find(|known| known.key.name == *name);
-            found.with_context(|| format!("the configuration has no key named \"{name}\""))?.key.clone()
+            let found = snapshot.caller(name);
+            found.with_context(|| format!("the configuration has no key named \"{name}\""))?
         }
     };
     let rehearsed = Rehearsed {
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         headers: &arguments.headers,
         now_us: server::now_us(),
     };
-    let explained = explain(&snapshot, &Arc::new(key), &rehearsed, &Vitals::new(0), Moment(1));
+    let explained = explain(&snapshot, &principal, &rehearsed, &Vitals::new(0), Moment(1));
     let explanation = explained.map_err(|fault| anyhow::anyhow!("the request would be refused: {fault}"))?;
     if arguments.json {
         say(&serde_json::to_string_pretty(&explanation)?);

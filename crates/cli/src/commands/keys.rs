@@ -86,8 +86,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Command::Rotate { name } => {
             let old = database.revoke_key(name, now_us)?;
-            let new =
-                NewKey { name: old.name, models: old.models, scope: old.scope, expires_us: old.expires_us };
+            let new = NewKey {
+                name: old.name,
+                models: old.settings.models,
+                scope: old.scope,
+                expires_us: old.expires_us,
+            };
             create(&mut database, &new, now_us, arguments.json)?;
             tell(&data)?;
         }
@@ -121,7 +125,8 @@ fn list(keys: &[Key], as_json: bool) {
     }
     let row = |key: &Key| {
         let state = if key.revoked_us.is_some() { "revoked" } else { "good" };
-        let models = if key.models.is_empty() { "all".to_owned() } else { key.models.join(", ") };
+        let models =
+            if key.settings.models.is_empty() { "all".to_owned() } else { key.settings.models.join(", ") };
         let scope = match key.scope {
             Scope::Calls => "calls",
             Scope::Admin => "admin",

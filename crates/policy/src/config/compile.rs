@@ -1,35 +1,30 @@
 //! Draft to snapshot, with every problem at once.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use uuid::Uuid;
-
 use super::{
     Sources,
-    draft::{DeadlinesDraft, Draft, FidelityDraft, KeyEntry, LimitsDraft, ServerDraft},
+    draft::{DeadlinesDraft, Draft, FidelityDraft, LimitsDraft, ServerDraft},
     models::Defaults,
-    routing, zero,
+    routing,
+    tenancy::Drafts,
+    zero,
 };
 use crate::{
     Secret, Snapshot,
     attempt::Retries,
     classify::intents::Intents,
-    key::{KEY_PREFIX, Key, Owner, Scope},
-    snapshot::{Deadlines, Fidelity, FileKey, Hold, Limits, Provider, Server, Tls},
+    principal::AddressRange,
+    snapshot::{Deadlines, Fidelity, Hold, Limits, Provider, Server, Tls},
 };
 
 /// A field's path and what is wrong with it.
 pub(super) type Fault = (String, String);
-
-/// How many characters a key must have after its prefix.
-const KEY_CHARS_MIN: usize = 32;
-/// How many characters of a key are shown in lists.
-const HINT_CHARS: usize = 8;
 
 /// Gives every part of a draft its meaning.
 pub(super) fn compile(
@@ -48,6 +43,13 @@ pub(super) fn compile(
     let retries = routing::retries(&draft.retries, Retries::default());
     let hold = routing::hold(&draft.hold, Hold::default());
     let models = compiler.models(draft.models, &providers, Defaults { fidelity, retries, hold });
+    let entities = compiler.entities(Drafts {
+        organizations: draft.organizations,
+        teams: draft.teams,
+        projects: draft.projects,
+        users: draft.users,
+        service_accounts: draft.service_accounts,
+    });
     let snapshot = Snapshot {
         server: compiler.server(draft.server),
         data_dir: draft.data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |path| folder.join(path)),
@@ -57,7 +59,8 @@ pub(super) fn compile(
         hold,
         models,
         intents: compiler.intents(&draft.intents),
-        keys: compiler.keys(draft.keys),
+        keys: compiler.keys(draft.keys, &entities),
+        entities,
         providers,
         files,
     };
@@ -92,9 +95,21 @@ impl Compiler<'_> {
             threads: draft.threads.and_then(|count| usize::try_from(count).ok()),
             tls,
             limits: limits(&draft.limits),
+            trusted_proxies: self.proxies(&draft.trusted_proxies),
             metrics_public: draft.metrics.public,
             log: draft.log.unwrap_or_else(|| "info".to_owned()),
         }
+    }
+
+    fn proxies(&mut self, texts: &[String]) -> Vec<AddressRange> {
+        let ranges = texts.iter().enumerate().filter_map(|(at, text)| match text.parse() {
+            Ok(range) => Some(range),
+            Err(message) => {
+                self.fault(&format!("server.trusted_proxies[{at}]"), message);
+                None
+            }
+        });
+        ranges.collect()
     }
 
     fn intents(&mut self, drafts: &BTreeMap<String, Vec<String>>) -> Option<Arc<Intents>> {
@@ -106,62 +121,6 @@ impl Compiler<'_> {
         let intents: Vec<(&str, &[String])> =
             drafts.iter().map(|(name, examples)| (name.as_str(), examples.as_slice())).collect();
         (!intents.is_empty()).then(|| Arc::new(Intents::by_words(&intents)))
-    }
-
-    fn keys(&mut self, entries: Vec<KeyEntry>) -> Vec<FileKey> {
-        let mut names = HashSet::new();
-        let mut secrets: Vec<Secret> = Vec::new();
-        let mut keys = Vec::new();
-        for (at, entry) in entries.into_iter().enumerate() {
-            let path = format!("keys[{at}]");
-            if !names.insert(entry.name.clone()) {
-                self.fault(&format!("{path}.name"), format!("there are two keys named \"{}\"", entry.name));
-            }
-            let Some(secret) = self.secret(&entry.key, &format!("{path}.key")) else { continue };
-            let long =
-                secret.expose().strip_prefix(KEY_PREFIX).is_some_and(|rest| rest.len() >= KEY_CHARS_MIN);
-            if !long {
-                let message = format!(
-                    "must begin with {KEY_PREFIX} and have at least {KEY_CHARS_MIN} further characters; tollgate keys generate makes one"
-                );
-                self.fault(&format!("{path}.key"), message);
-            }
-            if secrets.contains(&secret) {
-                self.fault(&format!("{path}.key"), "is the same as that of an earlier entry");
-            }
-            let expires_us =
-                entry.expires.as_deref().and_then(|text| self.moment(text, &format!("{path}.expires")));
-            let key = Key {
-                id: Uuid::new_v5(&Uuid::NAMESPACE_OID, entry.name.as_bytes()),
-                name: entry.name,
-                models: entry.models,
-                scope: if entry.admin { Scope::Admin } else { Scope::Calls },
-                owner: Owner::File,
-                created_us: 0,
-                expires_us,
-                revoked_us: None,
-                hint: secret.expose().chars().take(HINT_CHARS).collect(),
-            };
-            secrets.push(secret.clone());
-            keys.push(FileKey { key, secret });
-        }
-        keys
-    }
-
-    /// A date is good to its end; a moment is a moment.
-    fn moment(&mut self, text: &str, path: &str) -> Option<i64> {
-        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-            return Some(moment.as_microsecond());
-        }
-        let end = text.parse::<jiff::civil::Date>().ok().and_then(|date| date.tomorrow().ok());
-        let end = end.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
-        if end.is_none() {
-            self.fault(
-                path,
-                format!("\"{text}\" is no date; write it as 2027-01-31 or 2027-01-31T12:00:00Z"),
-            );
-        }
-        end.map(|end| end.timestamp().as_microsecond())
     }
 
     /// Resolves a reference to a secret. What it resolves to is in no message.
@@ -251,6 +210,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
             threads: None,
             tls: None,
             limits: limits(&LimitsDraft::default()),
+            trusted_proxies: Vec::new(),
             metrics_public: false,
             log: "info".to_owned(),
         },
@@ -262,6 +222,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
         providers,
         models: BTreeMap::new(),
         intents: None,
+        entities: Vec::new(),
         keys: Vec::new(),
         files: Vec::new(),
     }

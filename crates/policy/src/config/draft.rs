@@ -14,8 +14,10 @@ use super::{
         DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
         RetriesDraft, StrategyEntry, TargetEntry, Targets, WayDraft,
     },
+    tenancy::{AccountEntry, KeyEntry, PartEntry},
     units::{Size, Span},
 };
+use crate::principal::Settings;
 
 /// The configuration of Tollgate.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -46,6 +48,16 @@ pub(super) struct Draft {
     /// What users may want, each with examples of how they say it, for [rules](rules.md) over `request.intent`. About twenty
     /// examples of each are enough.
     pub(super) intents: BTreeMap<String, Vec<String>>,
+    /// Organizations: what is set for one holds for all its parts. Needed only where several share a gateway.
+    pub(super) organizations: BTreeMap<String, Option<Settings>>,
+    /// Teams. One may stand below another.
+    pub(super) teams: BTreeMap<String, Option<PartEntry>>,
+    /// Projects, each of a team or of an organization.
+    pub(super) projects: BTreeMap<String, Option<PartEntry>>,
+    /// People.
+    pub(super) users: BTreeMap<String, Option<PartEntry>>,
+    /// Programs that are nobody's own.
+    pub(super) service_accounts: BTreeMap<String, Option<AccountEntry>>,
     /// Keys that this file owns. Other keys are made with `tollgate keys create`.
     pub(super) keys: Vec<KeyEntry>,
 }
@@ -60,6 +72,8 @@ pub(super) struct ServerDraft {
     pub(super) threads: Option<u64>,
     /// Serves HTTPS. Certificates that change on disk are taken up by themselves.
     pub(super) tls: Option<TlsDraft>,
+    /// The proxies in front of the gateway, as `10.0.0.0/8`, whose `x-forwarded-for` is believed. Default: none.
+    pub(super) trusted_proxies: Vec<String>,
     /// What is accepted from callers.
     pub(super) limits: LimitsDraft,
     /// Prometheus metrics at `/metrics`.
@@ -254,23 +268,4 @@ pub(super) struct FullModel {
     /// Another target to which calls are mirrored: their callers do not wait for it.
     #[serde(default)]
     pub(super) shadow: Option<ShadowDraft>,
-}
-
-/// A key that this file owns.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeyEntry {
-    /// The name that the journal shows.
-    pub(super) name: String,
-    /// The key itself, as `${VARIABLE}` or a `secret:` reference: `tg-` and at least 32 further characters.
-    pub(super) key: String,
-    /// The model names it may ask for, exact or with a trailing `*`. Default: all.
-    #[serde(default)]
-    pub(super) models: Vec<String>,
-    /// When it ends, as `2027-01-31` (the end of that day in UTC) or `2027-01-31T12:00:00Z`. Default: never.
-    #[serde(default)]
-    pub(super) expires: Option<String>,
-    /// Whether it opens the admin API instead of models. Default: false.
-    #[serde(default)]
-    pub(super) admin: bool,
 }

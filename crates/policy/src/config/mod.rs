@@ -14,6 +14,7 @@ mod reference;
 mod rollout;
 mod routing;
 mod sources;
+mod tenancy;
 mod units;
 mod zero;
 
@@ -22,5 +23,5 @@ pub(crate) use problem::nearest;
 pub use problem::{Problem, Problems};
 pub use reference::{reference, schema};
 pub use sources::Sources;
-pub use units::span;
+pub use units::{Share, Span, span};
 pub use zero::zero;

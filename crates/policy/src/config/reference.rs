@@ -24,7 +24,7 @@ pub fn reference() -> String {
          `tollgate schema` prints the same as a JSON Schema for editors.\n\n\
          An unknown key is an error, and `tollgate check FILE` reports every error at once. Durations are \
          written with a unit (`250ms`, `8s`, `5m`, `2h`, `1d`), sizes likewise (`64KiB`, `32MiB`), \
-         shares with `%` (`5%`, `0.5%`), and margins as how much worse something may be (`+2%`, `-5%`, or `off`). \
+         shares with `%` (`5%`, `0.5%`), counts with or without `k`, `M` or `G` (`600`, `2M`), amounts in USD (`3000`, `0.05`), and margins as how much worse something may be (`+2%`, `-5%`, or `off`). \
          `${NAME}` stands for an environment variable, `${NAME:-default}` for one that may be missing. A \
          secret may be `secret:env/NAME`, `secret:file/PATH` (relative to the file) or \
          `secret:command/PROGRAM ARGUMENTS` (run without a shell).\n\n",
@@ -94,6 +94,12 @@ impl<'s> Writer<'s> {
             return (kinds.join(" or "), inner);
         }
         match type_name(schema) {
+            _ if schema.get("format").and_then(Value::as_str) == Some("tollgate-count") => {
+                ("count".to_owned(), Vec::new())
+            }
+            _ if schema.get("format").and_then(Value::as_str) == Some("tollgate-usd") => {
+                ("amount".to_owned(), Vec::new())
+            }
             "object" if schema.get("properties").is_some() => {
                 ("map".to_owned(), vec![(schema, String::new())])
             }

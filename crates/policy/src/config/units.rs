@@ -3,12 +3,14 @@
 use std::{borrow::Cow, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::limit::{parse_count, parse_usd};
 
 /// A duration such as `250ms`, `8s`, `5m`, `2h` or `1d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Span(pub(super) Duration);
+pub struct Span(pub(crate) Duration);
 
 /// A number of bytes such as `64KiB`, `32MiB` or `1GB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -18,7 +20,7 @@ pub(super) struct Size(pub(super) usize);
 /// A share such as `20%`, in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Share(pub(super) u32);
+pub struct Share(pub(crate) u32);
 
 /// How much worse something may be, such as `+2%` or `-5%`, in thousandths; nothing for `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -46,6 +48,21 @@ impl TryFrom<String> for Span {
 
     fn try_from(text: String) -> Result<Span, String> {
         parse_span(&text).map(Span)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", self.0.as_millis()))
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.0 / 10, self.0 % 10) {
+            (whole, 0) => serializer.collect_str(&format_args!("{whole}%")),
+            (whole, tenth) => serializer.collect_str(&format_args!("{whole}.{tenth}%")),
+        }
     }
 }
 
@@ -116,6 +133,8 @@ pub(super) fn check_format(format: &str, text: &str) -> Result<(), String> {
         "tollgate-size" => parse_size(text).map(|_| ()),
         "tollgate-share" => parse_share(text).map(|_| ()),
         "tollgate-margin" => parse_margin(text).map(|_| ()),
+        "tollgate-count" => parse_count(text).map(|_| ()),
+        "tollgate-usd" => parse_usd(text).map(|_| ()),
         _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::StickyBy;
 use crate::{
-    key::Key,
+    principal::Principal,
     route::Said,
     vitals::{RouteId, number},
 };
@@ -12,9 +12,9 @@ const BUCKETS: u64 = 1_000;
 
 /// The bucket of a call, in `0..1000`. Those below the share get the candidate, so that whoever has it keeps it while
 /// the share grows. Rollouts of other names have other buckets.
-pub(crate) fn bucket(route: RouteId, by: StickyBy, said: &Said<'_>, key: &Key) -> u32 {
+pub(crate) fn bucket(route: RouteId, by: StickyBy, said: &Said<'_>, principal: &Principal) -> u32 {
     let user = said.chat.and_then(|chat| chat.user.as_deref());
-    let id = key.id.as_bytes();
+    let id = principal.id.as_bytes();
     let route = route.0.to_le_bytes();
     let number = match (by, said.session, user) {
         (StickyBy::Session, Some(session), _) => number(&[&route, id, b"session", session.as_bytes()]),

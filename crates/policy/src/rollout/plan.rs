@@ -6,8 +6,8 @@ use super::{Experiment, Rollout, Shadow, Side, bucket};
 use crate::{
     Snapshot,
     filter::unfit,
-    key::Key,
     preference::Preferences,
+    principal::Principal,
     route::{Asked, Asking, Meant, Plan, Wants, able},
     snapshot::Alias,
     strategy::Contender,
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) fn with_candidate<'n>(
     fit: &mut Vec<Meant<'n>>,
     alias: &'n Alias,
-    key: &Key,
+    principal: &Principal,
     asked: &Asked<'_>,
     wants: Option<&Wants>,
     vitals: &Vitals,
@@ -34,7 +34,7 @@ pub(crate) fn with_candidate<'n>(
     if candidate.is_empty() {
         return None;
     }
-    let side = if bucket(alias.route, rollout.by, said, key) < stage.share {
+    let side = if bucket(alias.route, rollout.by, said, principal) < stage.share {
         Side::Candidate
     } else {
         Side::Current

@@ -16,7 +16,8 @@ use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use super::{Rule, Variable, check::PATTERN_PREFIX, functions::truth, variable::VARIABLES};
 use crate::{
     facts::{RequestFacts, Structure},
-    key::{Key, Owner},
+    key::Owner,
+    principal::Principal,
 };
 
 /// All that rules are asked of.
@@ -24,7 +25,7 @@ use crate::{
 pub struct RuleFacts<'f> {
     pub request: &'f RequestFacts<'f>,
     pub headers: &'f dyn Headers,
-    pub key: &'f Key,
+    pub principal: &'f Principal,
     pub judge: &'f dyn Judge,
     /// Microseconds since 1970.
     pub now_us: i64,
@@ -81,7 +82,7 @@ impl VariableResolver for Scope<'_> {
 impl Scope<'_> {
     /// `None` where nobody can tell.
     fn value(&self, variable: Variable) -> Option<CowVal<'_, '_>> {
-        let RuleFacts { request, headers, key, judge, now_us } = *self.facts;
+        let RuleFacts { request, headers, principal, judge, now_us } = *self.facts;
         Some(match variable {
             Variable::Model => text(request.model),
             Variable::Operation => text(request.operation.name()),
@@ -103,10 +104,10 @@ impl Scope<'_> {
             Variable::Intent => text(judge.intent()?),
             Variable::Headers => CowVal::owned(Texts::Headers(headers)),
             Variable::Metadata => CowVal::owned(Texts::Labels(request)),
-            Variable::KeyName => text(&key.name),
-            Variable::KeyId => CowVal::owned(CelString::from(key.id.to_string())),
-            Variable::KeyModels => models(key),
-            Variable::KeyOwner => text(owner(key.owner)),
+            Variable::KeyName => text(&principal.name),
+            Variable::KeyId => CowVal::owned(CelString::from(principal.id.to_string())),
+            Variable::KeyModels => models(principal),
+            Variable::KeyOwner => text(owner(principal.owner)),
             Variable::TimeHour => int(u8::try_from(time(now_us)?.hour()).ok()?),
             Variable::TimeMinute => int(u8::try_from(time(now_us)?.minute()).ok()?),
             Variable::TimeWeekday => int(u8::try_from(time(now_us)?.weekday().to_monday_one_offset()).ok()?),
@@ -123,9 +124,9 @@ fn int<'b>(number: impl TryInto<i64>) -> CowVal<'b, 'b> {
     CowVal::owned(CelInt::from(number.try_into().unwrap_or(i64::MAX)))
 }
 
-fn models(key: &Key) -> CowVal<'_, '_> {
+fn models(principal: &Principal) -> CowVal<'_, '_> {
     let boxed = |model| -> Box<dyn Val + '_> { Box::new(CelString::from(String::as_str(model))) };
-    CowVal::owned(CelList::from(key.models.iter().map(boxed).collect::<Vec<_>>()))
+    CowVal::owned(CelList::from(principal.models().iter().map(boxed).collect::<Vec<_>>()))
 }
 
 fn owner(owner: Owner) -> &'static str {

@@ -51,9 +51,9 @@ pub(crate) fn snapshot(providers: &[&str], model: &str) -> Snapshot {
 /// How a chat for the name goes.
 pub(crate) fn plan(snapshot: &Snapshot, wants: Option<&Wants>, vitals: &Vitals) -> Plan {
     let asking = Asking::Chat(Dialect::OpenaiChat);
-    let key = &snapshot.keys.first().expect("there is a key").key;
+    let principal = &snapshot.caller("a").expect("there is a key");
     let asked = Asked { model: "m", asking, wishes: None, said: None, wants };
-    route::plan(snapshot, key, &asked, vitals).expect("the name has targets")
+    route::plan(snapshot, principal, &asked, vitals).expect("the name has targets")
 }
 
 /// The plan of a name over so many targets with nothing special.

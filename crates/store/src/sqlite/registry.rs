@@ -3,6 +3,7 @@
 use policy::{
     Secret,
     key::{ADMIN_PREFIX, KEY_PREFIX, Key, Owner, Scope},
+    principal::Settings,
 };
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -30,7 +31,9 @@ impl Database {
         let key = Key {
             id: Uuid::now_v7(),
             name: new.name.clone(),
-            models: new.models.clone(),
+            organization: None,
+            parent: None,
+            settings: Settings { models: new.models.clone(), ..Settings::default() },
             scope: new.scope,
             owner: Owner::Registry,
             created_us: now_us,
@@ -38,7 +41,7 @@ impl Database {
             revoked_us: None,
             hint: secret.expose().chars().take(prefix.len() + 5).collect(),
         };
-        let models = serde_json::to_string(&key.models).expect("a list of texts always serialises");
+        let models = serde_json::to_string(&key.settings.models).expect("a list of texts always serialises");
         let insert = "INSERT INTO keys (id, hash, name, models, scope, hint, created_us, expires_us) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let hash = self.hasher.hash(secret.expose());
@@ -83,7 +86,12 @@ fn key_of(row: &Row<'_>) -> rusqlite::Result<([u8; 32], Key)> {
     let key = Key {
         id: row.get(1)?,
         name: row.get(2)?,
-        models: serde_json::from_str(&models).unwrap_or_default(),
+        organization: None,
+        parent: None,
+        settings: Settings {
+            models: serde_json::from_str(&models).unwrap_or_default(),
+            ..Settings::default()
+        },
         scope: if scope == scope_name(Scope::Admin) { Scope::Admin } else { Scope::Calls },
         owner: Owner::Registry,
         hint: row.get(5)?,

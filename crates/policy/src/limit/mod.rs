@@ -1,0 +1,15 @@
+//! Limits and budgets: what people write, what it means, and what of it a call claims.
+
+mod compile;
+mod spec;
+mod terms;
+mod window;
+
+pub(crate) use compile::{Holder, budget, limit};
+pub use spec::{
+    AlgorithmSpec, BudgetSpec, Budgets, Count, EachSpec, ExceededSpec, LimitSpec, ModeSpec, OperationSpec,
+    StoreFailureSpec, Terms, UnpricedSpec, Usd,
+};
+pub(crate) use spec::{parse_count, parse_usd};
+pub use terms::{Each, Exceeded, Limit, Meter, OnFailure, Only};
+pub use window::{Period, Window, zone};

@@ -1,0 +1,302 @@
+//! All parts of all organizations, with what follows for each.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use super::{Ancestor, Entity, EntityKind, Principal, lineage::Lineage};
+use crate::{key::Key, limit::Holder};
+
+/// Finds entities, and makes callers of keys.
+#[derive(Debug, Default)]
+pub struct Directory {
+    entities: HashMap<Uuid, Known>,
+    by_name: HashMap<(EntityKind, Option<Uuid>, String), Uuid>,
+}
+
+/// An entity, and what holds for what stands below it.
+#[derive(Debug)]
+struct Known {
+    entity: Entity,
+    lineage: Arc<Lineage>,
+}
+
+/// What is wrong with an entity or a key; it is taken as disabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub kind: &'static str,
+    pub name: String,
+    /// The field.
+    pub path: String,
+    pub message: String,
+}
+
+impl Directory {
+    /// Puts entities in place, whatever their order. One that is wrong is disabled with all below it, so that a mistake
+    /// opens nothing.
+    pub fn new(entities: Vec<Entity>) -> (Directory, Vec<Problem>) {
+        let mut waiting: HashMap<Uuid, Entity> = HashMap::with_capacity(entities.len());
+        let mut directory = Directory::default();
+        let mut order = Vec::with_capacity(entities.len());
+        for entity in entities {
+            let name = (entity.kind, entity.organization, entity.name.clone());
+            directory.by_name.entry(name).or_insert(entity.id);
+            order.push(entity.id);
+            waiting.entry(entity.id).or_insert(entity);
+        }
+        let mut problems = Vec::new();
+        for id in order {
+            directory.place(id, &mut waiting, &mut problems);
+        }
+        (directory, problems)
+    }
+
+    pub fn entity(&self, id: Uuid) -> Option<&Entity> {
+        self.entities.get(&id).map(|known| &known.entity)
+    }
+
+    pub fn find(&self, kind: EntityKind, organization: Option<Uuid>, name: &str) -> Option<&Entity> {
+        self.entity(*self.by_name.get(&(kind, organization, name.to_owned()))?)
+    }
+
+    /// In no particular order.
+    pub fn entities(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.values().map(|known| &known.entity)
+    }
+
+    /// The caller that shows a key.
+    pub fn principal(&self, key: &Key) -> (Principal, Vec<Problem>) {
+        let holder = Holder { id: key.id, shown: format!("key \"{}\"", key.name).into() };
+        let above = key.parent.or(key.organization);
+        let (above, mut problems) = match above.map(|id| self.entities.get(&id)) {
+            None => (Arc::default(), Vec::new()),
+            Some(Some(known)) if known.organization() == key.organization => {
+                (Arc::clone(&known.lineage), Vec::new())
+            }
+            Some(_) => {
+                let message = "what the key belongs to is not there".to_owned();
+                let problem =
+                    Problem { kind: "key", name: key.name.clone(), path: "parent".to_owned(), message };
+                (Arc::new(closed(&holder)), vec![problem])
+            }
+        };
+        let (lineage, wrong) = above.below(&holder, &key.settings);
+        problems.extend(wrong.into_iter().map(|(path, message)| Problem {
+            kind: "key",
+            name: key.name.clone(),
+            path,
+            message,
+        }));
+        let lineage = if problems.is_empty() { lineage } else { closed(&holder) };
+        (Principal::of_key(key, lineage), problems)
+    }
+
+    /// Places an entity below what it stands below, which is placed first.
+    fn place(&mut self, id: Uuid, waiting: &mut HashMap<Uuid, Entity>, problems: &mut Vec<Problem>) {
+        // From the entity up to one that is placed, or to the top.
+        let mut path = Vec::new();
+        let mut seen = HashSet::new();
+        let mut next = Some(id);
+        while let Some(at) = next.filter(|at| !self.entities.contains_key(at)) {
+            let Some(entity) = waiting.get(&at).filter(|_| seen.insert(at)) else { break };
+            path.push(at);
+            next = entity.parent.or(entity.organization);
+        }
+        for id in path.into_iter().rev() {
+            let Some(entity) = waiting.remove(&id) else { continue };
+            let (lineage, wrong) = self.lineage(&entity);
+            problems.extend(wrong.into_iter().map(|(path, message)| Problem {
+                kind: entity.kind.name(),
+                name: entity.name.clone(),
+                path,
+                message,
+            }));
+            self.entities.insert(id, Known { entity, lineage: Arc::new(lineage) });
+        }
+    }
+
+    fn lineage(&self, entity: &Entity) -> (Lineage, Vec<(String, String)>) {
+        let holder =
+            Holder { id: entity.id, shown: format!("{} {}", entity.kind.shown(), entity.name).into() };
+        let parent = entity.parent.or(entity.organization);
+        let above = parent.map(|id| self.entities.get(&id));
+        let wrong = match above {
+            None => None,
+            Some(None) => Some("what it stands below is not there, or stands below it".to_owned()),
+            Some(Some(above)) if above.organization() != entity.organization => {
+                Some("what it stands below is of another organization".to_owned())
+            }
+            Some(Some(above)) if !entity.kind.may_be_below(above.entity.kind) => {
+                let (own, other) = (entity.kind.shown(), above.entity.kind.shown());
+                Some(format!("a {own} cannot stand below a {other}"))
+            }
+            Some(Some(_)) => None,
+        };
+        let none = Arc::default();
+        let base = above.flatten().map_or(&none, |known| &known.lineage);
+        let (mut lineage, mut faults) = base.below(&holder, &entity.settings);
+        faults.extend(wrong.map(|message| ("parent".to_owned(), message)));
+        if !faults.is_empty() {
+            lineage = closed(&holder);
+        }
+        let own = Ancestor { id: entity.id, kind: entity.kind, name: entity.name.clone() };
+        lineage.ancestors.insert(0, own);
+        (lineage, faults)
+    }
+}
+
+impl Known {
+    /// Of which organization it is a part; an organization is a part of itself.
+    fn organization(&self) -> Option<Uuid> {
+        match self.entity.kind {
+            EntityKind::Organization => Some(self.entity.id),
+            EntityKind::Team | EntityKind::Project | EntityKind::User | EntityKind::ServiceAccount => {
+                self.entity.organization
+            }
+        }
+    }
+}
+
+/// A lineage that lets nothing through.
+fn closed(holder: &Holder) -> Lineage {
+    let settings = super::Settings { disabled: true, ..super::Settings::default() };
+    Lineage::default().below(holder, &settings).0
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Operation;
+
+    use super::*;
+    use crate::{key::Owner, principal::Settings};
+
+    fn entity(
+        kind: EntityKind,
+        name: &str,
+        organization: Option<Uuid>,
+        parent: Option<Uuid>,
+        settings: &str,
+    ) -> Entity {
+        Entity {
+            id: Entity::file_id(kind, organization, name),
+            kind,
+            name: name.to_owned(),
+            organization,
+            parent,
+            owner: Owner::File,
+            settings: serde_json::from_str(settings).unwrap(),
+        }
+    }
+
+    fn key(organization: Option<Uuid>, parent: Option<Uuid>, settings: &str) -> Key {
+        let settings: Settings = serde_json::from_str(settings).unwrap();
+        Key { organization, parent, settings, ..Key::unbound() }
+    }
+
+    #[test]
+    fn what_stands_above_holds_below() {
+        let acme = entity(
+            EntityKind::Organization,
+            "acme",
+            None,
+            None,
+            r#"{"models":["fast","smart"],"tags":{"bill":"acme","tier":"1"},"budget":{"usd":100,"per":"month"}}"#,
+        );
+        let research = entity(
+            EntityKind::Team,
+            "research",
+            Some(acme.id),
+            None,
+            r#"{"limits":[{"requests":5,"per":"minute"}]}"#,
+        );
+        let search = entity(
+            EntityKind::Team,
+            "search",
+            Some(acme.id),
+            Some(research.id),
+            r#"{"operations":["chat"],"tags":{"tier":"2"}}"#,
+        );
+        // The order says nothing.
+        let (directory, problems) = Directory::new(vec![search.clone(), acme.clone(), research.clone()]);
+        assert_eq!(problems, []);
+        let own =
+            key(Some(acme.id), Some(search.id), r#"{"models":["fast","other"],"limits":[{"concurrent":2}]}"#);
+        let (principal, problems) = directory.principal(&own);
+        assert_eq!(problems, []);
+        let ancestors: Vec<&str> = principal.ancestors.iter().map(|above| above.name.as_str()).collect();
+        assert_eq!(ancestors, ["search", "research", "acme"]);
+        assert_eq!(principal.organization, Some(acme.id));
+        let limits: Vec<String> =
+            principal.limits.iter().map(|limit| format!("{}: {}", limit.whose, limit.name)).collect();
+        assert_eq!(
+            limits,
+            [
+                "key \"(any)\": concurrent requests",
+                "team research: requests per minute",
+                "organization acme: budget per month"
+            ]
+        );
+        assert!(principal.may_use("fast").is_ok());
+        let refused = principal.may_use("other").unwrap_err();
+        assert_eq!(refused.message, "organization acme may not use model \"other\"; it may use: fast, smart");
+        assert!(principal.may_use("smart").unwrap_err().message.starts_with("key \"(any)\""));
+        assert!(principal.may_do(Operation::Chat).is_ok());
+        assert!(principal.may_do(Operation::Images).unwrap_err().message.starts_with("team search"));
+        assert_eq!(principal.tags.get("tier").map(String::as_str), Some("2"));
+        assert_eq!(principal.tags.get("bill").map(String::as_str), Some("acme"));
+    }
+
+    #[test]
+    fn a_mistake_opens_nothing() {
+        let check = |entities: Vec<Entity>, key: &Key, part: &str| {
+            let (directory, mut problems) = Directory::new(entities);
+            let (principal, more) = directory.principal(key);
+            problems.extend(more);
+            assert!(problems.iter().any(|problem| problem.message.contains(part)), "{part}: {problems:?}");
+            let address = "127.0.0.1".parse().unwrap();
+            assert!(principal.may_come_from(address).is_err(), "{part}");
+        };
+        let a = entity(EntityKind::Organization, "a", None, None, "{}");
+        let b = entity(EntityKind::Organization, "b", None, None, "{}");
+        let team = entity(EntityKind::Team, "t", Some(a.id), None, "{}");
+        check(vec![], &key(None, Some(team.id), "{}"), "is not there");
+        check(vec![a.clone(), team.clone()], &key(None, Some(team.id), "{}"), "is not there");
+        check(
+            vec![a.clone(), b.clone(), team.clone()],
+            &key(Some(b.id), Some(team.id), "{}"),
+            "is not there",
+        );
+        let astray = entity(EntityKind::Team, "x", Some(b.id), Some(team.id), "{}");
+        check(
+            vec![a.clone(), b.clone(), team.clone(), astray.clone()],
+            &key(Some(b.id), Some(astray.id), "{}"),
+            "another organization",
+        );
+        let project = entity(EntityKind::Project, "p", Some(a.id), None, "{}");
+        let below = entity(EntityKind::Team, "q", Some(a.id), Some(project.id), "{}");
+        check(
+            vec![a.clone(), project, below.clone()],
+            &key(Some(a.id), Some(below.id), "{}"),
+            "cannot stand below",
+        );
+        let odd = entity(EntityKind::Team, "o", None, None, r#"{"limits":[{"requests":1}]}"#);
+        check(vec![odd.clone()], &key(None, Some(odd.id), "{}"), "is missing");
+        let (mut one, mut other) = (team.clone(), entity(EntityKind::Team, "u", Some(a.id), None, "{}"));
+        (one.parent, other.parent) = (Some(other.id), Some(one.id));
+        check(vec![a, one.clone(), other], &key(one.organization, Some(one.id), "{}"), "stands below it");
+        check(vec![], &key(None, None, r#"{"addresses":["10.0.0.0/99"]}"#), "no range");
+    }
+
+    #[test]
+    fn a_disabled_part_closes_what_is_below() {
+        let team = entity(EntityKind::Team, "t", None, None, r#"{"disabled":true}"#);
+        let (directory, problems) = Directory::new(vec![team.clone()]);
+        assert_eq!(problems, []);
+        let (principal, _) = directory.principal(&key(None, Some(team.id), "{}"));
+        let refused = principal.may_come_from("127.0.0.1".parse().unwrap()).unwrap_err();
+        assert_eq!(refused.code.as_deref(), Some("disabled"));
+    }
+}

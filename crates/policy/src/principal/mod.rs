@@ -1,0 +1,16 @@
+//! Who calls: the tree of organizations, teams, projects, users and service accounts, and what follows from it for a
+//! caller.
+
+mod address;
+mod caller;
+mod directory;
+mod entity;
+mod lineage;
+mod settings;
+
+pub use address::AddressRange;
+pub use caller::{Principal, Proof};
+pub use directory::{Directory, Problem};
+pub use entity::{Entity, EntityKind};
+pub use lineage::{Ancestor, CostMax, Grant};
+pub use settings::{PerRequest, Settings};
