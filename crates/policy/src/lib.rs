@@ -27,6 +27,7 @@ pub mod judge;
 pub mod key;
 pub mod label;
 mod language;
+pub mod ledger;
 pub mod lesson;
 pub mod limit;
 pub mod moment;
