@@ -1,4 +1,4 @@
-//! Memory: keys, the journal, and the spool that makes records survive.
+//! Memory: keys, the journal, the spool that makes records survive, and the counters that limits are kept by.
 //!
 //! Invariants
 //! - The only crate that knows SQL.
@@ -7,11 +7,15 @@
 //!   files before the call leaves, and reach the database exactly once, since the position up to which a
 //!   spool file was read is stored in the same transaction as the records.
 //!
-//! What it refuses to know: HTTP, prices, who may do what. Everything here blocks; nothing here is called on
-//! the path of a request, except the spool's writer, which only appends to a file.
+//! - Counters that limits are kept by grant all that a call claims, or nothing; no lock of theirs is held across an
+//!   await, and a shared store that is away costs a call no wait.
+//!
+//! What it refuses to know: HTTP, prices, who may do what. Everything here but the ledger blocks; nothing here is
+//! called on the path of a request, except the ledger and the spool's writer, which only appends to a file.
 
 mod data_dir;
 mod hash;
+pub mod ledger;
 pub mod spool;
 mod sqlite;
 
