@@ -5,6 +5,8 @@
 
 mod counting;
 mod crowds;
+mod outages;
+mod proxy;
 mod seeding;
 mod stores;
 mod twins;

@@ -71,6 +71,60 @@ pub(crate) fn address(kind: Kind) -> Option<String> {
     address
 }
 
+/// A database that no other case uses, whatever runs beside it. Redis has sixteen, of which the first is everybody's.
+pub(crate) fn apart(kind: Kind, number: u32) -> Option<String> {
+    let address = address(kind)?;
+    match kind {
+        Kind::Memory => None,
+        Kind::Redis => {
+            let address = format!("{}/{number}", address.trim_end_matches('/'));
+            forget(kind, &address);
+            Some(address)
+        }
+        Kind::Postgres => {
+            let name = format!("tollgate_{:x}", unique());
+            postgres(&address, &format!("CREATE DATABASE {name}"));
+            let (server, options) = address.split_once('?').unwrap_or((&address, ""));
+            let (scheme, server) = server.split_once("://").expect("an address has a scheme");
+            let host = server.split_once('/').map_or(server, |(host, _)| host);
+            Some(format!("{scheme}://{host}/{name}?{options}"))
+        }
+    }
+}
+
+/// What a store forgets when it starts again: Redis that keeps nothing on disk, PostgreSQL after a crash.
+pub(crate) fn forget(kind: Kind, address: &str) {
+    match kind {
+        Kind::Memory => {}
+        Kind::Redis => {
+            let client = redis::Client::open(address).expect("the address is sound");
+            let mut connection = client.get_connection().expect("the store answers");
+            redis::cmd("FLUSHDB").exec(&mut connection).expect("the store forgets");
+            redis::cmd("SCRIPT").arg("FLUSH").exec(&mut connection).expect("the store forgets scripts");
+        }
+        Kind::Postgres => {
+            let tables = ["buckets", "counters", "holds", "batches", "replicas"];
+            let tables = tables.map(|table| format!("tollgate_ledger.{table}"));
+            postgres(address, &format!("TRUNCATE {}", tables.join(", ")));
+        }
+    }
+}
+
+fn postgres(address: &str, statement: &str) {
+    let work = async {
+        let (client, connection) =
+            tokio_postgres::connect(address, tokio_postgres::NoTls).await.expect("the store answers");
+        tokio::select! {
+            _ = connection => panic!("the connection ended"),
+            done = client.batch_execute(statement) => done.expect("the statement is sound"),
+        }
+    };
+    // A thread of its own, since this one may be in the middle of something.
+    thread::scope(|scope| {
+        scope.spawn(|| wait(work));
+    });
+}
+
 /// A ledger whose driver runs on a thread of its own until the ledger is dropped.
 pub(crate) fn open(kind: Kind, address: &str, settings: &LedgerSettings) -> Ledger {
     let (ledger, driver) = match kind {
