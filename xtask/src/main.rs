@@ -1,9 +1,10 @@
-//! The project's own tasks: `cargo xtask test`, `check`, `bench`, `fuzz`, `tidy`, `train-difficulty`.
+//! The project's own tasks: `cargo xtask test`, `check`, `bench`, `fuzz`, `services`, `tidy`, `train-difficulty`.
 
 mod bench;
 mod check;
 mod fuzz;
 mod run;
+mod services;
 mod test;
 mod tidy;
 mod train;
@@ -43,6 +44,8 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Starts PostgreSQL and Redis for tests that are run by hand, and prints the variables that name them.
+    Services,
     /// The rules of the house that a machine can check.
     Tidy,
     /// Makes the weights that tell how hard a prompt is, from labelled sets (TOLLGATE_EVAL names their folder).
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Bench { quick } => bench::run(quick),
+        Task::Services => services::stay(),
         Task::Tidy => tidy::run(),
         Task::TrainDifficulty => train::run(),
     };

@@ -10,7 +10,7 @@ use std::{
 use anyhow::bail;
 use clap::ValueEnum;
 
-use crate::{check, run};
+use crate::{check, run, services::Services};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
@@ -46,16 +46,28 @@ struct Count {
 pub(crate) fn run(only: Option<Part>) -> ExitCode {
     let parts = [Part::Check, Part::Rust, Part::Sdk, Part::Frameworks, Part::Chaos];
     let chosen = parts.into_iter().filter(|part| only.is_none_or(|only| only == *part));
+    // They run as long as this function does.
+    let services = match only {
+        Some(Part::Check) => None,
+        None | Some(Part::Rust | Part::Sdk | Part::Frameworks | Part::Chaos) => match Services::start() {
+            Ok(services) => Some(services),
+            Err(error) => {
+                run::say(&format!("xtask: {error:#}"));
+                return ExitCode::FAILURE;
+            }
+        },
+    };
+    let found = services.as_ref().map_or(&[][..], |services| services.variables.as_slice());
     let mut sum = Count::default();
     let mut table: Vec<(Part, Duration, String)> = Vec::new();
     for part in chosen {
         let began = Instant::now();
         let done = match part {
             Part::Check => check::run().map(|()| Count { passed: 1, ..Count::default() }),
-            Part::Rust => rust(),
-            Part::Sdk => sdk(),
-            Part::Frameworks => python(&FRAMEWORKS, "tests/frameworks", None),
-            Part::Chaos => python(&SDKS, "tests/chaos", None),
+            Part::Rust => rust(found),
+            Part::Sdk => sdk(found),
+            Part::Frameworks => python(&FRAMEWORKS, "tests/frameworks", None, found),
+            Part::Chaos => python(&SDKS, "tests/chaos", None, found),
         };
         let shown = match done {
             Ok(count) => {
@@ -86,7 +98,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// The Rust tests, with recorded traffic and labelled sets where there are some.
-fn rust() -> anyhow::Result<Count> {
+fn rust(found: &[(&str, String)]) -> anyhow::Result<Count> {
     let nextest = run::answers(&["cargo", "nextest", "--version"]);
     let words: &[&str] = if nextest {
         &[
@@ -104,6 +116,7 @@ fn rust() -> anyhow::Result<Count> {
         &["cargo", "test", "--workspace", "--no-fail-fast"]
     };
     let mut command = run::command(words);
+    command.envs(found.iter().map(|(name, value)| (name, value)));
     for (what, variable, folder) in BESIDE {
         match fs::canonicalize(run::root().join(folder)) {
             Ok(folder) => {
@@ -157,22 +170,28 @@ fn words_count(line: &str) -> Count {
 }
 
 /// The providers' own SDKs and, where there is Node, JavaScript's clients.
-fn sdk() -> anyhow::Result<Count> {
+fn sdk(found: &[(&str, String)]) -> anyhow::Result<Count> {
     let node = packages()?;
     if node.is_none() {
         missing("tests/node", "node with npm, and npm's registry once")?;
     }
-    python(&SDKS, "tests/sdk", node.as_deref())
+    python(&SDKS, "tests/sdk", node.as_deref(), found)
 }
 
 /// Tests in Python that drive the built binary with real clients.
-fn python(environment: &Environment, folder: &str, node: Option<&Path>) -> anyhow::Result<Count> {
+fn python(
+    environment: &Environment,
+    folder: &str,
+    node: Option<&Path>,
+    found: &[(&str, String)],
+) -> anyhow::Result<Count> {
     run::must(&["cargo", "build", "--quiet", "--package", "tollgate"])?;
     let Some(python) = environment.made()? else {
         missing(folder, "python3 with venv, and PyPI once")?;
         return Ok(Count { skipped: 1, ..Count::default() });
     };
     let mut command = run::command(&[&python.to_string_lossy(), "-m", "pytest", "-q", "--color=no", folder]);
+    command.envs(found.iter().map(|(name, value)| (name, value)));
     command.env("TOLLGATE_BIN", run::target().join("debug/tollgate"));
     if let Some(node) = node {
         command.env("TOLLGATE_NODE", node);

@@ -25,6 +25,7 @@ use crate::{
 pub struct Snapshot {
     pub server: Server,
     pub data_dir: PathBuf,
+    pub store: Store,
     /// For models without deadlines of their own.
     pub deadlines: Deadlines,
     pub fidelity: Fidelity,
@@ -72,6 +73,25 @@ pub struct Server {
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+/// Where keys, the journal and what else must last are kept.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Store {
+    pub database: Database,
+    /// What keys are hashed under; otherwise a file in the data directory holds it.
+    pub secret: Option<Secret>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Database {
+    /// A file in the data directory.
+    #[default]
+    Sqlite,
+    /// Forgotten when the process ends.
+    Memory,
+    /// The address, which may hold a password.
+    Postgres(Secret),
 }
 
 /// What the front accepts.

@@ -192,6 +192,25 @@ fn all_errors_come_at_once_and_no_secret_is_told() {
     assert!(!found.contains("sk-secret") && !found.contains("secret-of-mine"), "{found}");
 }
 
+/// What is wrong with a store is told without a part of its address or its secret.
+#[test]
+fn stores_are_named_and_their_secrets_are_not() {
+    let check = |store: &str, expected: &str| {
+        let found = errors(&[("t.yaml", &format!("store: {{ {store} }}"))]);
+        let first = found.lines().next().unwrap_or_default();
+        let (_, message) = first.split_once("store.").unwrap_or_default();
+        assert_eq!(message, expected, "{store}");
+        assert!(!found.contains("hush"), "{found}");
+    };
+    check("database: sqlite", "");
+    check("database: memory", "");
+    check("database: 'postgres://me:hush@db/tollgate'", "");
+    check("database: '${SEARCH_KEY}', secret: '${SEARCH_KEY}'", ADDRESS);
+    check("database: 'mysql://me:hush@db/tollgate'", ADDRESS);
+    check("secret: hush", "secret  must have at least 32 characters; openssl rand -hex 32 makes some");
+    const ADDRESS: &str = "database  must be sqlite, memory or postgres://USER:PASSWORD@HOST/DATABASE";
+}
+
 /// Which providers a prompt goes to, and in which form; `None` is a chat.
 #[test]
 fn prompts_go_where_their_form_is_taken_or_become_chats() {

@@ -13,14 +13,15 @@ use policy::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use store::{Database, Feedback, Filter, NewKey};
-use tokio::sync::{mpsc, oneshot};
+use store::{Feedback, Filter, NewKey};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use wire::{Fault, Kind, Origin};
 
 use crate::{
     authenticate::{self, Shown},
     call::Arrival,
     core::{Core, Shared},
+    database::DatabaseThread,
     entry,
     feedback::{self, Opinion},
     front,
@@ -29,11 +30,14 @@ use crate::{
     reload::refresh_callers,
     respond,
     rollouts::Rollouts,
+    tasks,
     world::now_us,
 };
 
 /// The most records that one answer lists.
 const CALLS_MAX: u32 = 1_000;
+/// The most requests that are answered at a time.
+const AT_A_TIME_MAX: usize = 64;
 /// Who writes on the board and reads nothing of it.
 const NOT_A_CORE: usize = usize::MAX;
 
@@ -58,7 +62,7 @@ pub(crate) struct Reply {
 /// What the admin runtime works with.
 pub(crate) struct Admin {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) database: Database,
+    pub(crate) database: DatabaseThread,
     pub(crate) rollouts: Rollouts,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
 }
@@ -112,18 +116,25 @@ impl Reply {
 
 impl Admin {
     /// Answers requests until the last core is gone.
-    pub(crate) async fn run(mut self, mut requests: mpsc::Receiver<AdminRequest>) {
+    pub(crate) async fn run(self: Arc<Self>, mut requests: mpsc::Receiver<AdminRequest>) {
+        let room = Arc::new(Semaphore::new(AT_A_TIME_MAX));
         while let Some(request) = requests.recv().await {
-            let reply = self.answer(&request).unwrap_or_else(|fault| told(&fault));
-            // A caller that went away needs no answer.
-            let _ = request.reply.send(reply);
+            // What waits for the database holds up nothing else.
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+            let admin = Arc::clone(&self);
+            tasks::spawn("admin request", async move {
+                let reply = admin.answer(&request).await.unwrap_or_else(|fault| told(&fault));
+                // A caller that went away needs no answer.
+                let _ = request.reply.send(reply);
+                drop(place);
+            });
         }
     }
 
-    fn answer(&mut self, request: &AdminRequest) -> Result<Reply, Fault> {
+    async fn answer(&self, request: &AdminRequest) -> Result<Reply, Fault> {
         if request.path == feedback::PATH {
             let principal = self.caller(request, Scope::Calls)?;
-            return self.feedback(&principal, &request.body);
+            return self.feedback(&principal, &request.body).await;
         }
         let public = request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public;
         if !public {
@@ -135,16 +146,16 @@ impl Admin {
                 kind: "text/plain; version=0.0.4; charset=utf-8",
                 body: exposition(&self.metrics, &self.shared) + &self.rollouts.exposition(),
             }),
-            (&Method::GET, "/admin/v1/keys") => self.keys(),
-            (&Method::POST, "/admin/v1/keys") => self.create_key(&request.body),
-            (&Method::GET, "/admin/v1/calls") => self.calls(&request.query),
-            (&Method::GET, "/admin/v1/rollouts") => Ok(ok(json!({"data": self.rollouts.list()}))),
+            (&Method::GET, "/admin/v1/keys") => self.keys().await,
+            (&Method::POST, "/admin/v1/keys") => self.create_key(&request.body).await,
+            (&Method::GET, "/admin/v1/calls") => self.calls(&request.query).await,
+            (&Method::GET, "/admin/v1/rollouts") => self.rollouts().await,
             (&Method::GET | &Method::POST, path) => match path.strip_prefix("/admin/v1/rollouts/") {
-                Some(name) => self.rollout(request, name),
+                Some(name) => self.rollout(request, name).await,
                 None => Err(nothing(path)),
             },
             (&Method::DELETE, path) => match path.strip_prefix("/admin/v1/keys/") {
-                Some(name) => self.revoke_key(name),
+                Some(name) => self.revoke_key(name).await,
                 None => Err(nothing(path)),
             },
             (_, path) => Err(nothing(path)),
@@ -158,15 +169,15 @@ impl Admin {
         authenticate::by_key(&self.shared.callers.load(), shown, scope, (now_us(), address))
     }
 
-    fn keys(&self) -> Result<Reply, Fault> {
+    async fn keys(&self) -> Result<Reply, Fault> {
+        let registry = self.database.ask(store::Database::keys).await?;
         let world = self.shared.world.load();
         let file = world.snapshot.keys.iter().map(|file_key| file_key.key.clone());
-        let registry = self.database.keys().map_err(|error| store_fault(&error))?;
         let keys: Vec<_> = file.chain(registry.into_iter().map(|(_, key)| key)).collect();
         Ok(ok(json!({"data": keys})))
     }
 
-    fn create_key(&mut self, body: &[u8]) -> Result<Reply, Fault> {
+    async fn create_key(&self, body: &[u8]) -> Result<Reply, Fault> {
         let wish: Wish =
             serde_json::from_slice(body).map_err(|error| Fault::invalid("", error.to_string()))?;
         let scope = if wish.admin { Scope::Admin } else { Scope::Calls };
@@ -174,25 +185,26 @@ impl Admin {
         if new.name.is_empty() || new.name.len() > 200 {
             return Err(Fault::invalid("name", "must have between 1 and 200 characters"));
         }
-        let (key, secret) = self.database.create_key(&new, now_us()).map_err(|error| store_fault(&error))?;
-        self.refresh()?;
+        let (key, secret) = self.database.ask(move |database| database.create_key(&new, now_us())).await?;
+        self.refresh().await?;
         let mut body = json!(key);
         body["key"] = secret.expose().into();
         Ok(ok(body))
     }
 
-    fn revoke_key(&mut self, name: &str) -> Result<Reply, Fault> {
-        let world = self.shared.world.load();
+    async fn revoke_key(&self, name: &str) -> Result<Reply, Fault> {
+        let world = self.shared.world.load_full();
         if world.snapshot.keys.iter().any(|file_key| file_key.key.name == name) {
             let message = format!("key \"{name}\" is owned by the configuration file; take it out there");
             return Err(Fault::new(Origin::Client, Kind::Invalid, message).code("owned_by_file"));
         }
-        let key = self.database.revoke_key(name, now_us()).map_err(|error| store_fault(&error))?;
-        self.refresh()?;
+        let name = name.to_owned();
+        let key = self.database.ask(move |database| database.revoke_key(&name, now_us())).await?;
+        self.refresh().await?;
         Ok(ok(json!(key)))
     }
 
-    fn calls(&self, query: &str) -> Result<Reply, Fault> {
+    async fn calls(&self, query: &str) -> Result<Reply, Fault> {
         let mut filter = Filter { limit: 100, ..Filter::default() };
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             let number = || value.parse().map_err(|_| Fault::invalid(name, "must be a whole number"));
@@ -203,48 +215,64 @@ impl Admin {
                 other => return Err(Fault::invalid(other, "is not known; use key, limit or before_us")),
             }
         }
-        let calls = self.database.calls(&filter).map_err(|error| store_fault(&error))?;
-        let mut shown = Vec::with_capacity(calls.len());
-        for call in &calls {
-            let mut call_shown = json!(call);
-            if let Some(said) = self.database.feedback(call.id).map_err(|error| store_fault(&error))? {
-                call_shown["feedback"] = json!({"score": said.score, "comment": said.comment});
-            }
-            shown.push(call_shown);
-        }
-        Ok(ok(json!({"data": shown})))
+        let shown = self.database.ask(move |database| {
+            let calls = database.calls(&filter)?;
+            let shown = calls.iter().map(|call| {
+                let mut call_shown = json!(call);
+                if let Some(said) = database.feedback(call.id)? {
+                    call_shown["feedback"] = json!({"score": said.score, "comment": said.comment});
+                }
+                Ok(call_shown)
+            });
+            shown.collect::<Result<Vec<_>, _>>()
+        });
+        Ok(ok(json!({"data": shown.await?})))
     }
 
-    fn rollout(&self, request: &AdminRequest, name: &str) -> Result<Reply, Fault> {
+    async fn rollouts(&self) -> Result<Reply, Fault> {
+        let rollouts = self.rollouts.clone();
+        let list = tasks::aside(move || rollouts.list()).await.ok_or_else(broken)?;
+        Ok(ok(json!({"data": list})))
+    }
+
+    async fn rollout(&self, request: &AdminRequest, name: &str) -> Result<Reply, Fault> {
         let name = entry::decoded(name).ok_or_else(|| Fault::invalid("", "the model's name is not UTF-8"))?;
+        let name = name.into_owned();
+        let rollouts = self.rollouts.clone();
         if request.method == Method::GET {
-            return self.rollouts.one(&name).map(ok);
+            return tasks::aside(move || rollouts.one(&name).map(ok)).await.ok_or_else(broken)?;
         }
         let order: Order =
             serde_json::from_slice(&request.body).map_err(|error| Fault::invalid("", error.to_string()))?;
-        self.rollouts.act(&name, order.action).map(ok)
+        tasks::aside(move || rollouts.act(&name, order.action).map(ok)).await.ok_or_else(broken)?
     }
 
     /// Keeps what a caller thought of one of its own calls, and tells those who learn from it.
-    fn feedback(&mut self, principal: &Principal, body: &[u8]) -> Result<Reply, Fault> {
+    async fn feedback(&self, principal: &Principal, body: &[u8]) -> Result<Reply, Fault> {
         let opinion = Opinion::read(body)?;
-        let found = self.database.call(opinion.call_id).map_err(|error| store_fault(&error))?;
-        let record = found.filter(|record| record.key_id == principal.id);
-        let record = record.ok_or_else(|| feedback::unknown(opinion.call_id))?;
         let (call_id, score, comment) = (opinion.call_id, opinion.score, opinion.comment.clone());
         let feedback = Feedback { call_id, score, comment, given_us: now_us() };
+        let key_id = principal.id;
+        let kept = self.database.ask(move |database| {
+            let found = database.call(call_id)?.filter(|record| record.key_id == key_id);
+            let Some(record) = found else { return Ok(None) };
+            let first = database.keep_feedback(&feedback)?;
+            Ok(Some((record, first)))
+        });
+        let (record, first) = kept.await?.ok_or_else(|| feedback::unknown(call_id))?;
         // Who changes an opinion has been counted.
-        if self.database.keep_feedback(&feedback).map_err(|error| store_fault(&error))? {
-            self.rollouts.score(&record, score);
+        if first {
             let target = TargetId::of(&record.provider, &record.model);
             let news = News::Feedback(RouteId::of(&record.model_asked), target, score);
             self.shared.board.post(NOT_A_CORE, [news]);
+            let rollouts = self.rollouts.clone();
+            tasks::aside(move || rollouts.score(&record, score)).await;
         }
         Ok(Reply { status: StatusCode::OK, kind: "application/json", body: feedback::kept(&opinion) })
     }
 
-    fn refresh(&self) -> Result<(), Fault> {
-        refresh_callers(&self.shared, &self.database).map_err(|error| store_fault(&error))
+    async fn refresh(&self) -> Result<(), Fault> {
+        Ok(refresh_callers(&self.shared, &self.database).await?)
     }
 }
 
@@ -285,12 +313,6 @@ fn nothing(path: &str) -> Fault {
     Fault::new(Origin::Client, Kind::NotFound, message).code("path_not_found")
 }
 
-fn store_fault(error: &store::Error) -> Fault {
-    match error {
-        store::Error::NoKey(_) => {
-            Fault::new(Origin::Client, Kind::NotFound, error.to_string()).code("no_such_key")
-        }
-        store::Error::KeyExists(_) => Fault::invalid("name", error.to_string()).code("key_exists"),
-        _ => Fault::new(Origin::Gateway, Kind::Internal, error.to_string()).code("store_failed"),
-    }
+fn broken() -> Fault {
+    Fault::new(Origin::Gateway, Kind::Internal, "the rollouts could not be asked").code("rollouts_failed")
 }

@@ -2,20 +2,19 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use store::Database;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
 };
 
-use crate::{core::Shared, reload::refresh_callers};
+use crate::{core::Shared, database::DatabaseThread, reload::refresh_callers};
 
 /// What a command writes, and what it is answered.
 const REFRESH: &[u8] = b"keys\n";
 const DONE: &[u8] = b"done\n";
 
 /// Answers commands. The folder's mode keeps strangers away from the socket.
-pub(crate) async fn listen(listener: UnixListener, shared: Arc<Shared>, database: Database) {
+pub(crate) async fn listen(listener: UnixListener, shared: Arc<Shared>, database: DatabaseThread) {
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { continue };
         let mut word = [0; REFRESH.len()];
@@ -24,7 +23,7 @@ pub(crate) async fn listen(listener: UnixListener, shared: Arc<Shared>, database
         if !matches!(read, Ok(Ok(_))) || word != REFRESH {
             continue;
         }
-        match refresh_callers(&shared, &database) {
+        match refresh_callers(&shared, &database).await {
             Ok(()) => {
                 // A command that does not wait needs no answer.
                 let _ = stream.write_all(DONE).await;

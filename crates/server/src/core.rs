@@ -25,6 +25,7 @@ use crate::{
     board::Board,
     call::Open,
     health_check::Checked,
+    journal,
     metrics::{CoreMetrics, Counter},
     upstream::Pool,
     world::{Callers, World},
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) stages: ArcSwap<Stages>,
     /// How calls of rollouts ended, for the admin side.
     pub(crate) samples: mpsc::Sender<Sample>,
+    pub(crate) journal: Arc<journal::Progress>,
     /// Cores that there are, to number them.
     pub(crate) cores: AtomicUsize,
     /// Since when moments are counted.
@@ -67,6 +69,7 @@ impl Shared {
             checked: Checked::default(),
             stages: ArcSwap::default(),
             samples,
+            journal: Arc::default(),
             cores: AtomicUsize::new(0),
             epoch: Instant::now(),
         }

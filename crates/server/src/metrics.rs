@@ -245,6 +245,7 @@ pub(crate) fn exposition(cores: &[Arc<CoreMetrics>], shared: &Shared) -> String 
     }
     write_series(&mut text, &all);
     provider_metrics::write(&mut text, shared);
+    shared.journal.write(&mut text);
     text
 }
 

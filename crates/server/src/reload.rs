@@ -4,15 +4,16 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use policy::config;
-use store::{Database, KeyHasher};
 use tokio::sync::mpsc;
 
 use crate::{
     Source,
     core::Shared,
     credentials::Fetcher,
+    database::{DatabaseThread, Unanswered},
     rollouts::Rollouts,
     sources::System,
+    tasks,
     tls::Certificates,
     world::{Callers, World},
 };
@@ -31,7 +32,7 @@ pub(crate) enum Cause {
 pub(crate) struct Reloader {
     pub(crate) shared: Arc<Shared>,
     pub(crate) source: Source,
-    pub(crate) database: Database,
+    pub(crate) database: DatabaseThread,
     pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) fetcher: Fetcher,
     pub(crate) rollouts: Rollouts,
@@ -42,13 +43,13 @@ impl Reloader {
         let mut watch = self.watch(sender.clone());
         while let Some(cause) = causes.recv().await {
             while let Ok(Some(_)) = tokio::time::timeout(QUIET, causes.recv()).await {}
-            self.reload(cause);
+            self.reload(cause).await;
             watch = watch.and_then(|_| self.watch(sender.clone()));
         }
     }
 
     /// Prepares a new world, which may fail; putting it in place cannot.
-    fn reload(&self, cause: Cause) {
+    async fn reload(&self, cause: Cause) {
         if let Some(certificates) = &self.certificates {
             certificates.reload();
         }
@@ -58,12 +59,13 @@ impl Reloader {
                     for warning in &loaded.warnings {
                         tracing::warn!(%warning, "configuration");
                     }
-                    let old = self.shared.world.load();
+                    let old = self.shared.world.load_full();
                     for setting in needs_restart(&old.snapshot, &loaded.snapshot) {
                         tracing::warn!(setting, "this change needs a restart");
                     }
                     self.shared.world.store(Arc::new(World::new(loaded.snapshot, Some(&old), &self.fetcher)));
-                    self.rollouts.adopt();
+                    let rollouts = self.rollouts.clone();
+                    tasks::aside(move || rollouts.adopt()).await;
                     tracing::info!(?cause, "configuration reloaded");
                 }
                 Err(problems) => {
@@ -77,7 +79,7 @@ impl Reloader {
                 }
             }
         }
-        if let Err(error) = refresh_callers(&self.shared, &self.database) {
+        if let Err(error) = refresh_callers(&self.shared, &self.database).await {
             tracing::error!(%error, "keys could not be read: the old ones serve on");
         }
     }
@@ -122,20 +124,19 @@ impl Reloader {
 }
 
 /// Reads the registry and puts its keys in place with the file's.
-pub(crate) fn refresh_callers(shared: &Shared, database: &Database) -> Result<(), store::Error> {
-    let registry = database.keys()?;
-    let world = shared.world.load();
-    shared.callers.store(Arc::new(Callers::new(shared.hasher.clone(), registry, &world.snapshot)));
-    Ok(())
-}
-
-/// The first callers of a process.
-pub(crate) fn first_callers(
-    hasher: &KeyHasher,
-    database: &Database,
-    world: &World,
-) -> Result<Callers, store::Error> {
-    Ok(Callers::new(hasher.clone(), database.keys()?, &world.snapshot))
+pub(crate) async fn refresh_callers(
+    shared: &Arc<Shared>,
+    database: &DatabaseThread,
+) -> Result<(), Unanswered> {
+    let shared = Arc::clone(shared);
+    // On the database's thread also what follows, so that nobody puts older keys in place of newer ones.
+    let refresh = move |database: &mut store::Database| {
+        let registry = database.keys()?;
+        let world = shared.world.load();
+        shared.callers.store(Arc::new(Callers::new(shared.hasher.clone(), registry, &world.snapshot)));
+        Ok(())
+    };
+    database.ask(refresh).await
 }
 
 fn needs_restart(old: &policy::Snapshot, new: &policy::Snapshot) -> Vec<&'static str> {
@@ -151,6 +152,9 @@ fn needs_restart(old: &policy::Snapshot, new: &policy::Snapshot) -> Vec<&'static
     }
     if old.data_dir != new.data_dir {
         settings.push("data_dir");
+    }
+    if old.store != new.store {
+        settings.push("store");
     }
     settings
 }

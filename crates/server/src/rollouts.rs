@@ -1,9 +1,14 @@
-//! Rollouts: takes in how their calls ended, does what is due, and tells the cores. It belongs to the admin side.
+//! Rollouts: takes in how their calls ended, does what is due, and tells the cores. It has a thread of its own, since each
+//! step is written down before anybody acts on it; the admin side asks it aside.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -26,15 +31,27 @@ const STEP: Duration = Duration::from_millis(100);
 /// After how many of these what is known is written down.
 const KEEP_STEPS: u32 = 5;
 
-/// All rollouts of the configuration in force. It is locked by the admin side only, and never for long.
+/// All rollouts of the configuration in force. What locks it may wait for the database.
 #[derive(Clone)]
-pub(crate) struct Rollouts(Arc<Mutex<All>>);
+pub(crate) struct Rollouts {
+    all: Arc<Mutex<All>>,
+    /// What Prometheus reads, which waits for nothing.
+    told: Arc<Mutex<String>>,
+}
+
+/// The thread that takes calls in.
+pub(crate) struct Running {
+    thread: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+}
 
 struct All {
     shared: Arc<Shared>,
     database: Database,
     samples: mpsc::Receiver<Sample>,
     by_name: BTreeMap<String, One>,
+    /// The database took nothing the last time, which was told.
+    unkept: bool,
 }
 
 struct One {
@@ -52,59 +69,59 @@ impl Rollouts {
         database: Database,
         samples: mpsc::Receiver<Sample>,
     ) -> Result<Rollouts, store::Error> {
-        let mut all = All { shared, database, samples, by_name: BTreeMap::new() };
+        let mut all = All { shared, database, samples, by_name: BTreeMap::new(), unkept: false };
         all.adopt()?;
-        Ok(Rollouts(Arc::new(Mutex::new(all))))
+        let told = Arc::new(Mutex::new(all.exposition()));
+        Ok(Rollouts { all: Arc::new(Mutex::new(all)), told })
     }
 
-    pub(crate) async fn run(self) {
-        let mut round: u32 = 0;
-        loop {
-            tokio::time::sleep(STEP).await;
-            round = round.wrapping_add(1);
-            let mut all = self.all();
-            all.step();
-            if round.is_multiple_of(KEEP_STEPS) {
-                all.keep();
+    pub(crate) fn run(self) -> std::io::Result<Running> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("rollouts".to_owned()).spawn(move || {
+            let mut round: u32 = 0;
+            while !stopped.load(Relaxed) {
+                std::thread::sleep(STEP);
+                round = round.wrapping_add(1);
+                let mut all = self.stepped();
+                if round.is_multiple_of(KEEP_STEPS) {
+                    all.keep();
+                }
             }
-        }
+            // What came last is written down, too.
+            self.stepped().keep();
+        })?;
+        Ok(Running { thread, stop })
     }
 
     /// Takes up the rollouts of a configuration that has just been put in force.
     pub(crate) fn adopt(&self) {
-        if let Err(error) = self.all().adopt() {
+        let mut all = self.all();
+        if let Err(error) = all.adopt() {
             tracing::error!(%error, "rollouts could not be read: those of before go on");
         }
-    }
-
-    /// Writes down what is known, at the end.
-    pub(crate) fn finish(&self) {
-        let mut all = self.all();
-        all.step();
-        all.keep();
+        self.tell(&all);
     }
 
     pub(crate) fn list(&self) -> Vec<Value> {
-        let mut all = self.all();
-        all.step();
+        let all = self.stepped();
         all.by_name.values().map(One::shown).collect()
     }
 
     pub(crate) fn one(&self, name: &str) -> Result<Value, Fault> {
-        let mut all = self.all();
-        all.step();
+        let all = self.stepped();
         all.by_name.get(name).map(One::shown).ok_or_else(|| none(name))
     }
 
     /// Does what a person wants.
     pub(crate) fn act(&self, name: &str, action: Action) -> Result<Value, Fault> {
-        let mut all = self.all();
-        all.step();
+        let mut all = self.stepped();
         let one = all.by_name.get_mut(name).ok_or_else(|| none(name))?;
         let acted = one.progress.act(&one.rollout, action, now_us());
         let turn = acted.map_err(|why| Fault::invalid("action", why).code("rollout_has_ended"))?;
         all.turned(name, turn);
         all.publish();
+        self.tell(&all);
         all.by_name.get(name).map(One::shown).ok_or_else(|| none(name))
     }
 
@@ -120,32 +137,35 @@ impl Rollouts {
         }
     }
 
-    /// What Prometheus reads of rollouts.
+    /// What Prometheus reads of rollouts: as things stood at the last step.
     pub(crate) fn exposition(&self) -> String {
-        let all = self.all();
-        let mut text = String::new();
-        let mut metric = |name: &str, help: &str, value: fn(&One) -> u32| {
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-            for (model, one) in &all.by_name {
-                let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-                let _ = writeln!(text, "{name}{{model=\"{model}\"}} {}", f64::from(value(one)) / 1e3);
-            }
-        };
-        metric("tollgate_rollout_share", "share of calls that go to a rollout's candidate", |one| {
-            one.progress.share(&one.rollout)
-        });
-        let verdict = "tollgate_rollout_verdict";
-        let help = "how a rollout ended: 1 promoted, -1 rolled back, 0 not yet";
-        let _ = writeln!(text, "# HELP {verdict} {help}\n# TYPE {verdict} gauge");
-        for (model, one) in &all.by_name {
-            let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _ = writeln!(text, "{verdict}{{model=\"{model}\"}} {}", one.progress.phase.verdict());
-        }
-        text
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything, after what is due.
+    fn stepped(&self) -> MutexGuard<'_, All> {
+        let mut all = self.all();
+        all.step();
+        self.tell(&all);
+        all
+    }
+
+    fn tell(&self, all: &All) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = all.exposition();
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    /// Ends, with everything written down.
+    pub(crate) fn finish(self) {
+        self.stop.store(true, Relaxed);
+        if self.thread.join().is_err() {
+            tracing::error!("the rollouts' thread ended in a panic");
+        }
     }
 }
 
@@ -170,7 +190,7 @@ impl All {
     }
 
     /// Goes on with what was kept of this definition, or begins.
-    fn kept(&self, name: &str, rollout: &Rollout) -> Result<Progress, store::Error> {
+    fn kept(&mut self, name: &str, rollout: &Rollout) -> Result<Progress, store::Error> {
         let kept = self.database.rollout(name, rollout.design)?;
         let kept = kept.and_then(|json| serde_json::from_str::<Kept>(&json).ok());
         // The moment tells the calls of this run from those of a definition before it.
@@ -232,10 +252,40 @@ impl All {
             let kept = Kept::of(&one.rollout, &one.progress);
             let json = serde_json::to_string(&kept).expect("plain data always serialises");
             match self.database.keep_rollout(name, one.rollout.design, &json, now_us()) {
-                Ok(()) => one.changed = false,
-                Err(error) => tracing::error!(%error, model = name, "a rollout could not be written down"),
+                Ok(()) => {
+                    one.changed = false;
+                    self.unkept = false;
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.unkept, true) {
+                        tracing::error!(%error, model = name, "a rollout could not be written down: it is tried on");
+                    }
+                    return;
+                }
             }
         }
+    }
+
+    fn exposition(&self) -> String {
+        let mut text = String::new();
+        let mut metric = |name: &str, help: &str, value: fn(&One) -> u32| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            for (model, one) in &self.by_name {
+                let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                let _ = writeln!(text, "{name}{{model=\"{model}\"}} {}", f64::from(value(one)) / 1e3);
+            }
+        };
+        metric("tollgate_rollout_share", "share of calls that go to a rollout's candidate", |one| {
+            one.progress.share(&one.rollout)
+        });
+        let verdict = "tollgate_rollout_verdict";
+        let help = "how a rollout ended: 1 promoted, -1 rolled back, 0 not yet";
+        let _ = writeln!(text, "# HELP {verdict} {help}\n# TYPE {verdict} gauge");
+        for (model, one) in &self.by_name {
+            let model = model.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = writeln!(text, "{verdict}{{model=\"{model}\"}} {}", one.progress.phase.verdict());
+        }
+        text
     }
 
     /// Tells the cores.

@@ -9,12 +9,11 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
-use policy::Snapshot;
+use policy::{Snapshot, key::Key};
 use store::{
-    DataDir, Lock,
+    DataDir, Database, Lock,
     spool::{Shipper, Writer},
 };
 use tokio::{
@@ -28,21 +27,18 @@ use crate::{
     control,
     core::{Core, Shared},
     credentials::Fetcher,
-    health_check,
+    database::DatabaseThread,
+    health_check, journal,
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
-    reload::{Cause, Reloader, first_callers},
-    rollouts::{Rollouts, SAMPLES_MAX},
+    reload::{Cause, Reloader},
+    rollouts::{self, Rollouts, SAMPLES_MAX},
     tasks,
     tls::Certificates,
     upstream::{Connector, Pool, TlsTrust},
-    world::{World, now_us},
+    world::{Callers, World, now_us},
 };
 
-/// How often the spool's records go to the journal.
-const SHIP: Duration = Duration::from_millis(100);
-/// After how many rounds of shipping the spool is synced to the disk.
-const SYNC_ROUNDS: u32 = 10;
 /// The most requests that wait for the admin side.
 const ADMIN_QUEUE: usize = 64;
 
@@ -90,7 +86,7 @@ pub struct Server {
     cores: Vec<JoinHandle<()>>,
     shipper: JoinHandle<()>,
     ship_stop: Arc<AtomicBool>,
-    rollouts: Rollouts,
+    rollouts: rollouts::Running,
     _lock: Lock,
 }
 
@@ -98,10 +94,9 @@ impl Server {
     /// Starts to serve. Call it on the runtime of the admin side.
     pub async fn start(options: Options) -> Result<Server, Error> {
         let lock = options.data.lock()?;
-        let (shipper, recovered) = Shipper::recover(&options.data.spool(), options.data.database()?)?;
-        if recovered.records + recovered.unknown + recovered.torn > 0 {
-            tracing::warn!(?recovered, "an earlier process ended without finishing its journal");
-        }
+        let data = options.data.clone();
+        let Opened { shipper, database, rollouts_database, keys } =
+            aside(move || Opened::open(&data)).await?;
         let settings = options.snapshot.server.clone();
         let certificates =
             settings.tls.as_ref().map(Certificates::load).transpose().map_err(Error::Certificate)?;
@@ -111,11 +106,12 @@ impl Server {
         let trust = TlsTrust::new();
         let fetcher = Fetcher::new(&trust);
         let world = World::new(options.snapshot, None, &fetcher);
-        let database = options.data.database()?;
-        let callers = first_callers(&options.data.hasher(), &database, &world)?;
+        let callers = Callers::new(options.data.hasher(), keys, &world.snapshot);
         let (samples, settled) = mpsc::channel(SAMPLES_MAX);
         let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples));
-        let rollouts = Rollouts::new(Arc::clone(&shared), options.data.database()?, settled)?;
+        let ours = Arc::clone(&shared);
+        let rollouts = aside(move || Rollouts::new(ours, rollouts_database, settled)).await?;
+        let database = DatabaseThread::start(database)?;
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
         let threads =
@@ -131,7 +127,7 @@ impl Server {
         let (reload, causes) = mpsc::channel(8);
         let admin = Admin {
             shared: Arc::clone(&shared),
-            database,
+            database: database.clone(),
             rollouts: rollouts.clone(),
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
         };
@@ -139,18 +135,19 @@ impl Server {
         let reloader = Reloader {
             shared: Arc::clone(&shared),
             source: options.source,
-            database: options.data.database()?,
+            database: database.clone(),
             certificates,
             fetcher,
             rollouts: rollouts.clone(),
         };
-        tasks::spawn("rollouts", rollouts.clone().run());
-        tasks::spawn("admin", admin.run(admin_requests));
+        tasks::spawn("admin", Arc::new(admin).run(admin_requests));
         tasks::spawn("reload", reloader.run(causes, reload.clone()));
-        control(&options.data, &shared)?;
+        let socket = control::bind(&options.data.control_socket())?;
+        tasks::spawn("control", control::listen(socket, Arc::clone(&shared), database));
         tasks::spawn("accept", listen::accept(listener, lanes, settings.limits.connections_max, stopped));
         let ship_stop = Arc::new(AtomicBool::new(false));
-        let shipper = ship(shipper, Arc::clone(&ship_stop))?;
+        let shipper = journal::ship(shipper, Arc::clone(&shared.journal), Arc::clone(&ship_stop))?;
+        let rollouts = rollouts.run()?;
         Ok(Server {
             ready: Ready { address, threads },
             shared,
@@ -197,11 +194,33 @@ impl Server {
     }
 }
 
-/// Listens for commands in the data directory.
-fn control(data: &DataDir, shared: &Arc<Shared>) -> Result<(), Error> {
-    let socket = control::bind(&data.control_socket())?;
-    tasks::spawn("control", control::listen(socket, Arc::clone(shared), data.database()?));
-    Ok(())
+/// What was opened before anything is served. Each user of the database has a connection of its own.
+struct Opened {
+    shipper: Shipper,
+    database: Database,
+    rollouts_database: Database,
+    /// The registry's keys.
+    keys: Vec<([u8; 32], Key)>,
+}
+
+impl Opened {
+    fn open(data: &DataDir) -> Result<Opened, store::Error> {
+        let (shipper, recovered) = Shipper::recover(&data.spool(), data.database()?)?;
+        if recovered.records + recovered.unknown + recovered.torn > 0 {
+            tracing::warn!(?recovered, "an earlier process ended without finishing its journal");
+        }
+        let mut database = data.database()?;
+        let keys = database.keys()?;
+        Ok(Opened { shipper, database, rollouts_database: data.database()?, keys })
+    }
+}
+
+/// Asks the database where nothing waits for this thread.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, store::Error> + Send + 'static,
+) -> Result<T, Error> {
+    let ended = || Error::Start(std::io::Error::other("the database's thread ended in a panic"));
+    Ok(tasks::aside(work).await.ok_or_else(ended)??)
 }
 
 /// What every core's thread is given.
@@ -246,27 +265,4 @@ impl CoreStart {
             tracing::error!(%error, "a core could not start");
         }
     }
-}
-
-/// Moves records from the spool to the journal, on a thread of its own.
-fn ship(mut shipper: Shipper, stop: Arc<AtomicBool>) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
-        let mut round: u32 = 0;
-        loop {
-            let last = stop.load(Relaxed);
-            if let Err(error) = shipper.step() {
-                tracing::error!(%error, "the journal could not take records in; the spool keeps them");
-            }
-            round = round.wrapping_add(1);
-            if round.is_multiple_of(SYNC_ROUNDS)
-                && let Err(error) = shipper.sync()
-            {
-                tracing::error!(%error, "the spool could not be synced");
-            }
-            if last {
-                return;
-            }
-            std::thread::sleep(SHIP);
-        }
-    })
 }

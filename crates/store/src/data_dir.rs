@@ -6,13 +6,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Database, Error, KeyHasher, hash::random_bytes};
+use policy::snapshot;
+use uuid::Uuid;
 
-/// A data directory: private to its user, with the secret of this installation in it.
+use crate::{Database, Error, KeyHasher, database::Place, hash::random_bytes};
+
+/// A data directory: private to its user, with the spool in it, the embedded database, and the secret of an installation
+/// that has no other.
 #[derive(Clone)]
 pub struct DataDir {
     path: PathBuf,
-    secret: [u8; 32],
+    hasher: KeyHasher,
+    replica: Uuid,
+    place: Place,
 }
 
 /// Held by the process that serves; the system lets go of it when the process ends, however it ends.
@@ -21,11 +27,21 @@ pub struct Lock {
 }
 
 impl DataDir {
-    /// Opens a data directory, and makes it when it is not there.
+    /// Opens a data directory, and makes it when it is not there. Its database is the embedded one.
     pub fn open(path: &Path) -> Result<DataDir, Error> {
+        DataDir::open_with(path, &snapshot::Store::default())
+    }
+
+    /// The same for a database of one's choice.
+    pub fn open_with(path: &Path, store: &snapshot::Store) -> Result<DataDir, Error> {
         create_private(path)?;
-        let secret = read_or_make_secret(&path.join("secret"))?;
-        Ok(DataDir { path: path.to_owned(), secret })
+        let hasher = match &store.secret {
+            Some(secret) => KeyHasher::shared(secret),
+            None => KeyHasher::new(read_or_make(&path.join("secret"), random_bytes()?)?),
+        };
+        let replica = read_or_make_id(&path.join("replica"))?;
+        let place = Place::new(&store.database, path.join("tollgate.db"))?;
+        Ok(DataDir { path: path.to_owned(), hasher, replica, place })
     }
 
     /// Claims the directory for the process that serves.
@@ -54,11 +70,12 @@ impl DataDir {
     }
 
     pub fn hasher(&self) -> KeyHasher {
-        KeyHasher::new(self.secret)
+        self.hasher.clone()
     }
 
+    /// A connection of its own. Not on a thread that runs tasks.
     pub fn database(&self) -> Result<Database, Error> {
-        Database::open(&self.path.join("tollgate.db"), self.hasher())
+        Database::open(&self.place, self.hasher(), self.replica)
     }
 }
 
@@ -76,7 +93,20 @@ fn create_private(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_or_make_secret(path: &Path) -> Result<[u8; 32], Error> {
+/// Tells this directory from those of other replicas.
+fn read_or_make_id(path: &Path) -> Result<Uuid, Error> {
+    let mut fresh = Uuid::encode_buffer();
+    Uuid::now_v7().hyphenated().encode_lower(&mut fresh);
+    let kept: [u8; uuid::fmt::Hyphenated::LENGTH] = read_or_make(path, {
+        let (start, _) = fresh.split_first_chunk().expect("the buffer fits every form of an id");
+        *start
+    })?;
+    Uuid::try_parse_ascii(&kept)
+        .map_err(|error| Error::file(path, std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
+}
+
+/// What a file holds; what it is to hold where it is not there.
+fn read_or_make<const BYTES: usize>(path: &Path, fresh: [u8; BYTES]) -> Result<[u8; BYTES], Error> {
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
     #[cfg(unix)]
@@ -86,17 +116,15 @@ fn read_or_make_secret(path: &Path) -> Result<[u8; 32], Error> {
     }
     match options.open(path) {
         Ok(mut file) => {
-            let secret = random_bytes()?;
-            file.write_all(&secret)
-                .and_then(|()| file.sync_all())
-                .map_err(|error| Error::file(path, error))?;
-            Ok(secret)
+            let written = file.write_all(&fresh).and_then(|()| file.sync_all());
+            written.map_err(|error| Error::file(path, error))?;
+            Ok(fresh)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let mut secret = [0; 32];
-            let read = File::open(path).and_then(|mut file| file.read_exact(&mut secret));
+            let mut kept = [0; BYTES];
+            let read = File::open(path).and_then(|mut file| file.read_exact(&mut kept));
             read.map_err(|error| Error::file(path, error))?;
-            Ok(secret)
+            Ok(kept)
         }
         Err(error) => Err(Error::file(path, error)),
     }
@@ -112,7 +140,8 @@ mod tests {
         let path = folder.path().join("data");
         let first = DataDir::open(&path).unwrap();
         let second = DataDir::open(&path).unwrap();
-        assert_eq!(first.secret, second.secret);
+        assert_eq!(first.hasher.hash("a"), second.hasher.hash("a"));
+        assert_eq!(first.replica, second.replica);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -15,6 +15,17 @@ impl KeyHasher {
         KeyHasher(secret)
     }
 
+    /// From a secret that people keep, of any length.
+    pub(crate) fn shared(secret: &Secret) -> KeyHasher {
+        KeyHasher(blake3::derive_key("tollgate: what keys are hashed under", secret.expose().as_bytes()))
+    }
+
+    /// Tells secrets apart and gives none away.
+    pub(crate) fn fingerprint(&self) -> String {
+        let hash = blake3::keyed_hash(&self.0, b"tollgate: fingerprint of the secret");
+        hash.to_hex().chars().take(32).collect()
+    }
+
     pub fn hash(&self, key: &str) -> [u8; 32] {
         *blake3::keyed_hash(&self.0, key.as_bytes()).as_bytes()
     }

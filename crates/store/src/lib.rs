@@ -10,18 +10,27 @@
 //! - Counters that limits are kept by grant all that a call claims, or nothing; no lock of theirs is held across an
 //!   await, and a shared store that is away costs a call no wait.
 //!
-//! What it refuses to know: HTTP, prices, who may do what. Everything here but the ledger blocks; nothing here is
-//! called on the path of a request, except the ledger and the spool's writer, which only appends to a file.
+//! What it refuses to know: HTTP, prices, who may do what. Everything here but the ledger blocks, and PostgreSQL's client
+//! must not be used on a thread that runs tasks; nothing here is called on the path of a request, except the ledger and the
+//! spool's writer, which only appends to a file.
 
 mod data_dir;
+mod database;
 mod hash;
+mod journal;
+mod keys;
 pub mod ledger;
+mod partition;
+mod rollouts;
 pub mod spool;
-mod sqlite;
+mod sql;
 
 pub use data_dir::{DataDir, Lock};
+pub use database::Database;
 pub use hash::{KeyHasher, later_id, new_key};
-pub use sqlite::{Database, Feedback, Filter, NewKey, Summary};
+pub use journal::{Filter, Summary};
+pub use keys::NewKey;
+pub use rollouts::Feedback;
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +40,21 @@ pub enum Error {
     #[error("another tollgate serves from {0}; stop it, or use another data directory")]
     Locked(String),
     #[error("the database: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(String),
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("the database has such a row already: {0}")]
+    Duplicate(String),
+    #[error("the database: column {column} holds {found} where {wanted} is expected")]
+    Column { column: usize, found: &'static str, wanted: &'static str },
+    #[error("store.database: {0}")]
+    Address(String),
+    #[error(
+        "this process hashes keys under another secret than the one that the database's keys were made under: \
+         none of them would open anything. Set store.secret to the same value for all replicas; a replica without it \
+         uses the file `secret` in its data directory, which can be copied from the one that made the keys"
+    )]
+    OtherSecret,
     #[error("the database was written by a newer tollgate (schema {found}, this one knows {known}); upgrade")]
     Newer { found: i64, known: i64 },
     #[error("there is a key named \"{0}\" already; revoke it first, or choose another name")]

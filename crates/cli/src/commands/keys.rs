@@ -1,22 +1,19 @@
 //! `tollgate keys`.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use policy::key::{Key, Scope};
 use serde_json::json;
 use store::{DataDir, NewKey};
 
-use super::{say, say_error, table};
+use super::{Place, say, say_error, table};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The data directory of the gateway.
-    #[arg(long, global = true, env = "TOLLGATE_DATA_DIR", default_value = "tollgate-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Print as JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -58,13 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say(store::new_key(policy::key::KEY_PREFIX)?.expose());
         return Ok(());
     }
-    if !arguments.data_dir.is_dir() {
-        bail!(
-            "there is no data directory at {}; start tollgate once, or name it with --data-dir",
-            arguments.data_dir.display()
-        );
-    }
-    let data = DataDir::open(&arguments.data_dir)?;
+    let data = arguments.place.open()?;
     let mut database = data.database()?;
     let now_us = server::now_us();
     match &arguments.command {

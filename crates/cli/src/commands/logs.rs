@@ -1,20 +1,17 @@
 //! `tollgate logs`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use policy::{Money, record::Record};
 use serde_json::json;
-use store::{DataDir, Filter, Summary};
+use store::{Filter, Summary};
 
-use super::{say, table};
+use super::{Place, say, table};
 
 #[derive(Args)]
 #[command(after_help = "Examples: tollgate logs --limit 20\n          tollgate logs --sum")]
 pub(crate) struct Arguments {
-    /// The data directory of the gateway.
-    #[arg(long, env = "TOLLGATE_DATA_DIR", default_value = "tollgate-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Only calls with the key of this name.
     #[arg(long)]
     key: Option<String>,
@@ -30,12 +27,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        arguments.data_dir.is_dir(),
-        "there is no data directory at {}",
-        arguments.data_dir.display()
-    );
-    let database = DataDir::open(&arguments.data_dir)?.database()?;
+    let mut database = arguments.place.open()?.database()?;
     if arguments.sum {
         let sums = database.summary(0)?;
         say(&if arguments.json { json!(sums).to_string() } else { sum_table(&sums) });

@@ -6,8 +6,10 @@ pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod logs;
 mod out;
+mod place;
 pub(crate) mod rollouts;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 
 pub(crate) use out::{say, say_error, table};
+pub(crate) use place::{Place, load};

@@ -1,32 +1,23 @@
 //! `tollgate rollouts`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use policy::rollout::{Kept, Tally};
 use serde_json::json;
-use store::DataDir;
 
-use super::{say, table};
+use super::{Place, say, table};
 
 #[derive(Args)]
 #[command(after_help = "Example: tollgate rollouts --json")]
 pub(crate) struct Arguments {
-    /// The data directory of the gateway.
-    #[arg(long, env = "TOLLGATE_DATA_DIR", default_value = "tollgate-data")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        arguments.data_dir.is_dir(),
-        "there is no data directory at {}",
-        arguments.data_dir.display()
-    );
-    let kept = DataDir::open(&arguments.data_dir)?.database()?.rollouts()?;
+    let kept = arguments.place.open()?.database()?.rollouts()?;
     let kept: Vec<(String, Kept)> = kept
         .into_iter()
         .filter_map(|(name, state)| Some((name, serde_json::from_str(&state).ok()?)))

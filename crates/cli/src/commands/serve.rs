@@ -1,27 +1,21 @@
 //! `tollgate serve`.
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use clap::Args;
 use policy::{
     Secret, Snapshot,
-    config::{self, Loaded},
     key::Scope,
     pool::{Credential, Opens},
-    snapshot::Provider,
+    snapshot::{Database, Provider},
 };
 use server::{Options, Server, Source};
 use store::{DataDir, NewKey};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{say, say_error};
+use super::{load, say};
 use crate::welcome::{FirstKeys, Welcome};
 
 #[derive(Args)]
@@ -47,22 +41,25 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         snapshot.data_dir.clone_from(data_dir);
     }
     log(&snapshot.server.log);
-    let data = DataDir::open(&snapshot.data_dir)?;
+    let data = DataDir::open_with(&snapshot.data_dir, &snapshot.store)?;
+    if snapshot.store.database == Database::Memory {
+        tracing::warn!("store.database is memory: keys and history are forgotten when this process ends");
+    }
+    let first_keys = first_keys(&data, &snapshot)?;
     // One thread: it takes connections, answers the admin side, and waits.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(arguments, snapshot, data, began))
+    runtime.block_on(serve(arguments, snapshot, data, (first_keys, began)))
 }
 
 async fn serve(
     arguments: &Arguments,
     mut snapshot: Snapshot,
     data: DataDir,
-    began: Instant,
+    (first_keys, began): (FirstKeys, Instant),
 ) -> anyhow::Result<()> {
     if snapshot.providers.is_empty() && arguments.config.is_none() {
         add_simulator(&mut snapshot).await?;
     }
-    let first_keys = first_keys(&data, &snapshot)?;
     let welcome = Welcome::new(&snapshot, data.path(), first_keys);
     let source = arguments.config.clone().map_or(Source::None, Source::File);
     let server = Server::start(Options { snapshot, source, data }).await?;
@@ -84,19 +81,6 @@ async fn serve(
     tracing::info!("stopping: calls in flight are finished");
     server.stop().await;
     Ok(())
-}
-
-fn load(file: Option<&Path>) -> anyhow::Result<Snapshot> {
-    let Some(file) = file else { return Ok(config::zero(&server::System)) };
-    match config::load(file, &server::System) {
-        Ok(Loaded { snapshot, warnings }) => {
-            for warning in warnings {
-                say_error(&format!("warning: {warning}"));
-            }
-            Ok(snapshot)
-        }
-        Err(problems) => Err(anyhow::anyhow!("the configuration is not valid\n{problems}")),
-    }
 }
 
 /// Serves the bundled simulator on a port of its own, so that a newcomer sees an answer at once.
@@ -128,7 +112,7 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
 }
 
-/// The first start makes two keys; later ones show nothing.
+/// The first start makes two keys; later ones show nothing. It asks the database, which threads that run tasks must not.
 fn first_keys(data: &DataDir, snapshot: &Snapshot) -> anyhow::Result<FirstKeys> {
     let mut database = data.database()?;
     if !database.keys()?.is_empty() {
@@ -136,11 +120,16 @@ fn first_keys(data: &DataDir, snapshot: &Snapshot) -> anyhow::Result<FirstKeys> 
     }
     let mut make = |name: &str, scope| {
         let new = NewKey { name: name.to_owned(), models: Vec::new(), scope, expires_us: None };
-        database.create_key(&new, server::now_us()).map(|(_, secret)| secret)
+        match database.create_key(&new, server::now_us()) {
+            Ok((_, secret)) => Ok(Some(secret)),
+            // Another replica was first, and has shown it.
+            Err(store::Error::KeyExists(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     };
-    let admin = Some(make("admin", Scope::Admin)?);
+    let admin = make("admin", Scope::Admin)?;
     // A file with keys of its own says who may come in.
-    let app = if snapshot.keys.is_empty() { Some(make("app", Scope::Calls)?) } else { None };
+    let app = if snapshot.keys.is_empty() { make("app", Scope::Calls)? } else { None };
     Ok(FirstKeys { admin, app })
 }
 

@@ -20,7 +20,7 @@ use crate::{
     attempt::Retries,
     classify::intents::Intents,
     principal::AddressRange,
-    snapshot::{Deadlines, Fidelity, Hold, Limits, Provider, Server, Tls},
+    snapshot::{Deadlines, Fidelity, Hold, Limits, Provider, Server, Store, Tls},
 };
 
 /// A field's path and what is wrong with it.
@@ -53,6 +53,7 @@ pub(super) fn compile(
     let snapshot = Snapshot {
         server: compiler.server(draft.server),
         data_dir: draft.data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |path| folder.join(path)),
+        store: compiler.store(draft.store),
         deadlines,
         fidelity,
         retries,
@@ -215,6 +216,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
             log: "info".to_owned(),
         },
         data_dir: PathBuf::from(DATA_DIR),
+        store: Store::default(),
         deadlines: Deadlines::default(),
         fidelity: Fidelity::Lenient,
         retries: Retries::default(),

@@ -14,6 +14,7 @@ use super::{
         DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
         RetriesDraft, StrategyEntry, TargetEntry, Targets, WayDraft,
     },
+    store::StoreDraft,
     tenancy::{AccountEntry, KeyEntry, PartEntry},
     units::{Size, Span},
 };
@@ -28,9 +29,12 @@ pub(super) struct Draft {
     pub(super) include: Option<OneOrMany>,
     /// How the gateway itself serves.
     pub(super) server: ServerDraft,
-    /// Where keys, history and the spool are kept, relative to this file. Made with mode 0700.
+    /// Where the spool is kept, and keys and history unless [the store](storage.md) is elsewhere, relative to this file.
+    /// Made with mode 0700.
     /// Default: `./tollgate-data` in the working directory.
     pub(super) data_dir: Option<String>,
+    /// Where keys and history are kept, and what replicas share.
+    pub(super) store: StoreDraft,
     /// How long calls may take, unless a provider or a model says otherwise.
     pub(super) deadlines: DeadlinesDraft,
     /// What to do about a field that the target cannot carry. Default: lenient.

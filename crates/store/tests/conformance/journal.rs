@@ -1,0 +1,179 @@
+use policy::{
+    Money,
+    record::{Note, Outcome, Record},
+};
+use tollgate_store::{
+    Database, Filter,
+    spool::{Recovered, Shipper, Writer},
+};
+use uuid::Uuid;
+
+use crate::place::Place;
+
+/// 2026-11-21 00:00:00 UTC.
+const NOW_US: i64 = 1_795_219_200_000_000;
+
+/// A call that begins some seconds after [`NOW_US`].
+fn note(second: i64, key_name: &'static str) -> Note<'static> {
+    at(NOW_US + second * 1_000_000, key_name)
+}
+
+fn at(started_us: i64, key_name: &'static str) -> Note<'static> {
+    let ms = u128::try_from(started_us / 1000).unwrap();
+    Note {
+        id: Uuid::from_u128(ms << 80 | 7),
+        started_us,
+        key_id: Uuid::from_u128(5),
+        key_name: key_name.into(),
+        operation: "chat".into(),
+        dialect: "openai_chat".into(),
+        model_asked: "m".into(),
+        provider: "p".into(),
+        model: "m".into(),
+        stream: true,
+        experiment: None,
+    }
+}
+
+fn record(note: Note<'static>) -> Record<'static> {
+    let mut record = Record { outcome: Outcome::Complete, status: 200, ..Record::from(note) };
+    record.tokens.input = 3;
+    record.cost = Some(Money(5));
+    record
+}
+
+fn all(database: &mut Database) -> Vec<Record<'static>> {
+    database.calls(&Filter { limit: 1_000, ..Filter::default() }).unwrap()
+}
+
+/// Ships these records from a spool file of a run of its own.
+fn ship(place: &Place, run: u64, records: &[Record<'_>]) {
+    let (mut shipper, _) = Shipper::recover(&place.data.spool(), place.database()).unwrap();
+    let mut writer = Writer::open(&place.data.spool(), run, 0).unwrap();
+    for record in records {
+        writer.done(record).unwrap();
+    }
+    writer.flush().unwrap();
+    assert_eq!(shipper.step().unwrap(), records.len());
+    assert_eq!(shipper.lag_bytes(), 0);
+}
+
+pub(crate) fn records_are_taken_in_exactly_once(place: &mut Place) {
+    let (mut shipper, recovered) = Shipper::recover(&place.data.spool(), place.database()).unwrap();
+    assert_eq!(recovered, Recovered::default());
+    let mut writer = Writer::open(&place.data.spool(), 1, 0).unwrap();
+    writer.note(&note(1, "app")).unwrap();
+    assert!(shipper.lag_bytes() > 0);
+    writer.done(&record(note(1, "app"))).unwrap();
+    writer.note(&note(2, "app")).unwrap();
+    assert_eq!(shipper.step().unwrap(), 1);
+    assert_eq!(shipper.step().unwrap(), 0);
+    let mut database = place.database();
+    assert_eq!(all(&mut database), [record(note(1, "app"))]);
+    assert_eq!(database.call(note(1, "app").id).unwrap(), Some(record(note(1, "app"))));
+    assert_eq!(database.call(Uuid::nil()).unwrap(), None);
+    // The same record again, as from a file whose position was lost.
+    drop(shipper);
+    ship(place, 2, &[record(note(1, "app"))]);
+    let outcomes: Vec<Outcome> = all(&mut database).iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Unknown, Outcome::Complete]);
+}
+
+pub(crate) fn a_crash_between_two_steps_repeats_nothing(place: &mut Place) {
+    let (mut shipper, _) = Shipper::recover(&place.data.spool(), place.database()).unwrap();
+    let mut writer = Writer::open(&place.data.spool(), 1, 0).unwrap();
+    for second in 1..=3 {
+        writer.note(&note(second, "app")).unwrap();
+    }
+    writer.done(&record(note(1, "app"))).unwrap();
+    writer.flush().unwrap();
+    shipper.step().unwrap();
+    writer.done(&record(note(2, "app"))).unwrap();
+    writer.flush().unwrap();
+    drop((shipper, writer));
+    let (shipper, recovered) = Shipper::recover(&place.data.spool(), place.database()).unwrap();
+    assert_eq!((recovered.unknown, recovered.torn), (1, 0));
+    drop(shipper);
+    let outcomes: Vec<Outcome> = all(&mut place.database()).iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Unknown, Outcome::Complete, Outcome::Complete]);
+    assert_eq!(std::fs::read_dir(place.data.spool()).unwrap().count(), 0);
+}
+
+pub(crate) fn filters_and_sums_agree(place: &mut Place) {
+    let mut unpriced = record(note(3, "other"));
+    unpriced.cost = None;
+    let mut dear = record(note(4, "other"));
+    dear.cost = Some(Money(i64::MAX));
+    let mut dearer = record(note(5, "other"));
+    dearer.cost = Some(Money(i64::MAX));
+    ship(place, 1, &[record(note(1, "app")), record(note(2, "app")), unpriced, dear, dearer]);
+    let mut database = place.database();
+    assert_eq!(database.call_count().unwrap(), 5);
+    let mut named = |key_name: Option<&str>, before_us: Option<i64>, limit: u32| {
+        let key_name = key_name.map(str::to_owned);
+        let calls = database.calls(&Filter { key_name, before_us, limit }).unwrap();
+        calls.iter().map(|call| (call.started_us - NOW_US) / 1_000_000).collect::<Vec<_>>()
+    };
+    assert_eq!(named(None, None, 10), [5, 4, 3, 2, 1]);
+    assert_eq!(named(None, None, 2), [5, 4]);
+    assert_eq!(named(Some("app"), None, 10), [2, 1]);
+    assert_eq!(named(None, Some(NOW_US + 3_000_000), 10), [2, 1]);
+    assert!(named(Some("nobody"), None, 10).is_empty());
+    let sums = database.summary(0).unwrap();
+    let shown = sums
+        .iter()
+        .map(|sum| (&*sum.key_name, sum.calls, sum.input_tokens, sum.cost_picodollars, sum.unpriced));
+    let shown: Vec<_> = shown.collect();
+    assert_eq!(shown, [("app", 2, 6, 10, 0), ("other", 3, 9, 2 * i128::from(i64::MAX), 1)]);
+    assert_eq!(database.summary(NOW_US + 4_000_000).unwrap().len(), 1);
+}
+
+pub(crate) fn months_and_wrong_clocks_have_a_place(place: &mut Place) {
+    let month_us = 31 * 86_400 * 1_000_000;
+    let moments = [1, NOW_US - month_us, NOW_US, NOW_US + month_us, NOW_US + 12 * month_us];
+    let records: Vec<Record<'_>> = moments.into_iter().map(|moment| record(at(moment, "app"))).collect();
+    ship(place, 1, &records);
+    let mut found = all(&mut place.database());
+    found.reverse();
+    assert_eq!(found, records);
+    if let Some(mut client) = place.client() {
+        let select = "SELECT tableoid::regclass::text, count(*) FROM calls GROUP BY 1 ORDER BY 1";
+        let rows = client.query(select, &[]).unwrap();
+        let tables: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(
+            tables,
+            ["calls_2026_10", "calls_2026_11", "calls_2026_12", "calls_2027_11", "calls_other"]
+        );
+        let next = client.query_one("SELECT to_regclass('calls_2027_12') IS NOT NULL", &[]).unwrap();
+        assert!(next.get::<_, bool>(0), "the month ahead is there");
+    }
+}
+
+pub(crate) fn texts_of_any_kind_are_kept(place: &mut Place) {
+    let mut odd = record(note(1, "app"));
+    odd.model_asked = "a\0b ' \" \\ ü \u{1f600}\n".into();
+    odd.losses = vec!["a\0".to_owned()];
+    odd.fault = Some("?1".into());
+    ship(place, 1, &[odd.clone()]);
+    let found = all(&mut place.database());
+    // PostgreSQL has no texts with a zero in them.
+    let model_asked = found[0].model_asked.replace('\u{fffd}', "\0");
+    assert_eq!(model_asked, odd.model_asked);
+    assert_eq!((&found[0].losses, &found[0].fault), (&odd.losses, &odd.fault));
+}
+
+pub(crate) fn two_handles_write_at_once(place: &mut Place) {
+    std::thread::scope(|scope| {
+        for writer in 0..4_i64 {
+            let mut database = place.database();
+            scope.spawn(move || {
+                for turn in 0..25 {
+                    let name = format!("model-{writer}");
+                    database.keep_rollout(&name, 1, &format!("{turn}"), turn).unwrap();
+                    assert_eq!(database.rollout(&name, 1).unwrap().as_deref(), Some(&*format!("{turn}")));
+                }
+            });
+        }
+    });
+    assert_eq!(place.database().rollouts().unwrap().len(), 4);
+}

@@ -1,0 +1,41 @@
+use policy::{Secret, key::Scope};
+use tollgate_store::{DataDir, Error, NewKey};
+
+use crate::place::Place;
+
+pub(crate) fn keys_live_from_creation_to_revocation(place: &mut Place) {
+    let mut database = place.database();
+    let new = NewKey {
+        name: "app".to_owned(),
+        models: vec!["fast".to_owned()],
+        scope: Scope::Calls,
+        expires_us: Some(9),
+    };
+    let (key, secret) = database.create_key(&new, 1).unwrap();
+    assert!(matches!(database.create_key(&new, 1), Err(Error::KeyExists(_))));
+    let stored = place.database().keys().unwrap();
+    assert_eq!(stored, vec![(place.data.hasher().hash(secret.expose()), key.clone())]);
+    for entry in std::fs::read_dir(place.folder.path()).unwrap() {
+        let file = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+        assert!(!file.windows(20).any(|bytes| secret.expose().as_bytes().starts_with(bytes)));
+    }
+    assert_eq!(database.revoke_key("app", 5).unwrap().revoked_us, Some(5));
+    assert!(matches!(database.revoke_key("app", 6), Err(Error::NoKey(_))));
+    let (second, _) = database.create_key(&NewKey { scope: Scope::Admin, ..new }, 7).unwrap();
+    assert_eq!(database.revoke_key(&second.id.to_string(), 8).unwrap().scope, Scope::Admin, "by its id");
+    assert_eq!(place.database().keys().unwrap().len(), 2, "revoked ones included");
+}
+
+pub(crate) fn another_secret_is_refused(place: &mut Place) {
+    drop(place.database());
+    let mut store = place.store.clone();
+    store.secret = Some(Secret::new("t".repeat(32)));
+    if store.database == policy::snapshot::Database::Memory {
+        return;
+    }
+    let other = DataDir::open_with(place.folder.path(), &store).unwrap();
+    let error = other.database().err().expect("none of its keys would be known");
+    assert!(matches!(error, Error::OtherSecret));
+    assert!(error.to_string().contains("store.secret"));
+    assert!(place.data.database().is_ok());
+}

@@ -1,0 +1,198 @@
+"""Replicas that share a PostgreSQL, and what becomes of calls while it is away."""
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+
+import pytest
+from conftest import ADMIN_KEY, APP_KEY, BINARY, Gateway, get, wait_for
+
+CONFIG = """
+server: {{ listen: "127.0.0.1:{port}", threads: 1, metrics: {{ public: true }} }}
+data_dir: {data}
+store: {{ database: "{database}", secret: "{secret}" }}
+providers:
+  openai-sim: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-test-upstream }}
+keys:
+  - {{ name: app, key: {app} }}
+  - {{ name: boss, key: {admin}, admin: true }}
+"""
+SECRET = "s" * 32
+
+
+class Way:
+    """A way to a server that can be cut."""
+
+    def __init__(self, address):
+        self.address, self.open, self.pairs = address, True, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            if not self.open:
+                client.close()
+                continue
+            server = socket.create_connection(self.address)
+            self.pairs.append((client, server))
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def carry(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+        except OSError:
+            pass
+        for end in (one, other):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        self.open = False
+        for pair in self.pairs:
+            for end in pair:
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+        self.pairs = []
+
+
+@pytest.fixture(scope="module")
+def server():
+    address = os.environ.get("TOLLGATE_TEST_POSTGRES")
+    if not address:
+        assert not os.environ.get("CI"), "TOLLGATE_TEST_POSTGRES names no PostgreSQL, which CI must have"
+        pytest.skip("TOLLGATE_TEST_POSTGRES names no PostgreSQL")
+    return urllib.parse.urlsplit(address)
+
+
+@pytest.fixture
+def way(server):
+    way = Way((server.hostname, server.port))
+    yield way
+    way.cut()
+
+
+@pytest.fixture
+def address(server, way):
+    """A database of a test's own."""
+    name = f"tollgate_{uuid.uuid4().hex}"
+    psql = ["psql", "-q", server.geturl(), "-c"]
+    subprocess.run([*psql, f"CREATE DATABASE {name}"], check=True)
+    yield f"postgres://{server.username}:not-asked-for@127.0.0.1:{way.port}/{name}"
+    subprocess.run([*psql, f"DROP DATABASE {name} WITH (FORCE)"], check=True)
+
+
+@pytest.fixture
+def replica(tmp_path, sim, address):
+    """Makes replicas by name."""
+    made = []
+
+    def make(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(Gateway(folder, sim, CONFIG, database=address, secret=SECRET))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.process.kill()
+
+
+def call(gateway, key=APP_KEY):
+    body = {"model": "openai-sim/echo", "messages": [{"role": "user", "content": "hello"}]}
+    request = urllib.request.Request(f"{gateway.url}/v1/chat/completions", json.dumps(body).encode())
+    request.add_header("authorization", f"Bearer {key}")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return response.headers["x-tollgate-request-id"]
+
+
+def metric(gateway, name):
+    with urllib.request.urlopen(f"{gateway.url}/metrics", timeout=10) as response:
+        lines = response.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def test_replicas_share_keys_and_journal(replica):
+    one, other = replica("one"), replica("other")
+    made = one.run("keys", "create", "shared", "--config", str(one.file), "--json")
+    assert made.returncode == 0, made.stderr
+    assert other.stop() == 0
+    other.start()
+    ids = {call(one, json.loads(made.stdout)["key"]), call(other, json.loads(made.stdout)["key"])}
+    listed = lambda: {one["id"] for one in get(f"{other.url}/admin/v1/calls", ADMIN_KEY)["data"]}
+    wait_for(lambda: listed() == ids, "both calls in the journal")
+    logs = one.run("logs", "--config", str(one.file), "--json")
+    assert {found["id"] for found in json.loads(logs.stdout)} == ids
+
+
+def test_calls_go_on_while_the_database_is_away(replica, way):
+    gateway = replica("one")
+    call(gateway)
+    way.cut()
+    wait_for(lambda: metric(gateway, "tollgate_journal_failures_total") > 0, "the loss to be noticed")
+    ids = [call(gateway) for _ in range(5)]
+    wait_for(lambda: metric(gateway, "tollgate_journal_lag_bytes") > 0, "a lag")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(f"{gateway.url}/admin/v1/keys", ADMIN_KEY)
+    assert refused.value.code == 503
+    assert json.loads(refused.value.read())["error"]["code"] == "store_unreachable"
+    way.open = True
+    wait_for(lambda: len(get(f"{gateway.url}/admin/v1/calls", ADMIN_KEY)["data"]) == 6, "every call in the journal")
+    found = [one["id"] for one in get(f"{gateway.url}/admin/v1/calls", ADMIN_KEY)["data"]]
+    assert set(ids) < set(found)
+    wait_for(lambda: metric(gateway, "tollgate_journal_lag_bytes") == 0, "the lag to end")
+    assert "not-asked-for" not in gateway.log.read_text()
+    failures = gateway.log.read_text().count("could not take records in")
+    assert 1 <= failures <= 2, "a failure that lasts is told now and then"
+
+
+def test_a_killed_replica_loses_no_call(replica, way):
+    gateway = replica("one")
+    way.cut()
+    ids = {call(gateway) for _ in range(3)}
+    gateway.kill()
+    way.open = True
+    gateway.start()
+    found = get(f"{gateway.url}/admin/v1/calls", ADMIN_KEY)["data"]
+    assert {one["id"] for one in found} == ids
+
+
+def test_another_secret_is_refused(replica, tmp_path):
+    replica("one")
+    text = (tmp_path / "one/tollgate.yaml").read_text()
+    other = tmp_path / "other.yaml"
+    other.write_text(text.replace(SECRET, "t" * 32).replace(str(tmp_path / "one/data"), str(tmp_path / "other")))
+    done = subprocess.run([BINARY, "serve", "--config", str(other)], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "store.secret" in done.stderr and "t" * 32 not in done.stderr and "not-asked-for" not in done.stderr
+
+
+def test_what_is_kept_in_memory_is_forgotten(tmp_path, sim):
+    gateway = Gateway(tmp_path, sim, CONFIG, database="memory", secret=SECRET)
+    made = urllib.request.Request(f"{gateway.url}/admin/v1/keys", b'{"name": "new"}')
+    made.add_header("authorization", f"Bearer {ADMIN_KEY}")
+    with urllib.request.urlopen(made, timeout=10) as response:
+        key = json.loads(response.read())["key"]
+    gateway.record(call(gateway, key))
+    assert "memory" in gateway.run("logs", "--config", str(gateway.file)).stderr
+    assert gateway.stop() == 0
+    assert "forgotten when this process ends" in gateway.log.read_text()
+    gateway.start()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        call(gateway, key)
+    assert refused.value.code == 401
+    gateway.process.kill()
