@@ -81,6 +81,8 @@ pub struct Store {
     pub database: Database,
     /// What keys are hashed under; otherwise a file in the data directory holds it.
     pub secret: Option<Secret>,
+    /// The address of the Redis or Valkey whose counters replicas share; it may hold a password.
+    pub shared: Option<Secret>,
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -66,7 +66,7 @@ impl SeatId {
 }
 
 /// A number for texts: the same in every process (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv/>, and then mixed).
-pub(crate) fn number(texts: &[&[u8]]) -> u64 {
+pub fn number(texts: &[&[u8]]) -> u64 {
     let mut hasher = FnvHasher::default();
     for text in texts {
         hasher.write(text);

@@ -1,6 +1,6 @@
 //! A call between its admission and its settlement.
 
-use std::{borrow::Cow, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use policy::{
@@ -15,6 +15,7 @@ use wire::{Dialect, Fault, Form, Kind, Losses, Operation};
 use crate::{
     core::{Core, Held},
     gate::Permit,
+    limits::Claimed,
     meter::Meter,
     settle,
     shadow::Mirror,
@@ -78,6 +79,16 @@ pub(crate) struct Open {
     pub(crate) hurried: Option<Instant>,
     /// Who is let in first, where calls wait for a place.
     pub(crate) priority: Priority,
+    /// The most tokens to generate, where the caller says so.
+    pub(crate) output_tokens_max: Option<u64>,
+    /// The end user for whom the caller asks.
+    pub(crate) end_user: Option<String>,
+    /// What the caller marks its call with.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// What the call holds of its limits.
+    pub(crate) claimed: Option<Box<Claimed>>,
+    /// What its caller is told of its limits, in headers.
+    pub(crate) told: Vec<(&'static str, String)>,
     /// What is to be mirrored once the call was answered well.
     pub(crate) mirror: Option<Box<Mirror>>,
     /// The call that this one mirrors.
@@ -145,6 +156,11 @@ impl Open {
             noted: false,
             hurried: None,
             priority: Priority::Default,
+            output_tokens_max: None,
+            end_user: None,
+            tags: BTreeMap::new(),
+            claimed: None,
+            told: Vec::new(),
             mirror: None,
             shadow_of: None,
         }

@@ -17,7 +17,7 @@ use policy::{
     rollout::{Sample, Stages},
     vitals::{News, Vitals},
 };
-use store::spool;
+use store::{ledger::Ledger, spool};
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
@@ -26,7 +26,9 @@ use crate::{
     call::Open,
     health_check::Checked,
     journal,
+    limits::Learning,
     metrics::{CoreMetrics, Counter},
+    seeds::Seeds,
     upstream::Pool,
     world::{Callers, World},
 };
@@ -48,6 +50,10 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<journal::Progress>,
     /// Cores that there are, to number them.
     pub(crate) cores: AtomicUsize,
+    /// What calls claim of their limits.
+    pub(crate) ledger: Ledger,
+    /// Who looks up what was counted before.
+    pub(crate) seeds: Seeds,
     /// Since when moments are counted.
     pub(crate) epoch: Instant,
 }
@@ -58,6 +64,7 @@ impl Shared {
         callers: Callers,
         hasher: store::KeyHasher,
         samples: mpsc::Sender<Sample>,
+        (ledger, seeds): (Ledger, Seeds),
     ) -> Shared {
         Shared {
             world: ArcSwap::from_pointee(world),
@@ -71,6 +78,8 @@ impl Shared {
             samples,
             journal: Arc::default(),
             cores: AtomicUsize::new(0),
+            ledger,
+            seeds,
             epoch: Instant::now(),
         }
     }
@@ -89,6 +98,8 @@ pub(crate) struct Core {
     pub(crate) connections: Cell<usize>,
     number: usize,
     vitals: RefCell<Vitals>,
+    /// What calls turn out to use.
+    pub(crate) learning: RefCell<Learning>,
     /// How far the board was read.
     heard: Cell<u64>,
     world: RefCell<Pinned<World>>,
@@ -150,6 +161,7 @@ impl Core {
         Core {
             number,
             vitals: RefCell::new(Vitals::new(seed)),
+            learning: RefCell::new(Learning::new()),
             heard: Cell::new(0),
             shared: Arc::clone(shared),
             pool,

@@ -17,6 +17,12 @@ pub(crate) const ROUTE: HeaderName = HeaderName::from_static("x-tollgate-route")
 pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-tollgate-session");
 /// The class of service, where calls wait for a place at a provider.
 pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-tollgate-priority");
+/// The end user for whom the caller asks.
+pub(crate) const USER: HeaderName = HeaderName::from_static("x-tollgate-user");
+/// What the caller marks its call with, as `name=value, other=value`.
+pub(crate) const TAGS: HeaderName = HeaderName::from_static("x-tollgate-tags");
+/// What the caller should know though its call was taken.
+pub(crate) const WARNING: &str = "x-tollgate-warning";
 pub(crate) const COUNTED: HeaderName = HeaderName::from_static("x-tollgate-counted");
 pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-tollgate-origin");
 

@@ -50,10 +50,14 @@ pub(crate) enum Counter {
     StreamsContinued,
     TargetsRested,
     SpoolFailures,
+    LimitsRefused,
+    LimitsWaited,
+    LimitsDowngraded,
+    LimitsShadowed,
 }
 
 impl Counter {
-    const ALL: [Counter; 11] = [
+    const ALL: [Counter; 15] = [
         Counter::ConnectionsAccepted,
         Counter::ConnectionsRefused,
         Counter::ConnectionsOpen,
@@ -65,6 +69,10 @@ impl Counter {
         Counter::StreamsContinued,
         Counter::TargetsRested,
         Counter::SpoolFailures,
+        Counter::LimitsRefused,
+        Counter::LimitsWaited,
+        Counter::LimitsDowngraded,
+        Counter::LimitsShadowed,
     ];
 
     /// Name, type and help.
@@ -108,6 +116,22 @@ impl Counter {
                 "tollgate_spool_failures_total",
                 "counter",
                 "journal entries that could not be written to the spool",
+            ),
+            Counter::LimitsRefused => {
+                ("tollgate_limits_refused_total", "counter", "calls that a limit or a budget refused")
+            }
+            Counter::LimitsWaited => {
+                ("tollgate_limits_waited_total", "counter", "times that a call waited for room in a limit")
+            }
+            Counter::LimitsDowngraded => (
+                "tollgate_limits_downgraded_total",
+                "counter",
+                "calls that another model took since a limit was reached",
+            ),
+            Counter::LimitsShadowed => (
+                "tollgate_limits_shadowed_total",
+                "counter",
+                "times that a limit in shadow mode would have refused a call",
             ),
         }
     }

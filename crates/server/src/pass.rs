@@ -18,6 +18,7 @@ use crate::{
     core::Core,
     drive, entry,
     inbound::{Asks, Inbound, passed_query},
+    limits::{self, Turn},
     perform,
     pipeline::admit,
     relay::Body,
@@ -54,8 +55,8 @@ pub(crate) async fn pass(
     };
     let path = format!("/{path}");
     check(&parts.method, &path)?;
-    let limits = &world.snapshot.server.limits;
-    let body = perform::any(parts, body, limits).await?;
+    let accepted = &world.snapshot.server.limits;
+    let body = perform::any(parts, body, accepted).await?;
     let (chat, form) = (Dialect::at(&path), Form::at(&path));
     let addressed = chat.and_then(|asked| asked.model).or_else(|| form.and_then(|asked| asked.model));
     let model = match addressed {
@@ -63,11 +64,13 @@ pub(crate) async fn pass(
         None => Envelope::parse(&body.first(), false).map(|envelope| envelope.model).unwrap_or_default(),
     };
     allowed(&principal, name, &model)?;
-    admit(core, limits.calls_max)?;
+    let (end_user, tags) = limits::marks(&parts.headers)?;
+    admit(core, accepted.calls_max)?;
     let (chat, form) = (chat.map(|asked| asked.dialect), form.map(|asked| asked.form));
     let first = provider.facts.dialects.first().map(|(dialect, _)| *dialect);
     let dialect = chat.or_else(|| form.map(Form::dialect)).or(first).unwrap_or(Dialect::OpenaiChat);
     let mut open = Open::new(arrival, Rc::clone(&world), principal, dialect);
+    (open.end_user, open.tags) = (end_user, tags);
     open.operation = Operation::PassThrough;
     open.free = matches!(parts.method, Method::GET | Method::DELETE);
     open.model_asked.clone_from(&model);
@@ -77,7 +80,9 @@ pub(crate) async fn pass(
     plan.repeatable = chat.is_some() || open.free;
     let path = format!("{path}{}", parts.uri.query().map(passed_query).unwrap_or_default());
     let inbound = Inbound { parts, asks: Asks::Pass { path, body, dialect: chat, form } };
-    drive::drive(Call::new(core, open), &inbound, plan).await
+    let mut call = Call::new(core, open);
+    limits::enter(&mut call, &plan, Turn::Only).await?;
+    drive::drive(call, &inbound, plan).await
 }
 
 fn check(method: &Method, path: &str) -> Result<(), Fault> {

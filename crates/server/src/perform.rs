@@ -1,6 +1,6 @@
 //! Operations beside chat, step by step, as completions go in `pipeline.rs`.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode, header, request};
@@ -22,6 +22,7 @@ use crate::{
     core::Core,
     count_tokens, drive, entry, front, headers,
     inbound::{Asks, Inbound, Named, Sent},
+    limits::{self, Entered, Turn},
     pipeline::admit,
     plan::Asker,
     relay::Body,
@@ -43,42 +44,55 @@ pub(crate) async fn perform(
     let world = core.world();
     let principal = authenticate(core, parts, &arrival, Scope::Calls)?;
     principal.may_do(asked.form.operation())?;
-    let limits = &world.snapshot.server.limits;
+    let accepted = &world.snapshot.server.limits;
     let model = asked.model.map(entry::model_name).transpose()?;
     let (sent, model) = match asked.form.upload() {
-        Upload::Json => json(body, limits, asked.form, model.as_deref()).await?,
-        Upload::Multipart => multipart(parts, body, limits, model.as_deref()).await?,
-        Upload::Any => (any(parts, body, limits).await?, String::new()),
+        Upload::Json => json(body, accepted, asked.form, model.as_deref()).await?,
+        Upload::Multipart => multipart(parts, body, accepted, model.as_deref()).await?,
+        Upload::Any => (any(parts, body, accepted).await?, String::new()),
     };
     if asked.form.operation() == Operation::CountTokens
         && let Some(target) = count_tokens::target(core, &principal, &model, asked.form)?
     {
         return count_tokens::count(asked.form, sent.first(), &target).await;
     }
-    let plan: Plan = if asked.form.upload() == Upload::Any {
+    let now_us = arrival.started_us;
+    let asker = Asker { core, world: &world, principal: &principal, parts, now_us };
+    let is_resource = asked.form.upload() == Upload::Any;
+    let mut plan: Plan = if is_resource {
         let named = parts.headers.get(headers::PROVIDER).and_then(|value| value.to_str().ok());
         route::plan_resource(&world.snapshot, &principal, named, asked.form)?
     } else {
-        let asker = Asker { core, world: &world, principal: &principal, parts, arrival: &arrival };
         asker.form(asked.form, &model, &sent)?
     };
     // Only where another form, or a chat, may carry it is the request read.
     let crosses = plan.targets.iter().any(|target| target.form != Some(asked.form));
     let work = if crosses { asked.form.read(&sent.first(), asked.method)? } else { None };
     let prompt = work.as_ref().and_then(Work::prompt);
-    if let Some(answer) = prompt.and_then(|prompt| prompt.unasked(arrival.started_us / 1_000_000)) {
+    if let Some(answer) = prompt.and_then(|prompt| prompt.unasked(now_us / 1_000_000)) {
         return Ok(respond::json(StatusCode::OK, answer));
     }
-    admit(core, limits.calls_max)?;
-    let mut open = Open::new(arrival, Rc::clone(&world), principal, asked.form.dialect());
+    let (end_user, tags) = limits::marks(&parts.headers)?;
+    admit(core, world.snapshot.server.limits.calls_max)?;
+    let mut open = Open::new(arrival, Rc::clone(&world), Arc::clone(&principal), asked.form.dialect());
+    let envelope = sent.envelope();
+    open.end_user = end_user.or_else(|| envelope.and_then(|envelope| envelope.user.clone()));
+    open.tags = tags;
+    open.output_tokens_max = envelope.and_then(|envelope| envelope.output_tokens_max);
     open.operation = asked.form.operation();
     open.form = Some(asked.form);
     open.free = asked.form.operation().counting() == Counting::Free;
-    open.model_asked = model;
+    open.model_asked.clone_from(&model);
     (open.stream, open.include_usage) = streaming(asked.form, &sent);
     open.prompt = sent.first();
+    let mut call = Call::new(core, open);
+    let turn = if is_resource { Turn::Only } else { Turn::First };
+    if let Entered::Downgraded(model) = limits::enter(&mut call, &plan, turn).await? {
+        plan = asker.form(asked.form, &model, &sent)?;
+        limits::enter(&mut call, &plan, Turn::Downgraded(&model)).await?;
+    }
     let inbound = Inbound { parts, asks: Asks::Form { asked, work, body: sent } };
-    drive::drive(Call::new(core, open), &inbound, plan).await
+    drive::drive(call, &inbound, plan).await
 }
 
 /// Whether the answer to a prompt is streamed, and with what was used.

@@ -1,6 +1,9 @@
 //! The life of one request, from top to bottom.
 
-use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
@@ -17,6 +20,7 @@ use crate::{
     entry::{self, Entry},
     explain, feedback, front,
     inbound::{Asks, Inbound},
+    limits::{self, Entered, Turn},
     metrics::Counter,
     models, pass, perform,
     plan::Asker,
@@ -76,19 +80,28 @@ async fn complete(
     let (body, envelope) = envelope(body, asked)?;
     let (body, envelope) = envelope.without_gateway(body)?;
     let dialect = asked.dialect;
-    let asker = Asker { core, world: &world, principal: &principal, parts, arrival: &arrival };
-    let plan = asker.chat(dialect, &body, &envelope)?;
+    let now_us = arrival.started_us;
+    let asker = Asker { core, world: &world, principal: &principal, parts, now_us };
+    let mut plan = asker.chat((dialect, &envelope.model), &body, &envelope)?;
+    let (end_user, tags) = limits::marks(&parts.headers)?;
     admit(core, world.snapshot.server.limits.calls_max)?;
-    let mirror = shadow::mirror(core, &world, &plan, parts, (&body, &envelope));
-    let mut open = Open::new(arrival, world, principal, dialect);
-    open.mirror = mirror;
+    let mut open = Open::new(arrival, Rc::clone(&world), Arc::clone(&principal), dialect);
+    open.mirror = shadow::mirror(core, &world, &plan, parts, (&body, &envelope));
+    (open.end_user, open.tags) = (end_user.or_else(|| envelope.user.clone()), tags);
+    open.output_tokens_max = envelope.output_tokens_max;
     open.model_asked = envelope.model.clone();
     open.stream = envelope.stream;
     open.as_array = entry::is_array(asked, parts.uri.query().unwrap_or_default());
     open.include_usage = envelope.include_usage;
     open.prompt = body.clone();
+    let mut call = Call::new(core, open);
+    // What it may use is claimed before anything leaves for a provider.
+    if let Entered::Downgraded(model) = limits::enter(&mut call, &plan, Turn::First).await? {
+        plan = asker.chat((dialect, &model), &body, &envelope)?;
+        limits::enter(&mut call, &plan, Turn::Downgraded(&model)).await?;
+    }
     let inbound = Inbound { parts, asks: Asks::Chat { body, envelope } };
-    drive::drive(Call::new(core, open), &inbound, plan).await
+    drive::drive(call, &inbound, plan).await
 }
 
 /// What routing needs of a request, from its path and its body; and the body as its dialect has it.

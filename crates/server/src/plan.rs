@@ -11,7 +11,7 @@ use policy::{
 };
 use wire::{Dialect, Envelope, Fault, Form};
 
-use crate::{call::Arrival, core::Core, headers, inbound::Sent, world::World};
+use crate::{core::Core, headers, inbound::Sent, world::World};
 
 /// Who asks, and with which headers.
 #[derive(Clone, Copy)]
@@ -20,14 +20,20 @@ pub(crate) struct Asker<'a> {
     pub(crate) world: &'a World,
     pub(crate) principal: &'a Principal,
     pub(crate) parts: &'a request::Parts,
-    pub(crate) arrival: &'a Arrival,
+    /// Microseconds since 1970.
+    pub(crate) now_us: i64,
 }
 
 impl Asker<'_> {
     /// Plans a chat. Its request is decoded only where the way of its model depends on what it says.
-    pub(crate) fn chat(&self, dialect: Dialect, body: &[u8], envelope: &Envelope) -> Result<Plan, Fault> {
+    pub(crate) fn chat(
+        &self,
+        (dialect, model): (Dialect, &str),
+        body: &[u8],
+        envelope: &Envelope,
+    ) -> Result<Plan, Fault> {
         let Aside { route: wishes, session } = self.aside(envelope.gateway.as_deref())?;
-        let (model, asking) = (envelope.model.as_str(), Asking::Chat(dialect));
+        let asking = Asking::Chat(dialect);
         let snapshot = &self.world.snapshot;
         if !route::reads_request(snapshot, model, wishes.as_ref()) {
             return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None, wants: None });
@@ -68,13 +74,7 @@ impl Asker<'_> {
         told: &'f Told<'f>,
         judge: &'f Reader<'f>,
     ) -> RuleFacts<'f> {
-        RuleFacts {
-            request,
-            headers: told,
-            principal: self.principal,
-            judge,
-            now_us: self.arrival.started_us,
-        }
+        RuleFacts { request, headers: told, principal: self.principal, judge, now_us: self.now_us }
     }
 
     fn judge<'f>(&'f self, request: &RequestFacts<'f>) -> Reader<'f> {

@@ -1,9 +1,9 @@
 //! Answers that the gateway makes itself; the one place where faults become responses.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use uuid::Uuid;
-use wire::{Dialect, Fault, Kind, Retry};
+use wire::{Dialect, Fault, Kind, Origin, Retry};
 
 use crate::{headers, relay::Body};
 
@@ -25,6 +25,15 @@ pub(crate) fn fault(fault: &Fault, dialect: Dialect, id: Uuid) -> Response<Body>
     };
     if let Some(seconds) = after {
         response_headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    for (name, value) in &fault.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response_headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    // The SDKs of OpenAI and Anthropic try again by themselves unless they are told not to.
+    if fault.kind == Kind::QuotaExhausted && fault.origin == Origin::Gateway {
+        response_headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     if fault.kind == Kind::Unauthenticated && body.status == 401 {
         response_headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -33,7 +33,7 @@ use crate::{
     metrics::CoreMetrics,
     reload::{Cause, Reloader},
     rollouts::{self, Rollouts, SAMPLES_MAX},
-    tasks,
+    seeds, tasks,
     tls::Certificates,
     upstream::{Connector, Pool, TlsTrust},
     world::{Callers, World, now_us},
@@ -107,11 +107,13 @@ impl Server {
         let fetcher = Fetcher::new(&trust);
         let world = World::new(options.snapshot, None, &fetcher);
         let callers = Callers::new(options.data.hasher(), keys, &world.snapshot);
+        let (counted, counting) = seeds::open(&options.data)?;
         let (samples, settled) = mpsc::channel(SAMPLES_MAX);
-        let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples));
+        let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples, counted));
         let ours = Arc::clone(&shared);
         let rollouts = aside(move || Rollouts::new(ours, rollouts_database, settled)).await?;
         let database = DatabaseThread::start(database)?;
+        counting.start();
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
         let threads =

@@ -19,6 +19,7 @@ use crate::{
     core::{Core, Held},
     drive,
     inbound::{Asks, Inbound},
+    limits::{self, Turn},
     pipeline::admit,
     tasks,
     world::World,
@@ -106,7 +107,11 @@ async fn run(core: Rc<Core>, mirror: &Mirror, original: Original) {
     open.prompt = mirror.body.clone();
     let asks = Asks::Chat { body: mirror.body.clone(), envelope: mirror.envelope.clone() };
     let inbound = Inbound { parts: &mirror.parts, asks };
-    match drive::drive(Call::new(&core, open), &inbound, plan).await {
+    let mut call = Call::new(&core, open);
+    if let Err(fault) = limits::enter(&mut call, &plan, Turn::Only).await {
+        return tracing::debug!(call = %id, fault = fault.message, "limits have no room for a call's mirror");
+    }
+    match drive::drive(call, &inbound, plan).await {
         Ok(response) => {
             let mut body = response.into_body();
             while let Some(Ok(_)) = body.frame().await {}

@@ -6,10 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use policy::snapshot;
+use policy::{Secret, snapshot};
 use uuid::Uuid;
 
-use crate::{Database, Error, KeyHasher, database::Place, hash::random_bytes};
+use crate::{
+    Database, Error, KeyHasher,
+    database::Place,
+    hash::random_bytes,
+    ledger::{Driver, Ledger, LedgerSettings},
+};
 
 /// A data directory: private to its user, with the spool in it, the embedded database, and the secret of an installation
 /// that has no other.
@@ -19,6 +24,8 @@ pub struct DataDir {
     hasher: KeyHasher,
     replica: Uuid,
     place: Place,
+    /// The Redis that replicas share.
+    shared: Option<Secret>,
 }
 
 /// Held by the process that serves; the system lets go of it when the process ends, however it ends.
@@ -41,7 +48,7 @@ impl DataDir {
         };
         let replica = read_or_make_id(&path.join("replica"))?;
         let place = Place::new(&store.database, path.join("tollgate.db"))?;
-        Ok(DataDir { path: path.to_owned(), hasher, replica, place })
+        Ok(DataDir { path: path.to_owned(), hasher, replica, place, shared: store.shared.clone() })
     }
 
     /// Claims the directory for the process that serves.
@@ -71,6 +78,23 @@ impl DataDir {
 
     pub fn hasher(&self) -> KeyHasher {
         self.hasher.clone()
+    }
+
+    /// What limits are counted by: in Redis where that is configured, otherwise where the database is, or in memory. What
+    /// is returned beside it has to be run.
+    pub fn ledger(&self, settings: &LedgerSettings) -> Result<(Ledger, Option<Driver>), Error> {
+        let settings = LedgerSettings { replica: self.replica.as_u128(), ..settings.clone() };
+        if let Some(address) = &self.shared {
+            let (ledger, driver) = Ledger::redis(address, &settings)?;
+            return Ok((ledger, Some(driver)));
+        }
+        match &self.place {
+            Place::Server(server) => {
+                let (ledger, driver) = Ledger::at(server, &settings);
+                Ok((ledger, Some(driver)))
+            }
+            Place::File(_) | Place::Memory(_) => Ok((Ledger::memory(&settings), None)),
+        }
     }
 
     /// A connection of its own. Not on a thread that runs tasks.

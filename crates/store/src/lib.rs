@@ -49,6 +49,8 @@ pub enum Error {
     Column { column: usize, found: &'static str, wanted: &'static str },
     #[error("store.database: {0}")]
     Address(String),
+    #[error("store.shared: {0}; write redis://USER:PASSWORD@HOST:PORT, or rediss:// with TLS")]
+    Shared(String),
     #[error(
         "this process hashes keys under another secret than the one that the database's keys were made under: \
          none of them would open anything. Set store.secret to the same value for all replicas; a replica without it \

@@ -23,6 +23,10 @@ pub struct Envelope {
     pub include_usage: bool,
     /// What the caller says to the gateway and not to a provider: the member `tollgate`, as written.
     pub gateway: Option<String>,
+    /// The most tokens to generate, where the caller says so.
+    pub output_tokens_max: Option<u64>,
+    /// The caller's name of the end user, where its dialect has a member of its own for it.
+    pub user: Option<String>,
     /// Where the name stands; nowhere when the address names the model.
     model_at: Option<Range<usize>>,
     options: Options,
@@ -51,14 +55,26 @@ pub struct Edits<'a> {
 }
 
 /// The members as they stand.
+#[derive(Default)]
 struct Members<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
     tollgate: Option<&'a RawValue>,
+    /// Who the end user is: `user`, `safety_identifier`, and Anthropic's `metadata.user_id`.
+    user: Option<&'a RawValue>,
+    safety_identifier: Option<&'a RawValue>,
+    metadata: Option<&'a RawValue>,
+    /// The most tokens to generate: `max_tokens`, `max_completion_tokens` and `max_output_tokens`.
+    most: [Option<&'a RawValue>; 3],
+    /// Where some dialects have that: `generationConfig`, `inferenceConfig` and `options`.
+    settings: [Option<&'a RawValue>; SETTINGS.len()],
     /// Whether there is any member at all.
     any: bool,
 }
+
+/// Gemini's, Bedrock's and Ollama's names among their settings, in the order of [`Members::settings`].
+const SETTINGS: [&str; 3] = ["maxOutputTokens", "maxTokens", "num_predict"];
 
 impl Envelope {
     /// Reads a body that must be one JSON object. A member that is read here and stands twice is refused:
@@ -86,6 +102,8 @@ impl Envelope {
             stream,
             include_usage,
             gateway: members.tollgate.map(|raw| raw.get().to_owned()),
+            output_tokens_max: members.output_tokens_max(),
+            user: members.user(),
             model_at: Some(place(body, model)),
             options,
         })
@@ -99,8 +117,16 @@ impl Envelope {
             Fault::invalid("", format!("the body is no valid JSON request: {error}")).code("invalid_json")
         })?;
         let gateway = members.tollgate.map(|raw| raw.get().to_owned());
-        let options = Options::Absent;
-        Ok(Envelope { model, stream, include_usage: true, gateway, model_at: None, options })
+        Ok(Envelope {
+            model,
+            stream,
+            include_usage: true,
+            gateway,
+            output_tokens_max: members.output_tokens_max(),
+            user: members.user(),
+            model_at: None,
+            options: Options::Absent,
+        })
     }
 
     /// The body without the member `tollgate`, and what was read of it; the same where it has none.
@@ -173,6 +199,26 @@ impl Envelope {
             Options::Object { open, empty: false, .. } => (*open..*open, "\"include_usage\":true,"),
         };
         (range, Cow::Borrowed(text))
+    }
+}
+
+impl Members<'_> {
+    /// What is no number is the provider's to refuse.
+    fn output_tokens_max(&self) -> Option<u64> {
+        let number = |raw: &RawValue| raw.get().parse::<u64>().ok();
+        let plain = self.most.iter().flatten().filter_map(|raw| number(raw)).max();
+        let settings = || {
+            let mut pairs = self.settings.iter().zip(SETTINGS);
+            pairs.find_map(|(raw, name)| json::Object::from_raw((*raw)?).ok()?.peek(name).and_then(number))
+        };
+        plain.or_else(settings)
+    }
+
+    fn user(&self) -> Option<String> {
+        let told =
+            |raw: &RawValue| json::string(raw).ok().filter(|text| !text.is_empty()).map(Cow::into_owned);
+        let named = self.user.or(self.safety_identifier).and_then(told);
+        named.or_else(|| json::Object::from_raw(self.metadata?).ok()?.peek("user_id").and_then(told))
     }
 }
 
@@ -259,8 +305,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members =
-                    Members { model: None, stream: None, stream_options: None, tollgate: None, any: false };
+                let mut members = Members::default();
                 while let Some(name) = map.next_key::<json::Text<'de>>()? {
                     members.any = true;
                     let member = match name.0.as_ref() {
@@ -268,6 +313,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                         "stream" => &mut members.stream,
                         "stream_options" => &mut members.stream_options,
                         "tollgate" => &mut members.tollgate,
+                        "user" => &mut members.user,
+                        "safety_identifier" => &mut members.safety_identifier,
+                        "metadata" => &mut members.metadata,
+                        "max_tokens" => &mut members.most[0],
+                        "max_completion_tokens" => &mut members.most[1],
+                        "max_output_tokens" => &mut members.most[2],
+                        "generationConfig" => &mut members.settings[0],
+                        "inferenceConfig" => &mut members.settings[1],
+                        "options" => &mut members.settings[2],
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                             continue;
@@ -358,6 +412,24 @@ mod tests {
         let (rest, envelope) = addressed(br#"{"tollgate":{}}"#);
         assert_eq!((rest.as_ref(), envelope.gateway.as_deref()), (&b"{}"[..], Some("{}")));
         assert!(envelope.stream && addressed(b"{\"contents\":[]}").1.gateway.is_none());
+    }
+
+    #[test]
+    fn the_most_tokens_and_the_user_are_found_in_every_dialect() {
+        let check = |members: &str, most: Option<u64>, user: Option<&str>| {
+            let envelope =
+                Envelope::parse(format!(r#"{{"model":"m",{members}}}"#).as_bytes(), false).unwrap();
+            assert_eq!((envelope.output_tokens_max, envelope.user.as_deref()), (most, user), "{members}");
+        };
+        check(r#""max_tokens":7,"user":"ada""#, Some(7), Some("ada"));
+        check(r#""max_tokens":7,"max_completion_tokens":9,"user":"""#, Some(9), None);
+        check(r#""max_output_tokens":3,"user":5"#, Some(3), None);
+        check(r#""metadata":{"user_id":"u-1"}"#, None, Some("u-1"));
+        check(r#""safety_identifier":"s","metadata":null"#, None, Some("s"));
+        check(r#""generationConfig":{"maxOutputTokens":11}"#, Some(11), None);
+        check(r#""inferenceConfig":{"maxTokens":12}"#, Some(12), None);
+        check(r#""options":{"num_predict":-1}"#, None, None);
+        check(r#""max_tokens":"many","options":[]"#, None, None);
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub struct Fault {
     pub param: Option<String>,
     /// The status that the provider answered with.
     pub upstream_status: Option<u16>,
+    /// Headers that tell a program more: names in lower case, and values.
+    pub headers: Box<[(&'static str, String)]>,
 }
 
 impl Fault {
@@ -99,6 +101,7 @@ impl Fault {
             code: None,
             param: None,
             upstream_status: None,
+            headers: Box::default(),
         }
     }
 

@@ -20,6 +20,9 @@ pub(super) struct StoreDraft {
     /// What keys are hashed under, as `${VARIABLE}` or a `secret:` reference: at least 32 characters, the same for all
     /// replicas. Default: the file `secret` in the data directory.
     secret: Option<String>,
+    /// The Redis or Valkey whose counters replicas share, `redis://USER:PASSWORD@HOST:PORT` or `rediss://…` with TLS, as
+    /// `${VARIABLE}` or a `secret:` reference. Default: what the database is; a PostgreSQL keeps them as well.
+    shared: Option<String>,
 }
 
 impl Compiler<'_> {
@@ -43,6 +46,12 @@ impl Compiler<'_> {
                 format!("must have at least {SECRET_CHARS_MIN} characters; openssl rand -hex 32 makes some");
             self.fault("store.secret", remedy);
         }
-        Store { database, secret }
+        let shared = draft.shared.and_then(|text| self.secret(&text, "store.shared"));
+        let schemes = ["redis://", "rediss://", "redis-cluster://", "rediss-cluster://"];
+        if shared.as_ref().is_some_and(|text| !schemes.iter().any(|scheme| text.expose().starts_with(scheme)))
+        {
+            self.fault("store.shared", "must be redis://USER:PASSWORD@HOST:PORT, or rediss://… with TLS");
+        }
+        Store { database, secret, shared }
     }
 }

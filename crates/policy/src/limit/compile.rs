@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{
     AlgorithmSpec, BudgetSpec, Each, EachSpec, Exceeded, ExceededSpec, Limit, LimitSpec, Meter, ModeSpec,
-    OnFailure, Only, OperationSpec, Period, StoreFailureSpec, Terms, UnpricedSpec, Window, zone,
+    Only, OperationSpec, Period, StoreFailureSpec, Terms, UnpricedSpec, Window, zone,
 };
-use crate::config::span;
+use crate::{config::span, ledger::OnFailure};
 
 /// A field's path and what is wrong with it.
 type Fault = (String, String);
@@ -96,7 +96,6 @@ pub(crate) fn budget(spec: &BudgetSpec, holder: &Holder) -> Result<Limit, Vec<Fa
     let amount = spec.usd.0.picodollars();
     let mut made = terms.limit(holder, Said { name, meter: Meter::Money, amount, window, budget: true });
     made.carry_over = spec.carry_over;
-    made.unpriced = spec.unpriced == Some(UnpricedSpec::Allow);
     if faults.is_empty() { Ok(made) } else { Err(faults) }
 }
 
@@ -155,6 +154,19 @@ fn period(per: Option<&str>) -> Result<Period, String> {
     length.map(Period::Span).ok_or_else(|| {
         format!("\"{per}\" is no period; use second, minute, hour, day, week, month, year or a duration such as 5h")
     })
+}
+
+/// How a window is counted, but for amounts.
+fn counted(window: &Window) -> String {
+    match window {
+        Window::Calendar(period, zone) => {
+            format!("fixed {period:?} {}", zone.iana_name().unwrap_or_default())
+        }
+        Window::Sliding { length_us } => format!("sliding {length_us}"),
+        Window::Bucket { period_us, .. } => format!("bucket {period_us}"),
+        Window::Concurrent => "concurrent".to_owned(),
+        Window::Forever => "forever".to_owned(),
+    }
 }
 
 /// Terms with their meaning.
@@ -219,8 +231,9 @@ impl<'t> Meant<'t> {
         };
         let each: Vec<Each> = each.collect();
         let kind = if said.budget { "budget" } else { "limit" };
-        // What two limits of one holder may differ in, but for their amounts.
-        let told = format!("{kind}\0{}\0{:?}\0{each:?}\0{only:?}", said.name, said.meter);
+        // What two limits of one holder may differ in, but for their amounts: a counter keeps its kind for life.
+        let (name, meter, counted) = (&said.name, said.meter, counted(&said.window));
+        let told = format!("{kind}\0{name}\0{meter:?}\0{counted}\0{each:?}\0{only:?}");
         Limit {
             id: Uuid::new_v5(&holder.id, told.as_bytes()),
             name: said.name,
@@ -239,7 +252,7 @@ impl<'t> Meant<'t> {
                 Some(StoreFailureSpec::Share) | None => OnFailure::Share,
             },
             carry_over: false,
-            unpriced: !said.budget,
+            allows_unpriced: terms.unpriced == Some(UnpricedSpec::Allow),
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Limits and budgets: what people write, what it means, and what of it a call claims.
 
+mod claims;
 mod compile;
+mod refusal;
 mod spec;
 mod terms;
 mod window;
 
+pub use claims::{Called, Expected, Used, claims, holding};
 pub(crate) use compile::{Holder, budget, limit};
+pub use refusal::{Over, refusal, unpriced};
 pub use spec::{
     AlgorithmSpec, BudgetSpec, Budgets, Count, EachSpec, ExceededSpec, LimitSpec, ModeSpec, OperationSpec,
     StoreFailureSpec, Terms, UnpricedSpec, Usd,
 };
 pub(crate) use spec::{parse_count, parse_usd};
-pub use terms::{Each, Exceeded, Limit, Meter, OnFailure, Only};
+pub use terms::{Each, Exceeded, Limit, Meter, Only};
 pub use window::{Period, Window, zone};

@@ -65,9 +65,6 @@ pub struct BudgetSpec {
     /// Whether what was left in one period is added to the next. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub carry_over: bool,
-    /// What becomes of calls to models whose price is not known. Default: refuse.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unpriced: Option<UnpricedSpec>,
     #[serde(flatten)]
     pub terms: Terms,
 }
@@ -103,6 +100,9 @@ pub struct Terms {
     /// The model name that takes calls beyond it, where `on_exceeded` is `downgrade`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downgrade_to: Option<String>,
+    /// What becomes of calls to models whose price is not known, where money is counted. Default: refuse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpriced: Option<UnpricedSpec>,
     /// What becomes of calls while the store that replicas share cannot be reached. Default: share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_store_failure: Option<StoreFailureSpec>,

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use wire::Operation;
 
 use super::Window;
+use crate::ledger::OnFailure;
 
 /// How much of something may be used over a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,10 +31,10 @@ pub struct Limit {
     pub warn_permille: Option<u32>,
     pub exceeded: Exceeded,
     pub on_failure: OnFailure,
-    /// Whether it is a budget, and what was left of a period is added to the next.
+    /// Whether what was left of one period is added to the next.
     pub carry_over: bool,
-    /// Whether calls go on whose cost is not known.
-    pub unpriced: bool,
+    /// Whether calls go on whose cost is not known, where money is counted.
+    pub allows_unpriced: bool,
 }
 
 /// What a limit counts.
@@ -75,14 +76,6 @@ pub enum Exceeded {
     Queue,
     /// A model of this name takes it.
     Downgrade(String),
-}
-
-/// What becomes of calls while counters cannot be shared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    Allow,
-    Refuse,
-    Share,
 }
 
 impl Limit {

@@ -12,5 +12,6 @@ pub use address::AddressRange;
 pub use caller::{Principal, Proof};
 pub use directory::{Directory, Problem};
 pub use entity::{Entity, EntityKind};
+pub(crate) use lineage::names;
 pub use lineage::{Ancestor, CostMax, Grant};
 pub use settings::{PerRequest, Settings};

@@ -41,6 +41,11 @@ pub(super) fn set_headers(
     if let Ok(shown) = HeaderValue::from_str(&shown) {
         to.insert(headers::TARGET, shown);
     }
+    for (name, value) in &open.told {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            to.insert(HeaderName::from_static(name), value);
+        }
+    }
     to.insert(headers::ATTEMPTS, HeaderValue::from(open.attempts.len()));
     if !open.losses.is_empty() {
         let names: Vec<String> = open.losses.iter().map(ToString::to_string).collect();

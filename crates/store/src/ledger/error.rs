@@ -12,6 +12,4 @@ pub enum LedgerError {
     Full(usize),
     #[error("the shared ledger does not answer")]
     Away,
-    #[error("the address of the shared ledger: {0}")]
-    Address(String),
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use policy::ledger::{Bucket, Claim, Hold, Keeper, Reserved, Rule, Standing, Tenant};
+use policy::{
+    Secret,
+    ledger::{Bucket, Claim, Hold, Keeper, Reserved, Rule, Standing, Tenant},
+};
 
 use super::{
     Driver, LedgerError,
@@ -13,6 +16,7 @@ use super::{
     redis::RedisTarget,
     shared::{self, Shared},
 };
+use crate::{Error, sql::Server};
 
 /// Counts what calls claim. A clone is another handle on the same counters.
 #[derive(Clone)]
@@ -86,18 +90,18 @@ impl Ledger {
 
     /// Counters in Redis or Valkey. Of several addresses, or one that begins with `redis-cluster:` or `rediss-cluster:`,
     /// the store is a cluster. The driver has to be run beside the ledger.
-    pub fn redis(address: &str, settings: &LedgerSettings) -> Result<(Ledger, Driver), LedgerError> {
-        Ok(Ledger::shared(Target::Redis(RedisTarget::new(address)?), settings))
+    pub fn redis(address: &Secret, settings: &LedgerSettings) -> Result<(Ledger, Driver), Error> {
+        let target = RedisTarget::new(address.expose()).map_err(Error::Shared)?;
+        Ok(Ledger::shared(Target::Redis(target), settings))
     }
 
-    /// Counters in PostgreSQL. Where the address asks for TLS, the server's certificate is verified by `tls`. The driver
-    /// has to be run beside the ledger.
-    pub fn postgres(
-        address: &str,
-        tls: rustls::ClientConfig,
-        settings: &LedgerSettings,
-    ) -> Result<(Ledger, Driver), LedgerError> {
-        Ok(Ledger::shared(Target::Postgres(Box::new(PostgresTarget::new(address, tls)?)), settings))
+    /// Counters in PostgreSQL. The driver has to be run beside the ledger.
+    pub fn postgres(address: &Secret, settings: &LedgerSettings) -> Result<(Ledger, Driver), Error> {
+        Ok(Ledger::at(&Server::parse(address)?, settings))
+    }
+
+    pub(crate) fn at(server: &Server, settings: &LedgerSettings) -> (Ledger, Driver) {
+        Ledger::shared(Target::Postgres(Box::new(PostgresTarget::new(server))), settings)
     }
 
     fn shared(target: Target, settings: &LedgerSettings) -> (Ledger, Driver) {

@@ -373,7 +373,7 @@ mod tests {
     }
 
     fn recover_prefix(folder: &Path, prefix: &[u8], shipped_before: bool) -> Vec<Outcome> {
-        let store = Store { database: snapshot::Database::Memory, secret: None };
+        let store = Store { database: snapshot::Database::Memory, ..Store::default() };
         let data = DataDir::open_with(folder, &store).unwrap();
         let (mut shipper, _) = Shipper::recover(&data.spool(), data.database().unwrap()).unwrap();
         fs::write(data.spool().join(super::super::file_name(1, 0, 0)), prefix).unwrap();

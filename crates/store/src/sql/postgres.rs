@@ -39,7 +39,7 @@ const SCHEMA_LOCK: i64 = 0x746f_6c6c_6761_7465;
 /// Where a database is, and how it is reached.
 #[derive(Clone)]
 pub(crate) struct Server {
-    config: Config,
+    config: tokio_postgres::Config,
     tls: MakeRustlsConnect,
 }
 
@@ -72,7 +72,7 @@ impl Server {
             }
         }
         let url = if kept.is_empty() { bare.to_owned() } else { format!("{bare}?{}", kept.join("&")) };
-        let mut config: Config = url.parse().map_err(|_| {
+        let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
             Error::Address(
                 "is no address of PostgreSQL; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with other \
                  characters of names and passwords percent-encoded"
@@ -90,9 +90,7 @@ impl Server {
             }
         };
         config.ssl_mode(ssl_mode).keepalives_idle(SILENCE_MAX).keepalives_interval(SILENCE_MAX / 5);
-        config.keepalives_retries(3).tcp_user_timeout(SILENCE_MAX).notice_callback(|notice| {
-            tracing::debug!(message = notice.message(), "PostgreSQL");
-        });
+        config.keepalives_retries(3).tcp_user_timeout(SILENCE_MAX);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIME_MAX);
         }
@@ -102,8 +100,17 @@ impl Server {
         Ok(Server { config, tls: tls::connector(&trust)? })
     }
 
+    /// Where it is and how it is spoken to, for clients of their own.
+    pub(crate) fn parts(&self) -> (tokio_postgres::Config, MakeRustlsConnect) {
+        (self.config.clone(), self.tls.clone())
+    }
+
     pub(super) fn connect(&self) -> Result<Link, Error> {
-        let mut client = self.config.connect(self.tls.clone()).map_err(|error| told(&error))?;
+        let mut config = Config::from(self.config.clone());
+        config.notice_callback(|notice| {
+            tracing::debug!(message = notice.message(), "PostgreSQL");
+        });
+        let mut client = config.connect(self.tls.clone()).map_err(|error| told(&error))?;
         client.batch_execute(SESSION).map_err(|error| told(&error))?;
         Ok(Link { client, statements: HashMap::new() })
     }

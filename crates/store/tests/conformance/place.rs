@@ -54,7 +54,8 @@ impl Place {
     }
 
     fn of(database: Database, made: Option<Made>) -> Place {
-        let store = Store { database, secret: Some(Secret::new("s".repeat(32))) };
+        let secret = Some(Secret::new("s".repeat(32)));
+        let store = Store { database, secret, ..Store::default() };
         let folder = TempDir::new().unwrap();
         let data = DataDir::open_with(folder.path(), &store).unwrap();
         Place { store, folder, data, made }

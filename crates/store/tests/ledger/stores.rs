@@ -5,7 +5,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use policy::ledger::{Bucket, Claim, Hold, OnFailure, Reserved, Rule, Tenant};
+use policy::{
+    Secret,
+    ledger::{Bucket, Claim, Hold, OnFailure, Reserved, Rule, Tenant},
+};
 use tollgate_store::ledger::{Driver, Ledger, LedgerSettings};
 
 pub(crate) const SECOND_US: i64 = 1_000_000;
@@ -129,12 +132,8 @@ fn postgres(address: &str, statement: &str) {
 pub(crate) fn open(kind: Kind, address: &str, settings: &LedgerSettings) -> Ledger {
     let (ledger, driver) = match kind {
         Kind::Memory => return Ledger::memory(settings),
-        Kind::Redis => Ledger::redis(address, settings),
-        Kind::Postgres => {
-            let roots = rustls::RootCertStore::empty();
-            let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-            Ledger::postgres(address, tls, settings)
-        }
+        Kind::Redis => Ledger::redis(&Secret::new(address), settings),
+        Kind::Postgres => Ledger::postgres(&Secret::new(address), settings),
     }
     .expect("the address is sound");
     drive(driver);

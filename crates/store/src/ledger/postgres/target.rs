@@ -5,7 +5,10 @@ use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{PostgresLink, schema};
-use crate::ledger::{LedgerError, driver::OPERATION, job::Failure, link::Background};
+use crate::{
+    ledger::{driver::OPERATION, job::Failure, link::Background},
+    sql::Server,
+};
 
 pub(in crate::ledger) struct PostgresTarget {
     config: Config,
@@ -13,20 +16,10 @@ pub(in crate::ledger) struct PostgresTarget {
 }
 
 impl PostgresTarget {
-    /// Whoever asks for TLS has the certificate verified: `verify-ca` and `verify-full` are what `require` is.
-    pub(in crate::ledger) fn new(
-        address: &str,
-        tls: rustls::ClientConfig,
-    ) -> Result<PostgresTarget, LedgerError> {
-        let address = address
-            .replace("sslmode=verify-full", "sslmode=require")
-            .replace("sslmode=verify-ca", "sslmode=require");
-        let mut config: Config = address
-            .parse()
-            // The error of an address may show parts of it, and a password is part of it.
-            .map_err(|_| LedgerError::Address("it is no address of PostgreSQL".to_owned()))?;
+    pub(in crate::ledger) fn new(server: &Server) -> PostgresTarget {
+        let (mut config, tls) = server.parts();
         config.application_name("tollgate ledger").connect_timeout(OPERATION).tcp_user_timeout(OPERATION);
-        Ok(PostgresTarget { config, tls: MakeRustlsConnect::new(tls) })
+        PostgresTarget { config, tls }
     }
 
     /// Two connections: a batch of settlements holds no reservation up.

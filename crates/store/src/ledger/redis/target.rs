@@ -6,7 +6,7 @@ use redis::{
 };
 
 use super::{RedisLink, link::Connection};
-use crate::ledger::{LedgerError, driver::OPERATION, job::Failure};
+use crate::ledger::{driver::OPERATION, job::Failure};
 
 pub(in crate::ledger) struct RedisTarget {
     client: Kind,
@@ -19,8 +19,8 @@ enum Kind {
 
 impl RedisTarget {
     /// One address, or several with commas between them, of which any may be a cluster's node.
-    pub(in crate::ledger) fn new(address: &str) -> Result<RedisTarget, LedgerError> {
-        let bad = |error: redis::RedisError| LedgerError::Address(error.category().to_owned());
+    pub(in crate::ledger) fn new(address: &str) -> Result<RedisTarget, String> {
+        let bad = |error: redis::RedisError| error.category().to_owned();
         let nodes: Vec<&str> = address.split(',').map(str::trim).collect();
         let is_cluster = nodes.len() > 1 || address.contains("-cluster://");
         let plain = |node: &str| node.replacen("-cluster://", "://", 1);

@@ -1,0 +1,168 @@
+//! What a call claims of the limits that hold for it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+use wire::Operation;
+
+use super::{Each, Limit, Meter, Only, Window};
+use crate::{
+    Money,
+    ledger::{Bucket, Claim, Rule},
+    principal::{Principal, names},
+};
+
+/// What a call is, as far as limits go.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<'c> {
+    pub principal: &'c Principal,
+    pub operation: Operation,
+    /// The model's name as the caller wrote it.
+    pub model: &'c str,
+    /// The provider and the model that is asked first.
+    pub target: Option<(&'c str, &'c str)>,
+    pub end_user: Option<&'c str>,
+    /// What the call is marked with beside its principal's tags.
+    pub tags: &'c BTreeMap<String, String>,
+}
+
+/// What a call is expected to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    /// Nothing where nobody knows.
+    pub cost: Option<Money>,
+    /// The part of it that is sure: that of the prompt.
+    pub cost_sure: Money,
+}
+
+/// What a call turned out to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// One where the call went out, and otherwise none.
+    pub requests: i64,
+    pub input_tokens: i64,
+    pub output_tokens: i64,
+    pub money: Money,
+}
+
+/// The limits that hold for a call.
+pub fn holding(called: &Called<'_>) -> Vec<Arc<Limit>> {
+    let limits = called.principal.limits.iter();
+    limits.filter(|limit| limit.only.holds(called)).cloned().collect()
+}
+
+/// What a call claims of each of its limits, in their order.
+pub fn claims(limits: &[Arc<Limit>], called: &Called<'_>, expected: &Expected, now_us: i64) -> Vec<Claim> {
+    let claim = |limit: &Arc<Limit>| Claim {
+        bucket: limit.bucket(called),
+        rule: limit.rule(now_us),
+        amount: limit.amount_of(expected),
+        shadow: limit.shadow,
+        durable: limit.is_durable(),
+        on_failure: limit.on_failure,
+    };
+    limits.iter().map(claim).collect()
+}
+
+impl Only {
+    fn holds(&self, called: &Called<'_>) -> bool {
+        let model = || {
+            let target = called.target.map(|(provider, model)| format!("{provider}/{model}"));
+            names(&self.models, called.model) || target.is_some_and(|target| names(&self.models, &target))
+        };
+        let tagged = |(name, value): (&String, &String)| {
+            called.tags.get(name).or_else(|| called.principal.tags.get(name)) == Some(value)
+        };
+        (self.operations.is_empty() || self.operations.contains(&called.operation))
+            && (self.models.is_empty() || model())
+            && self.tags.iter().all(tagged)
+    }
+}
+
+impl Limit {
+    /// The counter that a call is counted by.
+    fn bucket(&self, called: &Called<'_>) -> Bucket {
+        if self.each.is_empty() {
+            return Bucket(self.id.as_u128());
+        }
+        let mut told = Vec::with_capacity(64);
+        for each in &self.each {
+            let part = match each {
+                Each::EndUser => called.end_user.unwrap_or_default().as_bytes(),
+                Each::Model => called.model.as_bytes(),
+                Each::Operation => called.operation.name().as_bytes(),
+                Each::Key => called.principal.id.as_bytes(),
+            };
+            told.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            told.extend_from_slice(part);
+        }
+        Bucket(Uuid::new_v5(&self.id, &told).as_u128())
+    }
+
+    fn rule(&self, now_us: i64) -> Rule {
+        let limit = self.amount;
+        match &self.window {
+            Window::Calendar(period, zone) => {
+                let (start, end) = period.around(now_us, zone);
+                Rule::fixed(limit, start, end)
+            }
+            Window::Sliding { length_us } => Rule::sliding(limit, *length_us, now_us),
+            Window::Bucket { burst, period_us, wait_us } => Rule::Rate {
+                burst: *burst,
+                amount_per_period: limit,
+                period_us: *period_us,
+                wait_us_max: *wait_us,
+            },
+            Window::Concurrent => Rule::Places { limit },
+            Window::Forever => Rule::fixed(limit, 0, FOREVER_US),
+        }
+    }
+
+    /// What a call claims. Where the answer that is expected would not fit at all, the rest of the limit is claimed: what
+    /// is only expected refuses no call that would have fitted.
+    fn amount_of(&self, expected: &Expected) -> i64 {
+        let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+        match self.meter {
+            Meter::Requests | Meter::Concurrency => 1,
+            Meter::InputTokens => count(expected.input_tokens),
+            Meter::OutputTokens => count(expected.output_tokens).min(self.amount.max(1)),
+            Meter::Tokens => {
+                let all = count(expected.input_tokens.saturating_add(expected.output_tokens));
+                all.min(self.amount.max(count(expected.input_tokens)))
+            }
+            Meter::Money => {
+                let cost = expected.cost.map_or(0, Money::picodollars);
+                cost.min(self.amount.max(expected.cost_sure.picodollars()))
+            }
+        }
+    }
+
+    /// When what is counted now begins anew; nothing where it does so little by little, or never.
+    pub fn renews_us(&self, now_us: i64) -> Option<(i64, &TimeZone)> {
+        match &self.window {
+            Window::Calendar(period, zone) => Some((period.around(now_us, zone).1, zone)),
+            Window::Sliding { .. } | Window::Bucket { .. } | Window::Concurrent | Window::Forever => None,
+        }
+    }
+}
+
+impl Meter {
+    /// What a call turned out to use of it.
+    pub fn of(self, used: &Used) -> i64 {
+        match self {
+            Meter::Requests => used.requests,
+            Meter::Tokens => used.input_tokens.saturating_add(used.output_tokens),
+            Meter::InputTokens => used.input_tokens,
+            Meter::OutputTokens => used.output_tokens,
+            Meter::Money => used.money.picodollars(),
+            // What is under way is only held.
+            Meter::Concurrency => 0,
+        }
+    }
+}
+
+/// The year 9999, where calendars end.
+const FOREVER_US: i64 = 253_402_300_800_000_000;

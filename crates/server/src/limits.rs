@@ -1,0 +1,376 @@
+//! Limits and budgets at the door: what a call claims of them before it goes out, and what that is settled to.
+
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::HeaderMap;
+use policy::{
+    Money,
+    ledger::{
+        Bucket, Cause, Claim, Hold, Reserved, Standing, Tenant,
+        estimate::{Estimates, PRIOR_OUTPUT, Pair, Used as Learned},
+    },
+    limit::{self, Called, Exceeded, Expected, Limit, Meter, Over, Used},
+    price,
+    record::{Tokens, Units},
+    route::{Plan, Target},
+    vitals::number,
+};
+use wire::{Counting, Fault, Kind, Operation, Origin};
+
+use crate::{
+    call::{Call, Open},
+    core::Core,
+    headers, limit_headers,
+    metrics::Counter,
+    world::now_us,
+};
+
+/// How much longer than a call may take what it claims is held, for those that end late.
+const HOLD_SLACK: Duration = Duration::from_secs(60);
+/// A call that waits for room asks again after this at the latest: others may give theirs back.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Tokens of an answer for which neither its caller nor its model sets a limit.
+const OUTPUT_TOKENS_MAX: u64 = 1 << 20;
+/// The most tags of a call, and the most characters of one.
+const TAGS_MAX: usize = 32;
+const TAG_CHARS_MAX: usize = 128;
+/// Pairs of keys and models of which a core keeps what it has learned.
+const PAIRS_MAX: usize = 4_096;
+/// Picodollars of the unit in which costs are learned.
+const MICRODOLLAR: i64 = 1_000_000;
+
+/// What a call holds of its limits until it is settled.
+pub(crate) struct Claimed {
+    limits: Vec<Arc<Limit>>,
+    hold: Hold,
+    /// What its use is learned under, and its prompt as it was estimated.
+    learns: Option<(Pair, u64)>,
+}
+
+/// What calls turn out to use, as one core has learned it.
+pub(crate) struct Learning {
+    pub(crate) tokens: Estimates,
+    /// Costs of calls that are not sold by tokens of text, in microdollars.
+    pub(crate) costs: Estimates,
+}
+
+impl Learning {
+    pub(crate) fn new() -> Learning {
+        Learning { tokens: Estimates::new(PAIRS_MAX, PRIOR_OUTPUT), costs: Estimates::new(PAIRS_MAX, 0) }
+    }
+}
+
+/// How a call comes to its limits.
+#[derive(Clone, Copy)]
+pub(crate) enum Turn<'t> {
+    /// Another model may take it.
+    First,
+    /// It is for one provider, and nothing else may take it.
+    Only,
+    /// This model takes it, since a limit sent it here: those that did do not refuse it.
+    Downgraded(&'t str),
+}
+
+/// What becomes of a call at its limits.
+pub(crate) enum Entered {
+    In,
+    /// A model of this name takes it.
+    Downgraded(String),
+}
+
+/// The expectations of one call.
+struct Forecast {
+    expected: Expected,
+    learns: Option<(Pair, u64)>,
+}
+
+/// The end user for whom a call is made, and its tags, by its headers.
+pub(crate) fn marks(from: &HeaderMap) -> Result<(Option<String>, BTreeMap<String, String>), Fault> {
+    let text = |name| {
+        let value = headers::own(from, &name);
+        let text = value.map(|value| value.to_str().map(str::trim)).transpose();
+        text.map_err(|_| Fault::invalid(name.as_str(), "is no text"))
+    };
+    let user = text(headers::USER)?.filter(|user| !user.is_empty()).map(str::to_owned);
+    let mut tags = BTreeMap::new();
+    let wrong = |message: String| Fault::invalid(headers::TAGS.as_str(), message).code("invalid_tags");
+    for pair in text(headers::TAGS)?.unwrap_or_default().split(',').filter(|pair| !pair.trim().is_empty()) {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| wrong("is a list of tags; write them as name=value, other=value".to_owned()))?;
+        if pair.chars().count() > TAG_CHARS_MAX || tags.len() >= TAGS_MAX {
+            let message =
+                format!("holds too much; at most {TAGS_MAX} tags of {TAG_CHARS_MAX} characters are taken");
+            return Err(wrong(message));
+        }
+        tags.insert(name.trim().to_owned(), value.trim().to_owned());
+    }
+    Ok((user, tags))
+}
+
+/// Claims what a call needs of each of its limits, all or nothing, before anything leaves for a provider.
+pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Result<Entered, Fault> {
+    let core = Rc::clone(call.core());
+    let open = call.open();
+    let principal = Arc::clone(&open.principal);
+    if principal.limits.is_empty() && principal.cost_max().next().is_none() {
+        return Ok(Entered::In);
+    }
+    let target = plan.targets.first();
+    let called = Called {
+        principal: &principal,
+        operation: open.operation,
+        model: match turn {
+            Turn::Downgraded(model) => model,
+            Turn::First | Turn::Only => &open.model_asked,
+        },
+        target: target.map(|target| (target.provider.facts.id.as_str(), &*target.model)),
+        end_user: open.end_user.as_deref(),
+        tags: &open.tags,
+    };
+    let limits = limit::holding(&called);
+    let forecast = forecast(&core, open, &limits, target);
+    check_request(open, &forecast.expected)?;
+    check_priced(open, &limits, &forecast.expected)?;
+    let until = open.arrival.at + plan.deadlines.total;
+    loop {
+        let now_us = now_us();
+        let mut claims = limit::claims(&limits, &called, &forecast.expected, now_us);
+        if let Turn::Downgraded(model) = turn {
+            let sent_here = |limit: &Limit| limit.exceeded == Exceeded::Downgrade(model.to_owned());
+            let sent = claims.iter_mut().zip(&limits).filter(|(_, limit)| sent_here(limit));
+            sent.for_each(|(claim, _)| claim.shadow = true);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let hold_until_us = now_us.saturating_add(micros(left + HOLD_SLACK));
+        let door = Door { core: &core, limits: &limits, claims: &claims, turn, until, now_us };
+        match reserve(&core, tenant(&principal), (now_us, hold_until_us), &claims).await? {
+            Reserved::Granted { hold, wait_us, standings } => {
+                let told = door.told(open, &standings);
+                // From here on the call gives back what it holds, however it ends.
+                open.told = told;
+                open.claimed = Some(Box::new(Claimed { limits, hold, learns: forecast.learns }));
+                if wait_us > 0 {
+                    core.count(Counter::LimitsWaited);
+                    tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs())).await;
+                }
+                return Ok(Entered::In);
+            }
+            Reserved::Refused { claim, cause, limit, left, retry_us, standings } => {
+                let over = Over { cause, limit, left, amount: 0, retry_us };
+                match door.refused(open, claim, over, &standings)? {
+                    Instead::Wait(span) => tokio::time::sleep(span).await,
+                    Instead::Downgrade(model) => return Ok(Entered::Downgraded(model)),
+                }
+            }
+            Reserved::Unseeded(_) => return Err(away()),
+        }
+    }
+}
+
+/// One try of a call to get in.
+struct Door<'d> {
+    core: &'d Core,
+    limits: &'d [Arc<Limit>],
+    claims: &'d [Claim],
+    turn: Turn<'d>,
+    /// When the call must have ended.
+    until: Instant,
+    now_us: i64,
+}
+
+/// What a call does that a limit has no room for.
+enum Instead {
+    Wait(Duration),
+    Downgrade(String),
+}
+
+impl Door<'_> {
+    fn refused(
+        &self,
+        open: &Open,
+        claim: usize,
+        over: Over,
+        standings: &[Option<Standing>],
+    ) -> Result<Instead, Fault> {
+        let (Some(limit), Some(claim)) = (self.limits.get(claim), self.claims.get(claim)) else {
+            let message = "a limit refused the call, and nobody knows which";
+            return Err(Fault::new(Origin::Gateway, Kind::Internal, message));
+        };
+        let at_limit = over.cause == Cause::Limit;
+        let retry = over.retry_us.map(|us| Duration::from_micros(us.unsigned_abs()).min(ASK_AGAIN));
+        match (&limit.exceeded, retry, self.turn) {
+            (Exceeded::Queue, Some(retry), _) if at_limit && Instant::now() + retry < self.until => {
+                self.core.count(Counter::LimitsWaited);
+                Ok(Instead::Wait(retry))
+            }
+            (Exceeded::Downgrade(model), _, Turn::First) if at_limit => {
+                self.core.count(Counter::LimitsDowngraded);
+                Ok(Instead::Downgrade(model.clone()))
+            }
+            (Exceeded::Refuse | Exceeded::Queue | Exceeded::Downgrade(_), _, _) => {
+                self.core.count(Counter::LimitsRefused);
+                let over = Over { amount: claim.amount, ..over };
+                let mut fault = limit::refusal(limit, &over, self.now_us);
+                fault.headers = self.told(open, standings).into();
+                Err(fault)
+            }
+        }
+    }
+
+    /// What the caller is told of its limits. Those in shadow that would have refused it are counted.
+    fn told(&self, open: &Open, standings: &[Option<Standing>]) -> Vec<(&'static str, String)> {
+        let would_refuse =
+            self.limits.iter().zip(standings).filter(|(limit, standing)| {
+                limit.shadow && standing.is_some_and(|standing| standing.exceeded)
+            });
+        for (limit, _) in would_refuse {
+            self.core.count(Counter::LimitsShadowed);
+            let (name, whose) = (&*limit.name, &*limit.whose);
+            tracing::info!(limit = name, whose, call = %open.arrival.id, "a limit in shadow would refuse a call");
+        }
+        limit_headers::told(open.dialect, self.limits, standings, self.now_us)
+    }
+}
+
+/// Asks the ledger; what it does not know it is told first.
+async fn reserve(
+    core: &Core,
+    tenant: Tenant,
+    (now_us, hold_until_us): (i64, i64),
+    claims: &[Claim],
+) -> Result<Reserved, Fault> {
+    let ledger = &core.shared.ledger;
+    let reserved = ledger.reserve(tenant, now_us, hold_until_us, claims).await.map_err(unsound)?;
+    let Reserved::Unseeded(buckets) = &reserved else { return Ok(reserved) };
+    seed(core, tenant, claims, buckets).await?;
+    ledger.reserve(tenant, now_us, hold_until_us, claims).await.map_err(unsound)
+}
+
+fn unsound(error: store::ledger::LedgerError) -> Fault {
+    Fault::new(Origin::Gateway, Kind::Internal, error.to_string()).code("limits_failed")
+}
+
+fn away() -> Fault {
+    let message = "what was used of this call's limits is being looked up; try again";
+    Fault::new(Origin::Gateway, Kind::Overloaded, message).code("limit_unavailable")
+}
+
+/// Gives back what a call held of its limits, and charges what it used; nothing where it never went out.
+pub(crate) fn settle(core: &Core, open: &mut Open, used: Option<(&Tokens, Option<Money>)>) {
+    let Some(claimed) = open.claimed.take() else { return };
+    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+    let used = used.map_or_else(Used::default, |(tokens, money)| Used {
+        requests: 1,
+        input_tokens: count(tokens.input),
+        output_tokens: count(tokens.output),
+        money: money.unwrap_or(Money::ZERO),
+    });
+    let actual: Vec<i64> = claimed.limits.iter().map(|limit| limit.meter.of(&used)).collect();
+    core.shared.ledger.settle(now_us(), &claimed.hold, &actual);
+    if let Some((pair, input_estimated)) = claimed.learns.filter(|_| used.requests > 0) {
+        let mut learning = core.learning.borrow_mut();
+        if open.operation.counting() == Counting::Text {
+            let tokens = |count: i64| count.unsigned_abs();
+            let (input, output) = (tokens(used.input_tokens), tokens(used.output_tokens));
+            // What broke off says nothing of how long answers are.
+            if output > 0 || matches!(open.operation, Operation::Embeddings | Operation::Rerank) {
+                learning.tokens.learn(pair, Learned { input_estimated, input, output });
+            }
+        } else {
+            let output = (used.money.picodollars() / MICRODOLLAR).unsigned_abs();
+            learning.costs.learn(pair, Learned { input_estimated: 0, input: 0, output });
+        }
+    }
+}
+
+/// What a call is expected to use, as far as its limits ask for it.
+fn forecast(core: &Core, open: &Open, limits: &[Arc<Limit>], target: Option<&Target>) -> Forecast {
+    let counts = |meters: &[Meter]| limits.iter().any(|limit| meters.contains(&limit.meter));
+    let tokens = counts(&[Meter::Tokens, Meter::InputTokens, Meter::OutputTokens]);
+    let money = counts(&[Meter::Money]);
+    let capped = open.principal.cost_max().next().is_some();
+    if open.free || !(tokens || money || capped) {
+        let expected = Expected { cost: Some(Money::ZERO), ..Expected::default() };
+        return Forecast { expected, learns: None };
+    }
+    let pair = Pair {
+        key: open.principal.id.as_u128(),
+        model: u128::from(number(&[open.operation.name().as_bytes(), open.model_asked.as_bytes()])),
+    };
+    let mut learning = core.learning.borrow_mut();
+    let facts = target.and_then(Target::facts);
+    let price = facts.and_then(|facts| facts.price.as_ref());
+    if open.operation.counting() != Counting::Text {
+        let learned = i64::try_from(learning.costs.output(pair, u64::MAX)).unwrap_or(i64::MAX);
+        let cost = price.map(|_| Money(learned.saturating_mul(MICRODOLLAR)));
+        let expected = Expected { cost, ..Expected::default() };
+        return Forecast { expected, learns: Some((pair, 0)) };
+    }
+    let estimated = wire::count::estimate_request(&open.prompt);
+    let input_tokens = learning.tokens.input(pair, estimated);
+    let answers = matches!(open.operation, Operation::Chat | Operation::Completions);
+    let ceiling = open.output_tokens_max.or_else(|| facts.and_then(|facts| facts.output_tokens));
+    let output_tokens =
+        if answers { learning.tokens.output(pair, ceiling.unwrap_or(OUTPUT_TOKENS_MAX)) } else { 0 };
+    let cost = |output: u64| {
+        let used = Tokens { input: input_tokens, output, ..Tokens::default() };
+        price.and_then(|price| price::cost(price, &used, &Units::default()))
+    };
+    let cost_sure = cost(0).unwrap_or(Money::ZERO);
+    let expected = Expected { input_tokens, output_tokens, cost: cost(output_tokens), cost_sure };
+    Forecast { expected, learns: Some((pair, estimated)) }
+}
+
+/// Whether one request is small enough by itself.
+fn check_request(open: &Open, expected: &Expected) -> Result<(), Fault> {
+    for (whose, most) in open.principal.cost_max() {
+        if let Some(tokens) = most.input_tokens.filter(|tokens| expected.input_tokens > *tokens) {
+            let message = format!(
+                "the prompt has about {} tokens, and {whose} allows {tokens} in one request; make it shorter",
+                expected.input_tokens
+            );
+            return Err(Fault::new(Origin::Gateway, Kind::TooLarge, message).code("request_too_large"));
+        }
+        let cost = expected.cost.unwrap_or(Money::ZERO);
+        if let Some(money) = most.money.filter(|money| cost > *money) {
+            let message = format!(
+                "this call may cost {cost} USD, and {whose} allows {money} USD for one request; make it shorter, or take a cheaper model"
+            );
+            return Err(Fault::new(Origin::Gateway, Kind::Forbidden, message).code("request_too_expensive"));
+        }
+    }
+    Ok(())
+}
+
+fn check_priced(open: &Open, limits: &[Arc<Limit>], expected: &Expected) -> Result<(), Fault> {
+    if expected.cost.is_some() {
+        return Ok(());
+    }
+    let counts_money =
+        |limit: &&Arc<Limit>| limit.meter == Meter::Money && !limit.allows_unpriced && !limit.shadow;
+    match limits.iter().find(counts_money) {
+        Some(limit) => Err(limit::unpriced(limit, &open.model_asked)),
+        None => Ok(()),
+    }
+}
+
+/// Whose counters are kept together.
+fn tenant(principal: &policy::principal::Principal) -> Tenant {
+    Tenant(principal.organization.map_or(0, |id| id.as_u128()))
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Has the ledger told what the database knows of buckets that it has not heard of.
+async fn seed(core: &Core, tenant: Tenant, claims: &[Claim], buckets: &[Bucket]) -> Result<(), Fault> {
+    let wanted = claims.iter().filter(|claim| buckets.contains(&claim.bucket)).copied().collect();
+    core.shared.seeds.ask(tenant, wanted).await.ok_or_else(away)
+}

@@ -1,0 +1,306 @@
+"""Limits and budgets: what is let in, what is refused and how, and what is charged."""
+
+import concurrent.futures
+import http.client
+import json
+import re
+import time
+
+import anthropic
+import openai
+import pytest
+from conftest import APP_KEY, NARROW_KEY, Gateway, wait_for
+
+CONFIG = """
+server: {{ listen: "127.0.0.1:{port}", threads: 2, metrics: {{ public: true }} }}
+data_dir: {data}
+retries: {{ max: 0 }}
+providers:
+  house:
+    dialect: openai_chat
+    base_url: http://127.0.0.1:{sim}/v1
+    api_key: sk-house
+    models:
+      echo: {{ price: {{ input: 100, output: 200 }} }}
+      cheap: {{ price: {{ input: 1, output: 2 }} }}
+      free: {{}}
+      embed: {{ price: {{ input: 100 }} }}
+      dall-e: {{ price: {{ per_image: 0.04 }} }}
+      "echo!pace=20ms,words=400": {{ price: {{ input: 100, output: 200 }} }}
+      "echo!pace=100ms,words=20": {{ price: {{ input: 100, output: 200 }} }}
+  talk: {{ dialect: anthropic_messages, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-talk, models: {{ echo: {{ price: {{ input: 100, output: 200 }} }} }} }}
+models:
+  smart: house/echo
+  thrifty: house/cheap
+{parts}
+keys:
+  - {{ name: app, key: {app}, {of} }}
+  - {{ name: other, key: {narrow}, {other} }}
+  - {{ name: boss, key: {admin}, admin: true }}
+"""
+
+
+@pytest.fixture
+def start(tmp_path, sim):
+    started = []
+
+    def start(of="", other="", parts=""):
+        sim.reset()
+        started.append(Gateway(tmp_path, sim, CONFIG, of=of, other=other, parts=parts))
+        return started[-1]
+
+    yield start
+    for gateway in started:
+        gateway.process.kill()
+
+
+def post(gateway, body, key=APP_KEY, path="/v1/chat/completions", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request("POST", path, json.dumps(body), {"authorization": f"Bearer {key}", **headers})
+    answer = connection.getresponse()
+    told = answer.read()
+    connection.close()
+    return answer.status, answer.headers, told
+
+
+def chat(gateway, model="smart", text="hello", key=APP_KEY, headers=None, **more):
+    body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
+    status, told, answer = post(gateway, body, key, **(headers or {}))
+    return status, told, json.loads(answer)
+
+
+def refused(answer, code, status=429):
+    found, headers, body = answer
+    assert (found, body["error"].get("code")) == (status, code), body
+    return headers, body["error"]["message"]
+
+
+def metric(gateway, name):
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
+
+
+def test_a_refusal_says_which_limit_and_when_to_come_again(start, sim):
+    gateway = start("limits: [ { requests: 2, per: hour } ]")
+    for left in ["1", "0"]:
+        status, headers, _ = chat(gateway)
+        assert status == 200
+        assert headers["x-ratelimit-limit-requests"] == "2"
+        assert headers["x-ratelimit-remaining-requests"] == left
+        assert re.fullmatch(r"[0-9hms.]+", headers["x-ratelimit-reset-requests"])
+    headers, message = refused(chat(gateway), "rate_limit_reached")
+    assert re.match(r'requests per hour of key "app": 2 of 2 requests are used; try again in \d+ s \(request', message)
+    assert 0 < int(headers["retry-after"]) <= 3660
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+    assert headers["x-tollgate-origin"] == "gateway"
+    assert len(sim.calls()["calls"]) == 2, "what is refused goes nowhere"
+    assert metric(gateway, "tollgate_limits_refused_total") == 1
+
+
+def test_each_dialect_is_refused_in_its_own_words(start):
+    gateway = start("limits: [ { requests: 1, per: day }, { input_tokens: 1M, per: day } ]")
+    client = anthropic.Anthropic(base_url=gateway.url, api_key=APP_KEY, max_retries=0)
+    ask = lambda: client.messages.with_raw_response.create(
+        model="talk/echo", max_tokens=50, messages=[{"role": "user", "content": "hi"}]
+    )
+    first = ask()
+    assert first.headers["anthropic-ratelimit-requests-remaining"] == "0"
+    assert int(first.headers["anthropic-ratelimit-input-tokens-remaining"]) < 1_000_000
+    assert re.match(r"\d{4}-\d\d-\d\dT[\d:]+Z$", first.headers["anthropic-ratelimit-requests-reset"])
+    with pytest.raises(anthropic.RateLimitError) as caught:
+        ask()
+    assert caught.value.body["error"]["type"] == "rate_limit_error"
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=APP_KEY, max_retries=0)
+    with pytest.raises(openai.RateLimitError) as caught:
+        client.chat.completions.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+    assert caught.value.code == "rate_limit_reached"
+
+
+def test_what_stands_above_is_shared_by_what_is_below(start):
+    parts = """
+organizations: { acme: { limits: [ { requests: 3, per: hour, name: all of acme } ] } }
+teams:
+  research: { organization: acme }
+  search: { team: research, limits: [ { requests: 2, per: hour } ] }
+  ads: { organization: acme }
+""".replace("{", "{{").replace("}", "}}").format()
+    gateway = start("team: search", "team: ads", parts)
+    assert chat(gateway)[0] == 200
+    assert chat(gateway)[0] == 200
+    _, message = refused(chat(gateway), "rate_limit_reached")
+    assert "requests per hour of team search" in message
+    assert chat(gateway, key=NARROW_KEY)[0] == 200, "another team has room of its own"
+    _, message = refused(chat(gateway, key=NARROW_KEY), "rate_limit_reached")
+    assert "all of acme of organization acme" in message
+
+
+def test_of_many_at_once_exactly_as_many_get_in_as_there_is_room_for(start):
+    gateway = start("limits: [ { requests: 25, per: hour } ]", "limits: [ { requests: 10, per: hour } ]")
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        ours = [pool.submit(chat, gateway) for _ in range(80)]
+        theirs = [pool.submit(chat, gateway, key=NARROW_KEY) for _ in range(40)]
+        statuses = lambda futures: sorted(future.result()[0] for future in futures)
+        assert statuses(ours) == [200] * 25 + [429] * 55
+        assert statuses(theirs) == [200] * 10 + [429] * 30
+
+
+def test_a_budget_is_passed_by_no_more_than_the_calls_in_flight(start):
+    gateway = start("budget: { usd: 0.02, per: month }")
+    spent = 0.0
+    for _ in range(200):
+        answer = chat(gateway)
+        if answer[0] != 200:
+            break
+        spent += float(answer[1]["x-tollgate-cost-usd"])
+    headers, message = refused(answer, "budget_exhausted")
+    assert re.match(r'budget per month of key "app" (is used up: |has )0\.0\d+', message), message
+    assert re.search(r"it renews on \d{4}-\d\d-01 00:00 UTC", message)
+    assert headers["x-should-retry"] == "false"
+    assert 0.015 < spent <= 0.02, spent
+    assert abs(sum(float(one["cost"]) for one in gateway.records()) / 1e12 - spent) < 1e-12
+
+
+def test_every_route_spends_the_budget(start):
+    gateway = start("budget: { usd: 1, per: month }, limits: [ { requests: 100, per: month } ]")
+    body = {"model": "house/embed", "input": "a few words to embed"}
+    assert post(gateway, body, path="/v1/embeddings")[0] == 200
+    picture = {"model": "house/dall-e", "prompt": "a cat", "n": 1}
+    assert post(gateway, picture, path="/v1/images/generations")[0] == 200
+    passed = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+    assert post(gateway, passed, path="/house/v1/chat/completions")[0] == 200
+    streamed = {"model": "smart", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+    assert post(gateway, streamed)[0] == 200
+    # A caller that goes away in the middle pays for what it had.
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    long = {**streamed, "model": "house/echo!pace=20ms,words=400"}
+    connection.request("POST", "/v1/chat/completions", json.dumps(long), {"authorization": f"Bearer {APP_KEY}"})
+    answer = connection.getresponse()
+    answer.read(200)
+    answer.close()
+    connection.close()
+    deadline = time.monotonic() + 10
+    while len(gateway.records()) < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    records = gateway.records()
+    assert len(records) == 5 and all(record["cost"] > 0 for record in records), records
+    status, headers, _ = chat(gateway)
+    assert headers["x-ratelimit-remaining-requests"] == "94"
+
+
+def test_what_was_claimed_too_much_is_given_back(start):
+    gateway = start("limits: [ { tokens: 600, per: hour } ]")
+    used = 0
+    # Nothing is known of answers' lengths at first, so that 256 tokens are claimed: what is not used comes back.
+    for _ in range(12):
+        status, headers, body = chat(gateway)
+        assert status == 200, body
+        used += body["usage"]["total_tokens"]
+        left = int(headers["x-ratelimit-remaining-tokens"])
+        assert left <= 600 - used
+    assert used < 300
+
+
+def test_calls_at_a_time_are_counted_while_they_last(start):
+    gateway = start("limits: [ { concurrent: 2 } ]")
+    long = "house/echo!pace=100ms,words=20"
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        streamed = {"model": long, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+        held = [pool.submit(post, gateway, streamed) for _ in range(2)]
+        wait_for(lambda: metric(gateway, "tollgate_calls_open") == 2, "two calls under way")
+        _, message = refused(chat(gateway), "concurrency_limit_reached")
+        assert "2 calls are under way, which is the most" in message
+        assert [future.result()[0] for future in held] == [200, 200]
+    assert chat(gateway)[0] == 200
+
+
+def test_a_bucket_lets_bursts_through_and_fills_again(start):
+    gateway = start("limits: [ { requests: 2, per: second, burst: 5 } ]")
+    statuses = [chat(gateway)[0] for _ in range(12)]
+    assert statuses[:5] == [200] * 5 and 429 in statuses
+    time.sleep(1.1)
+    assert chat(gateway)[0] == 200
+
+
+def test_a_leaky_bucket_makes_calls_wait_instead_of_refusing_them(start):
+    gateway = start("limits: [ { requests: 10, per: second, wait: 3s } ]")
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        statuses = [future.result()[0] for future in [pool.submit(chat, gateway) for _ in range(8)]]
+    assert statuses == [200] * 8
+    assert time.monotonic() - began > 0.5, "eight calls at ten in a second take 0.7 s"
+    assert metric(gateway, "tollgate_limits_waited_total") >= 6
+
+
+def test_calls_may_queue_for_room(start):
+    gateway = start("limits: [ { requests: 2, per: second, algorithm: fixed_window, on_exceeded: queue } ]")
+    assert [chat(gateway)[0] for _ in range(6)] == [200] * 6
+
+
+def test_a_cheaper_model_takes_over_where_the_budget_ends(start, sim):
+    gateway = start("budget: { usd: 0.004, per: day, downgrade_to: thrifty }")
+    answered = []
+    for _ in range(8):
+        status, headers, _ = chat(gateway, max_tokens=10)
+        assert status == 200
+        answered.append(headers["x-tollgate-target"])
+    assert answered[0] == "house/echo" and answered[-1] == "house/cheap"
+    assert metric(gateway, "tollgate_limits_downgraded_total") >= 1
+
+
+def test_a_limit_in_shadow_tells_and_does_not_refuse(start):
+    gateway = start("limits: [ { requests: 1, per: day, mode: shadow, name: trial }, { requests: 4, per: day, warn_at: 50% } ]")
+    assert "x-tollgate-warning" not in chat(gateway)[1]
+    _, headers, _ = chat(gateway)
+    assert headers["x-tollgate-warning"] == (
+        'trial of key "app" would have refused this call; requests per day of key "app" is used up to 50 %'
+    )
+    assert chat(gateway)[0] == 200
+    assert metric(gateway, "tollgate_limits_shadowed_total") == 2
+
+
+def test_end_users_models_and_tags_have_limits_of_their_own(start):
+    gateway = start(
+        "limits: [ { requests: 1, per: day, each: [end_user], operations: [chat] },"
+        " { requests: 1, per: day, models: [thrifty], name: thrift }, { requests: 1, per: day, tags: { job: nightly }, name: night } ]"
+    )
+    assert chat(gateway, user="ada")[0] == 200
+    refused(chat(gateway, user="ada"), "rate_limit_reached")
+    assert chat(gateway, headers={"x_tollgate_user": "bob"})[0] == 200
+    assert chat(gateway, model="thrifty", user="c")[0] == 200
+    _, message = refused(chat(gateway, model="thrifty", user="d"), "rate_limit_reached")
+    assert message.startswith("thrift of")
+    assert chat(gateway, user="e", headers={"x_tollgate_tags": "job=nightly, unit=a"})[0] == 200
+    _, message = refused(chat(gateway, user="f", headers={"x_tollgate_tags": "job=nightly"}), "rate_limit_reached")
+    assert message.startswith("night of")
+    headers, message = refused(chat(gateway, headers={"x_tollgate_tags": "nightly"}), "invalid_tags", 400)
+    assert "name=value" in message
+
+
+def test_where_money_is_counted_everything_has_a_price(start):
+    gateway = start("budget: { usd: 1, per: day }", "budget: { usd: 1, per: day, unpriced: allow }")
+    _, message = refused(chat(gateway, model="house/free"), "model_unpriced", 403)
+    assert "give the model a price (0 where it is free), or write unpriced: allow there" in message
+    assert chat(gateway, model="house/free", key=NARROW_KEY)[0] == 200
+
+
+def test_one_request_may_be_only_so_much(start):
+    gateway = start("per_request: { usd: 0.01, input_tokens: 50 }")
+    assert chat(gateway, max_tokens=5)[0] == 200
+    headers, message = refused(chat(gateway, text="word " * 500, max_tokens=5), "request_too_large", 413)
+    assert 'key "app" allows 50 in one request' in message
+    _, message = refused(chat(gateway, max_tokens=100_000), "request_too_expensive", 403)
+    assert re.search(r'may cost 0\.\d+ USD, and key "app" allows 0\.01 USD', message)
+
+
+def test_keys_are_bound_to_operations_and_addresses_and_can_be_disabled(start):
+    gateway = start("operations: [embeddings]", "addresses: [ 10.0.0.0/8 ]")
+    _, message = refused(chat(gateway), "operation_not_allowed", 403)
+    assert message.startswith('key "app" may not ask for chat; it may ask for: embeddings')
+    assert post(gateway, {"model": "house/embed", "input": "x"}, path="/v1/embeddings")[0] == 200
+    _, message = refused(chat(gateway, key=NARROW_KEY), "address_not_allowed", 403)
+    assert 'key "other" may not call from 127.0.0.1' in message
+    # Nobody is believed who is no trusted proxy.
+    refused(chat(gateway, key=NARROW_KEY, headers={"x_forwarded_for": "10.0.0.1"}), "address_not_allowed", 403)
