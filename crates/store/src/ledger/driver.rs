@@ -64,6 +64,8 @@ enum Ended {
 struct Load {
     reserving: usize,
     settling: usize,
+    /// The store could not take settlements: they wait for the next tick.
+    is_resting: bool,
     beating: bool,
 }
 
@@ -138,6 +140,7 @@ impl Driver {
                 }
                 Some(settlement) = self.settlements.recv(), if self.outbox.is_empty() => self.pack(settlement),
                 _ = tick.tick() => {
+                    load.is_resting = false;
                     if (ticks.is_multiple_of(BEAT_TICKS) || self.state.is_away()) && !load.beating {
                         load.beating = true;
                         running.push(Box::pin(beat(link.clone(), self.replica)));
@@ -153,7 +156,7 @@ impl Driver {
 
     /// Sends what is in the outbox, unless some of it is under way: settlements keep their order.
     fn send(&mut self, link: &Link, running: &mut Running, load: &mut Load) {
-        if load.settling > 0 {
+        if load.settling > 0 || load.is_resting {
             return;
         }
         // Batches of one round are of different tenants, or of one in the order of the outbox; each is all or nothing.
@@ -182,12 +185,12 @@ impl Driver {
                         self.outbox.retain(|waiting| waiting.id != batch.id);
                         self.state.done(batch.calls);
                     }
-                    // What the store does not take now, it will not take later.
                     Some(Failure::Failed(why)) => {
                         tracing::warn!(why, calls = batch.calls, "settlements are dropped");
                         self.outbox.retain(|waiting| waiting.id != batch.id);
                         self.state.dropped(batch.calls);
                     }
+                    Some(Failure::Busy(_)) => load.is_resting = true,
                     Some(Failure::Lost(_)) => {}
                 }
                 failure
@@ -206,7 +209,7 @@ impl Driver {
         };
         match failure? {
             Failure::Lost(why) => Some(why),
-            Failure::Failed(_) => None,
+            Failure::Busy(_) | Failure::Failed(_) => None,
         }
     }
 

@@ -49,14 +49,16 @@ pub(super) struct Batch {
 pub(super) enum Failure {
     /// The connection is of no use any more.
     Lost(String),
-    /// The store would not do it.
+    /// The store could not do it just now.
+    Busy(String),
+    /// The store will not do it, however often it is asked.
     Failed(String),
 }
 
 impl Failure {
     pub(super) fn why(&self) -> &str {
         match self {
-            Failure::Lost(why) | Failure::Failed(why) => why,
+            Failure::Lost(why) | Failure::Busy(why) | Failure::Failed(why) => why,
         }
     }
 }

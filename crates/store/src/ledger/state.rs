@@ -7,6 +7,8 @@ use tokio::sync::Notify;
 /// Whether the store answers, by a breaker that any core reads with one load.
 pub(super) struct State {
     away: AtomicBool,
+    /// That it is away has been logged.
+    is_told: AtomicBool,
     /// Callers in a row that waited in vain.
     failures: AtomicU32,
     replicas: AtomicU32,
@@ -22,6 +24,7 @@ impl State {
     pub(super) fn new() -> State {
         State {
             away: AtomicBool::new(true),
+            is_told: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             replicas: AtomicU32::new(1),
             unsent: AtomicU64::new(0),
@@ -54,6 +57,8 @@ impl State {
     pub(super) fn leave(&self, why: &str) {
         if !self.away.swap(true, Relaxed) {
             self.outages.fetch_add(1, Relaxed);
+        }
+        if !self.is_told.swap(true, Relaxed) {
             tracing::warn!(why, "the shared ledger is away: each limit follows its on_failure");
         }
     }
@@ -61,6 +66,7 @@ impl State {
     pub(super) fn come_back(&self) {
         self.failures.store(0, Relaxed);
         if self.away.swap(false, Relaxed) {
+            self.is_told.store(false, Relaxed);
             tracing::info!("the shared ledger answers");
         }
         self.changed.notify_waiters();

@@ -260,12 +260,20 @@ fn name(bucket: Bucket) -> Uuid {
     Uuid::from_u128(bucket.0)
 }
 
-/// An error of the connection ends it; an error that the server reports does not, unless it says that it goes away or only
-/// reads.
+/// By the class of its code, an error is in what was sent (22, 23, 42), in the connection or the server's role (08, 25006,
+/// 57P), or passes: a lock or a statement that took too long, a deadlock, a lack of memory.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 fn failure(error: &Error) -> Failure {
-    match error.as_db_error().map(|error| error.code().code()) {
-        Some(code) if !code.starts_with("57P") && code != "25006" => Failure::Failed(why(error)),
-        Some(_) | None => Failure::Lost(why(error)),
+    let Some(code) = error.as_db_error().map(|error| error.code().code()) else {
+        return Failure::Lost(why(error));
+    };
+    let begins = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
+    if begins(&["22", "23", "42"]) {
+        Failure::Failed(why(error))
+    } else if begins(&["08", "25006", "57P"]) {
+        Failure::Lost(why(error))
+    } else {
+        Failure::Busy(why(error))
     }
 }
 

@@ -41,13 +41,16 @@ CREATE UNLOGGED TABLE IF NOT EXISTS tollgate_ledger.replicas (
     seen timestamptz NOT NULL
 );
 
--- Locks buckets in the order of their names, so that nobody waits for each other, and makes those that are missing.
+-- Locks buckets in the order of their names, so that nobody waits for each other, and makes those that are missing. In this
+-- language the plan is kept from call to call.
 CREATE OR REPLACE FUNCTION tollgate_ledger.lock_buckets(p_buckets uuid[], p_keeps bigint[]) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO tollgate_ledger.buckets AS known (bucket, keep_us)
-    SELECT bucket, max(keep_us) FROM unnest(p_buckets, p_keeps) AS wanted (bucket, keep_us)
-    GROUP BY bucket ORDER BY bucket
-    ON CONFLICT (bucket) DO UPDATE SET keep_us = greatest(known.keep_us, excluded.keep_us)
+    SELECT wanted.bucket, max(wanted.keep_us) FROM unnest(p_buckets, p_keeps) AS wanted (bucket, keep_us)
+    GROUP BY wanted.bucket ORDER BY wanted.bucket
+    ON CONFLICT (bucket) DO UPDATE SET keep_us = greatest(known.keep_us, excluded.keep_us);
+END
 $$;
 
 -- Grants all claims of each call, or none; calls in their order. Kinds: 0 window, 1 places, 2 rate, of which limits and

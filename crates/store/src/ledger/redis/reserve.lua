@@ -37,9 +37,9 @@ local function shown(sum)
   return string.format('%.0f', sum[2])
 end
 
-local function within(texts, limit)
-  local sum, most = {0, 0}, {0, 0}
-  for _, text in ipairs(texts) do add(sum, text) end
+local function within(settled, held, amount, limit)
+  local sum, most = {settled[1] + held[1], settled[2] + held[2]}, {0, 0}
+  add(sum, amount)
   add(most, limit)
   carry(sum)
   carry(most)
@@ -53,8 +53,9 @@ local function increase(key, field, amount)
   end
 end
 
+-- Keys live a minute longer than they count; half of it is no reason to write.
 local function keep(key, milliseconds)
-  if redis.call('PTTL', key) < tonumber(milliseconds) then
+  if redis.call('PTTL', key) + 30000 < tonumber(milliseconds) then
     redis.call('PEXPIRE', key, milliseconds)
   end
 end
@@ -93,9 +94,8 @@ for i, key in ipairs(KEYS) do
     end
     if durable and not known then unknown[#unknown + 1] = i end
     old[i] = dead
-    local settled_text, held_text = shown(settled), shown(held)
-    fits = within({settled_text, held_text, amount}, limit)
-    found[i] = {fits and 1 or 0, settled_text, held_text}
+    fits = within(settled, held, amount, limit)
+    found[i] = {fits and 1 or 0, shown(settled), shown(held)}
     if not fits then
       for _, slot in ipairs(slots) do table.insert(found[i], slot) end
     end

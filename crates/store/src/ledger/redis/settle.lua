@@ -20,8 +20,9 @@ local function increase(key, field, amount)
   end
 end
 
+-- Keys live a minute longer than they count; half of it is no reason to write.
 local function keep(key, milliseconds)
-  if redis.call('PTTL', key) < tonumber(milliseconds) then
+  if redis.call('PTTL', key) + 30000 < tonumber(milliseconds) then
     redis.call('PEXPIRE', key, milliseconds)
   end
 end
