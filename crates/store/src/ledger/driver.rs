@@ -213,10 +213,10 @@ impl Driver {
         }
     }
 
-    /// Puts what waits into batches, one for each tenant.
+    /// Puts what waits into batches, each of one tenant.
     fn pack(&mut self, first: Settlement) {
         let mut waiting = vec![first];
-        while waiting.len() < BATCH_CALLS
+        while waiting.len() < BATCH_CALLS * BATCHES_MAX
             && let Ok(next) = self.settlements.try_recv()
         {
             waiting.push(next);
@@ -226,7 +226,11 @@ impl Driver {
             tenants.entry(settlement.tenant).or_default().push(settlement);
         }
         for (tenant, settlements) in tenants {
-            self.outbox.push_back(Arc::new(batch(tenant, settlements)));
+            let mut settlements = settlements.into_iter().peekable();
+            while settlements.peek().is_some() {
+                let some = settlements.by_ref().take(BATCH_CALLS).collect();
+                self.outbox.push_back(Arc::new(batch(tenant, some)));
+            }
         }
     }
 }
@@ -329,7 +333,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// Ticks between two signs of life.
 const BEAT_TICKS: u32 = 12;
 const SWEEP_TICKS: u32 = 240;
-/// Calls that are settled at once.
-const BATCH_CALLS: usize = 256;
+/// Calls that are settled at once: few enough that a store which does one thing at a time is soon free for a reservation.
+const BATCH_CALLS: usize = 32;
 /// Batches that are under way at a time.
-const BATCHES_MAX: usize = 64;
+const BATCHES_MAX: usize = 16;

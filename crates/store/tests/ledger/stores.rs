@@ -1,7 +1,9 @@
 //! The stores that cases run on, and words for writing cases.
 
 use std::{
-    env, thread,
+    env,
+    pin::Pin,
+    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -80,7 +82,9 @@ pub(crate) fn apart(kind: Kind, number: u32) -> Option<String> {
     match kind {
         Kind::Memory => None,
         Kind::Redis => {
-            let address = format!("{}/{number}", address.trim_end_matches('/'));
+            let (scheme, server) = address.split_once("://").expect("an address has a scheme");
+            let host = server.split_once('/').map_or(server, |(host, _)| host);
+            let address = format!("{scheme}://{host}/{number}");
             forget(kind, &address);
             Some(address)
         }
@@ -141,7 +145,9 @@ pub(crate) fn open(kind: Kind, address: &str, settings: &LedgerSettings) -> Ledg
 }
 
 fn drive(driver: Driver) {
-    thread::spawn(move || wait(driver.run()));
+    // Whoever runs it may do so on any thread.
+    let runs: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(driver.run());
+    thread::spawn(move || wait(runs));
 }
 
 /// Runs to the end on this thread.
