@@ -22,7 +22,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Everything: format, lints, rules, Rust tests, and the SDKs and chaos against the real binary.
+    /// Everything: format, lints, rules, Rust tests, and the SDKs, chaos and access against the real binary.
     Test {
         /// Only one part.
         #[arg(long, value_enum)]

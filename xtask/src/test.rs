@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ pub(crate) enum Part {
     Sdk,
     Frameworks,
     Chaos,
+    Access,
 }
 
 /// A virtual environment.
@@ -35,6 +36,21 @@ const SDKS: Environment = Environment { list: "tests/requirements.txt", folder: 
 const FRAMEWORKS: Environment =
     Environment { list: "tests/requirements-frameworks.txt", folder: "python-frameworks" };
 
+/// Programs for Node that tests run, with the lock file of their packages.
+struct Programs {
+    /// Where they stand.
+    source: &'static str,
+    /// The folder to which they are copied, where builds go.
+    folder: &'static str,
+    /// The variable that names that folder to tests.
+    variable: &'static str,
+}
+
+/// JavaScript's clients.
+const CLIENTS: Programs = Programs { source: "tests/node", folder: "node", variable: "TOLLGATE_NODE" };
+/// An identity provider.
+const PROVIDER: Programs = Programs { source: "tests/idp", folder: "idp", variable: "TOLLGATE_IDP" };
+
 /// Tests that ran.
 #[derive(Clone, Copy, Default)]
 struct Count {
@@ -44,7 +60,7 @@ struct Count {
 }
 
 pub(crate) fn run(only: Option<Part>) -> ExitCode {
-    let parts = [Part::Check, Part::Rust, Part::Sdk, Part::Frameworks, Part::Chaos];
+    let parts = [Part::Check, Part::Rust, Part::Sdk, Part::Frameworks, Part::Chaos, Part::Access];
     let chosen = parts.into_iter().filter(|part| only.is_none_or(|only| only == *part));
     // They run as long as this function does.
     let services = match only {
@@ -65,9 +81,10 @@ pub(crate) fn run(only: Option<Part>) -> ExitCode {
         let done = match part {
             Part::Check => check::run().map(|()| Count { passed: 1, ..Count::default() }),
             Part::Rust => rust(found),
-            Part::Sdk => sdk(found),
+            Part::Sdk => python(&SDKS, "tests/sdk", Some(&CLIENTS), found),
             Part::Frameworks => python(&FRAMEWORKS, "tests/frameworks", None, found),
             Part::Chaos => python(&SDKS, "tests/chaos", None, found),
+            Part::Access => python(&SDKS, "tests/access", Some(&PROVIDER), found),
         };
         let shown = match done {
             Ok(count) => {
@@ -169,20 +186,11 @@ fn words_count(line: &str) -> Count {
     count
 }
 
-/// The providers' own SDKs and, where there is Node, JavaScript's clients.
-fn sdk(found: &[(&str, String)]) -> anyhow::Result<Count> {
-    let node = packages()?;
-    if node.is_none() {
-        missing("tests/node", "node with npm, and npm's registry once")?;
-    }
-    python(&SDKS, "tests/sdk", node.as_deref(), found)
-}
-
-/// Tests in Python that drive the built binary with real clients.
+/// Tests in Python that drive the built binary with real clients; those that need programs for Node skip where there is none.
 fn python(
     environment: &Environment,
     folder: &str,
-    node: Option<&Path>,
+    programs: Option<&Programs>,
     found: &[(&str, String)],
 ) -> anyhow::Result<Count> {
     run::must(&["cargo", "build", "--quiet", "--package", "tollgate"])?;
@@ -193,8 +201,13 @@ fn python(
     let mut command = run::command(&[&python.to_string_lossy(), "-m", "pytest", "-q", "--color=no", folder]);
     command.envs(found.iter().map(|(name, value)| (name, value)));
     command.env("TOLLGATE_BIN", run::target().join("debug/tollgate"));
-    if let Some(node) = node {
-        command.env("TOLLGATE_NODE", node);
+    if let Some(programs) = programs {
+        match programs.made()? {
+            Some(folder) => {
+                command.env(programs.variable, folder);
+            }
+            None => missing(programs.source, "node with npm, and npm's registry once")?,
+        }
     }
     let (text, good) = run::watched(&mut command)?;
     let line = text
@@ -242,27 +255,29 @@ impl Environment {
     }
 }
 
-/// A copy of JavaScript's clients with their packages, installed anew when the lock file has changed.
-fn packages() -> anyhow::Result<Option<PathBuf>> {
-    let clients = run::root().join("tests/node");
-    let folder = run::target().join("node");
-    fs::create_dir_all(&folder)?;
-    for entry in fs::read_dir(&clients)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+impl Programs {
+    /// A copy of them with their packages, installed anew when the lock file has changed.
+    fn made(&self) -> anyhow::Result<Option<PathBuf>> {
+        let source = run::root().join(self.source);
+        let folder = run::target().join(self.folder);
+        fs::create_dir_all(&folder)?;
+        for entry in fs::read_dir(&source)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::copy(entry.path(), folder.join(entry.file_name()))?;
+            }
         }
+        let wanted = fs::read_to_string(source.join("package-lock.json"))?;
+        let stamp = folder.join("node_modules/installed.json");
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(Some(folder));
+        }
+        let path = folder.to_string_lossy().into_owned();
+        let install = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", &path];
+        if run::must(&install).is_err() {
+            return Ok(None);
+        }
+        fs::write(stamp, wanted)?;
+        Ok(Some(folder))
     }
-    let wanted = fs::read_to_string(clients.join("package-lock.json"))?;
-    let stamp = folder.join("node_modules/installed.json");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(Some(folder));
-    }
-    let path = folder.to_string_lossy().into_owned();
-    let install = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix", &path];
-    if run::must(&install).is_err() {
-        return Ok(None);
-    }
-    fs::write(stamp, wanted)?;
-    Ok(Some(folder))
 }

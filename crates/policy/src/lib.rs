@@ -11,6 +11,7 @@
 mod affinity;
 pub mod allowance;
 pub mod attempt;
+pub mod authentication;
 pub mod breaker;
 pub mod budget;
 pub mod classify;

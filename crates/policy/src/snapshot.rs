@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 use crate::{
     Secret,
     attempt::Retries,
+    authentication::Authentication,
     breaker::BreakerPolicy,
     classify::intents::Intents,
     concurrency::ConcurrencyPolicy,
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub entities: Vec<Entity>,
     /// Keys that the file owns.
     pub keys: Vec<FileKey>,
+    /// How callers are known beside keys.
+    pub authentication: Authentication,
     /// Every file that was read, to be watched for changes.
     pub files: Vec<PathBuf>,
 }

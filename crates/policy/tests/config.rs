@@ -64,6 +64,106 @@ fn check(text: &str, expected: &str) {
     assert_eq!(found.lines().next().unwrap_or_default(), expected, "{text}");
 }
 
+/// An issuer with this member, and the path and message that are reported of it.
+fn jwt(rest: &str, expected: &str) {
+    let text = format!("authentication:\n  jwt:\n    - issuer: https://a/\n      audience: x\n      {rest}");
+    let found = errors(&[("t.yaml", &text)]);
+    let first = found.lines().next().unwrap_or_default();
+    let told = first.split_once("authentication.jwt[0]").map_or(first, |(_, told)| told);
+    assert_eq!(told, expected, "{rest}");
+}
+
+/// An entry for certificates, and the path and message that are reported of it.
+fn certificates(rest: &str, expected: &str) {
+    let text = format!(
+        "server: {{ tls: {{ certificate: a, key: b }} }}\nauthentication: {{ certificates: {{ ca: c, map: [ {rest} ] }} }}"
+    );
+    let found = errors(&[("t.yaml", &text)]);
+    let first = found.lines().next().unwrap_or_default();
+    let told = first.split_once("certificates.").map_or(first, |(_, told)| told);
+    assert_eq!(told, expected, "{rest}");
+}
+
+#[test]
+fn issuers_are_believed_by_what_is_written_well() {
+    jwt("clock_skew: 5s", "");
+    jwt("issuer2: x", ".issuer2  unknown key \"issuer2\"; did you mean \"issuer\"?");
+    jwt(
+        "clock_skew: 1h",
+        ".clock_skew  is too long: tokens would be taken long after their end; the most is 10m",
+    );
+    jwt("algorithms: []", ".algorithms  is empty; leave it out for the usual ones");
+    jwt(
+        "algorithms: [none]",
+        ".algorithms[0]  \"none\" is not allowed here; use one of: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, HS256, HS384, HS512",
+    );
+    jwt(
+        "algorithms: [RS256, HS256]",
+        ".algorithms  HS256, HS384 and HS512 need a secret that both sides know; write secret, or take them out",
+    );
+    let secret = format!("secret: {}", "s".repeat(32));
+    jwt(&secret, "");
+    jwt("secret: short", ".secret  must have at least 32 characters");
+    jwt(
+        &format!("{secret}\n      algorithms: [HS256, RS256]"),
+        ".algorithms  a secret signs with HS256, HS384 or HS512; take the others out",
+    );
+    jwt(
+        &format!("{secret}\n      jwks_url: https://a/keys"),
+        ".jwks_url  and secret are two kinds of keys; write one",
+    );
+    jwt("jwks_url: 'http://127.0.0.1/keys'", "");
+    jwt("jwks_url: 'http://a/keys'\n      allow_http: true", "");
+    jwt(
+        "jwks_url: 'http://a/keys'",
+        ".jwks_url  must begin with https://, or write allow_http: true where the way to it is safe",
+    );
+    jwt("jwks_url: a", ".jwks_url  \"a\" is no address; write it as https://login.example.com/");
+    jwt(
+        "required_claims: { tenant: [] }",
+        ".required_claims.tenant  has no values, so that no token could have one; write some",
+    );
+    jwt("token_types: []", ".token_types  is empty; leave it out for the usual ones");
+    jwt("map: { team: '.' }", ".map.team  names no claim; write its path, as groups or realm_access.roles");
+    jwt(
+        "map: { team: { claim: a, value: b } }",
+        ".map.team  comes from one place; write claim, or value for a name that all callers have",
+    );
+    jwt(
+        "map: { team: { value: b, values: { a: b } } }",
+        ".map.team  value is one name for all callers; leave out values, or name a claim",
+    );
+}
+
+#[test]
+fn issuers_introspection_and_certificates_are_checked() {
+    let twice = "authentication:\n  jwt:\n    - { issuer: 'https://a/', audience: x }\n    - { issuer: 'https://a/', audience: y }";
+    check(
+        twice,
+        "t.yaml:4:17  authentication.jwt[1].issuer  there are two entries for \"https://a/\"; join them",
+    );
+    check(
+        "authentication:\n  introspection: { url: 'http://a/', client_id: a, client_secret: b }",
+        "t.yaml:2:25  authentication.introspection.url  must begin with https://, or write allow_http: true where the way to it is safe",
+    );
+    certificates("{ subject_cn: a, team: b }", "");
+    certificates(
+        "{ team: b }",
+        "map[0]  looks at one name: write one of subject_cn, san_dns, san_uri and san_email",
+    );
+    certificates(
+        "{ subject_cn: a, san_dns: b }",
+        "map[0]  looks at one name: write one of subject_cn, san_dns, san_uri and san_email",
+    );
+    certificates("{ san_dns: '*.*' }", "map[0].san_dns  has more than one *; write one");
+    certificates("{ san_dns: '' }", "map[0].san_dns  is empty; write a name, with one * for anything");
+    certificates("{ san_dns: a, models: [] }", "map[0].models  is empty; leave it out for all models");
+    check(
+        "authentication: { certificates: { ca: c } }",
+        "t.yaml:1:33  authentication.certificates  certificates are shown over HTTPS only; write server.tls as well",
+    );
+}
+
 #[test]
 fn errors_say_where_and_what_to_do() {
     let house = "providers:\n  house: { dialect: openai_chat, base_url: 'http://h/v1', auth: none, models: { llama-3: {} } }\n";

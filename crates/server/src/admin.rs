@@ -49,6 +49,8 @@ pub(crate) struct AdminRequest {
     headers: HeaderMap,
     body: Bytes,
     peer: IpAddr,
+    /// Who calls, where that was found out already.
+    caller: Option<Arc<Principal>>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -76,7 +78,7 @@ pub(crate) async fn forward(
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
     let body = front::body(body, &world.snapshot.server.limits).await?;
-    ask(core, parts, body, arrival).await.map(Reply::response)
+    ask(core, parts, body, arrival, None).await.map(Reply::response)
 }
 
 /// The same for a body that was read.
@@ -85,6 +87,7 @@ pub(crate) async fn ask(
     parts: &request::Parts,
     body: Bytes,
     arrival: &Arrival,
+    caller: Option<&Arc<Principal>>,
 ) -> Result<Reply, Fault> {
     let (reply, answered) = oneshot::channel();
     let request = AdminRequest {
@@ -94,6 +97,7 @@ pub(crate) async fn ask(
         headers: parts.headers.clone(),
         body,
         peer: arrival.peer.address,
+        caller: caller.cloned(),
         reply,
     };
     let busy = || {
@@ -132,9 +136,8 @@ impl Admin {
     }
 
     async fn answer(&self, request: &AdminRequest) -> Result<Reply, Fault> {
-        if request.path == feedback::PATH {
-            let principal = self.caller(request, Scope::Calls)?;
-            return self.feedback(&principal, &request.body).await;
+        if let (feedback::PATH, Some(principal)) = (request.path.as_str(), &request.caller) {
+            return self.feedback(principal, &request.body).await;
         }
         let public = request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public;
         if !public {

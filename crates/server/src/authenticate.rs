@@ -1,17 +1,46 @@
-//! Who is asking: the key that a caller shows.
+//! Who is asking: the key, the token or the certificate that a caller shows.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, request};
 use policy::{
-    key::Scope,
+    key::{KEY_PREFIX, Scope},
     principal::{AddressRange, Principal},
 };
 use wire::{Fault, Kind, Origin};
 
-use crate::{call::Arrival, core::Core, world::Callers};
+use crate::{access, call::Arrival, core::Core, world::Callers};
 
-/// Finds the caller behind a request, and checks that it is good for this scope and may call from where it does.
+/// Finds whoever makes a call: by a key, a token or, where neither is shown, the certificate of the connection.
+pub(crate) async fn caller(
+    core: &Rc<Core>,
+    parts: &request::Parts,
+    arrival: &Arrival,
+) -> Result<Arc<Principal>, Fault> {
+    let certificate = arrival.peer.certificate.as_ref();
+    if let Some(certificate) = certificate {
+        certificate.check(arrival.started_us).map_err(|refusal| refusal.fault())?;
+    }
+    let world = core.world();
+    let shown = Shown::by(parts);
+    let found = match (shown.token(), certificate) {
+        // Boxed, since every call would carry what only this way needs.
+        (Some(text), _) if world.access.takes_tokens() => {
+            Some(Box::pin(access::by_token(core, &world, text, arrival)).await)
+        }
+        (None, Some(certificate)) if shown.key().is_none() => {
+            access::by_certificate(core, &world, certificate).transpose()
+        }
+        (Some(_) | None, _) => None,
+    };
+    let Some(found) = found else { return authenticate(core, parts, arrival, Scope::Calls) };
+    let principal = found.map_err(|refusal| refusal.fault())?;
+    let trusted = &world.snapshot.server.trusted_proxies;
+    principal.may_come_from(address(arrival.peer.address, &parts.headers, trusted))?;
+    Ok(principal)
+}
+
+/// Finds the caller behind a key, and checks that it is good for this scope and may call from where it does.
 pub(crate) fn authenticate(
     core: &Core,
     parts: &request::Parts,
@@ -102,6 +131,15 @@ impl<'a> Shown<'a> {
     /// A key in a header only: an address is written down in too many places to open the admin side.
     pub(crate) fn in_headers(headers: &'a HeaderMap) -> Shown<'a> {
         Shown { headers, query: "" }
+    }
+
+    /// What is shown in a header and is no key. A token in an address would be written down in too many places.
+    fn token(self) -> Option<&'a str> {
+        let signed = |value: &http::HeaderValue| value.as_bytes().starts_with(b"AWS4-");
+        if self.headers.get("authorization").is_some_and(signed) {
+            return None;
+        }
+        Shown::in_headers(self.headers).key().filter(|shown| !shown.starts_with(KEY_PREFIX))
     }
 
     /// The key in the header of any SDK, or in the address, as Google's older clients send it.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use wire::{Dialect, Fault, Form, Kind, Losses, Operation};
 
 use crate::{
+    access::ClientCertificate,
     core::{Core, Held},
     gate::Permit,
     limits::Claimed,
@@ -34,6 +35,8 @@ pub(crate) struct Arrival {
 /// Who is at the other end of a connection.
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
+    /// What it showed when it connected, where it showed one.
+    pub(crate) certificate: Option<ClientCertificate>,
 }
 
 /// A call that was admitted. It is settled exactly once: by whoever brings it to its end, or, when the caller

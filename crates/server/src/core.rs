@@ -21,6 +21,7 @@ use store::{ledger::Ledger, spool};
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
+    access::Seen,
     admin::AdminRequest,
     board::Board,
     call::Open,
@@ -96,6 +97,8 @@ pub(crate) struct Core {
     pub(crate) abandoned: RefCell<Vec<Open>>,
     pub(crate) abandoned_wake: Notify,
     pub(crate) connections: Cell<usize>,
+    /// What this core has found of tokens.
+    pub(crate) seen: Seen,
     number: usize,
     vitals: RefCell<Vitals>,
     /// What calls turn out to use.
@@ -171,6 +174,7 @@ impl Core {
             abandoned: RefCell::default(),
             abandoned_wake: Notify::new(),
             connections: Cell::new(0),
+            seen: Seen::default(),
             world: RefCell::new(Pinned::new(shared, |shared| &shared.world)),
             callers: RefCell::new(Pinned::new(shared, |shared| &shared.callers)),
             stages: RefCell::new(Pinned::new(shared, |shared| &shared.stages)),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use wire::{Fault, Kind, Origin};
 
-use crate::{admin, call::Arrival, core::Core, front, relay::Body, world::now_us};
+use crate::{admin, authenticate::caller, call::Arrival, core::Core, front, relay::Body, world::now_us};
 
 /// Where it is taken.
 pub(crate) const PATH: &str = "/v1/feedback";
@@ -44,6 +44,7 @@ pub(crate) async fn take(
     body: Incoming,
     arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
+    let principal = caller(core, parts, arrival).await?;
     let body: Bytes = front::body(body, &core.world().snapshot.server.limits).await?;
     let opinion = Opinion::read(&body)?;
     let began_us = opinion.call_id.get_timestamp().map_or(0, |at| {
@@ -52,13 +53,13 @@ pub(crate) async fn take(
     });
     let tries = if now_us().saturating_sub(began_us) < RECENT_US { TRIES } else { 1 };
     for _ in 1..tries {
-        let reply = admin::ask(core, parts, body.clone(), arrival).await?;
+        let reply = admin::ask(core, parts, body.clone(), arrival, Some(&principal)).await?;
         if !reply.is_not_found() {
             return Ok(reply.response());
         }
         tokio::time::sleep(WAIT).await;
     }
-    admin::ask(core, parts, body, arrival).await.map(admin::Reply::response)
+    admin::ask(core, parts, body, arrival, Some(&principal)).await.map(admin::Reply::response)
 }
 
 impl Opinion {

@@ -9,6 +9,7 @@
 //!
 //! What it refuses to know: business rules (they are in `policy`) and wire formats (they are in `wire`).
 
+mod access;
 mod admin;
 mod attempt;
 mod authenticate;

@@ -25,11 +25,13 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    access::ClientCertificate,
     call::Peer,
     core::Core,
     metrics::{CoreMetrics, Counter},
     pipeline, settle,
     tasks::{self, LocalExecutor},
+    tls::Listening,
 };
 
 /// How often a core looks after what nobody waits for.
@@ -83,7 +85,7 @@ pub(crate) struct CoreLoop {
     pub(crate) core: Rc<Core>,
     pub(crate) connections: mpsc::UnboundedReceiver<std::net::TcpStream>,
     pub(crate) open: Arc<AtomicUsize>,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<Listening>>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -159,19 +161,23 @@ impl CoreLoop {
 async fn connection(
     core: Rc<Core>,
     stream: std::net::TcpStream,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Listening>>,
     limits: &Limits,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nonblocking(true)?;
     stream.set_nodelay(true)?;
-    let peer = Rc::new(Peer { address: stream.peer_addr()?.ip().to_canonical() });
+    let address = stream.peer_addr()?.ip().to_canonical();
     let stream = tokio::net::TcpStream::from_std(stream)?;
     match tls {
-        None => serve(core, stream, peer, limits, stop).await,
-        Some(acceptor) => {
-            let handshake = tokio::time::timeout(limits.header_time_max, acceptor.accept(stream));
-            serve(core, handshake.await??, peer, limits, stop).await
+        None => serve(core, stream, Peer { address, certificate: None }, limits, stop).await,
+        Some(listening) => {
+            let loaded = listening.current();
+            let acceptor = TlsAcceptor::from(Arc::clone(&loaded.config));
+            let stream = tokio::time::timeout(limits.header_time_max, acceptor.accept(stream)).await??;
+            let shown = stream.get_ref().1.peer_certificates();
+            let certificate = ClientCertificate::shown(shown, &listening, loaded.number)?;
+            serve(core, stream, Peer { address, certificate }, limits, stop).await
         }
     }
 }
@@ -180,7 +186,7 @@ async fn connection(
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     core: Rc<Core>,
     stream: S,
-    peer: Rc<Peer>,
+    peer: Peer,
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -197,6 +203,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(20));
+    let peer = Rc::new(peer);
     let service = service_fn(move |request| {
         let (core, peer) = (Rc::clone(&core), Rc::clone(&peer));
         async move { Ok::<_, std::convert::Infallible>(pipeline::answer(core, request, peer).await) }

@@ -5,22 +5,22 @@ use std::{rc::Rc, sync::Arc};
 use catalog::{Capability, Model};
 use http::{Response, StatusCode, request};
 use hyper::body::Incoming;
-use policy::{Snapshot, key::Scope, principal::Principal};
+use policy::{Snapshot, principal::Principal};
 use serde_json::{Value, json};
 use wire::{Dialect, Fault, Kind, Origin};
 
-use crate::{authenticate::authenticate, call::Arrival, core::Core, entry, front, relay::Body, respond};
+use crate::{authenticate::caller, call::Arrival, core::Core, entry, front, relay::Body, respond};
 
 /// A date for what has none.
 const NEVER: &str = "1970-01-01T00:00:00Z";
 
 /// Lists the names that a key may ask for: the configured ones first, then every model of every provider.
-pub(crate) fn list(
+pub(crate) async fn list(
     core: &Rc<Core>,
     parts: &request::Parts,
     arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
-    let principal = authenticate(core, parts, arrival, Scope::Calls)?;
+    let principal = caller(core, parts, arrival).await?;
     let names = names(&core.world().snapshot, &principal);
     let told = |tell: fn(&Named) -> Value| names.iter().map(tell).collect::<Vec<Value>>();
     let body = match entry::dialect(parts.uri.path(), &parts.headers) {
@@ -40,13 +40,13 @@ pub(crate) fn list(
 }
 
 /// Tells of one name that a key may ask for.
-pub(crate) fn one(
+pub(crate) async fn one(
     core: &Rc<Core>,
     parts: &request::Parts,
     encoded: &str,
     arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
-    let principal = authenticate(core, parts, arrival, Scope::Calls)?;
+    let principal = caller(core, parts, arrival).await?;
     let name = entry::model_name(encoded)?;
     let name = name.strip_prefix("models/").unwrap_or(&name);
     let named = find(&core.world().snapshot, &principal, name, "/v1/models")?;
@@ -68,7 +68,7 @@ pub(crate) async fn show(
     arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    let principal = authenticate(core, parts, arrival, Scope::Calls)?;
+    let principal = caller(core, parts, arrival).await?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| Fault::invalid("", format!("the body is no valid JSON request: {error}")))?;
@@ -80,12 +80,12 @@ pub(crate) async fn show(
 }
 
 /// Tells an Ollama client which models are loaded: none, for none runs here.
-pub(crate) fn running(
+pub(crate) async fn running(
     core: &Rc<Core>,
     parts: &request::Parts,
     arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
-    authenticate(core, parts, arrival, Scope::Calls)?;
+    caller(core, parts, arrival).await?;
     Ok(respond::json(StatusCode::OK, "{\"models\":[]}"))
 }
 

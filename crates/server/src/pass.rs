@@ -6,14 +6,13 @@ use std::{rc::Rc, sync::Arc};
 use http::{Method, Response, request};
 use hyper::body::Incoming;
 use policy::{
-    key::Scope,
     principal::Principal,
     route::{Plan, Target},
 };
 use wire::{Dialect, Envelope, Fault, Form, Kind, Operation, Origin};
 
 use crate::{
-    authenticate::authenticate,
+    authenticate::caller,
     call::{Arrival, Call, Open},
     core::Core,
     drive, entry,
@@ -46,7 +45,7 @@ pub(crate) async fn pass(
     body: Incoming,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    let principal = authenticate(core, parts, &arrival, Scope::Calls)?;
+    let principal = caller(core, parts, &arrival).await?;
     principal.may_do(Operation::PassThrough)?;
     let named = parts.uri.path().strip_prefix('/').and_then(|path| path.split_once('/'));
     let named = named.and_then(|(name, path)| Some((name, path, world.snapshot.providers.get(name)?)));

@@ -7,7 +7,6 @@ use http::{Response, StatusCode, header, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use policy::{
-    key::Scope,
     route::{self, Plan},
     snapshot::Limits,
 };
@@ -17,7 +16,7 @@ use wire::{
 };
 
 use crate::{
-    authenticate::authenticate,
+    authenticate::caller,
     call::{Arrival, Call, Open},
     core::Core,
     count_tokens, drive, entry, front, headers,
@@ -42,7 +41,7 @@ pub(crate) async fn perform(
     asked: AskedForm<'_>,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    let principal = authenticate(core, parts, &arrival, Scope::Calls)?;
+    let principal = caller(core, parts, &arrival).await?;
     principal.may_do(asked.form.operation())?;
     let accepted = &world.snapshot.server.limits;
     let model = asked.model.map(entry::model_name).transpose()?;

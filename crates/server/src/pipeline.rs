@@ -8,12 +8,11 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use hyper::body::Incoming;
-use policy::key::Scope;
 use wire::{Asked, Envelope, Fault, Kind, Operation, Origin};
 
 use crate::{
     admin,
-    authenticate::authenticate,
+    authenticate::caller,
     call::{Arrival, Call, Open, Peer},
     core::Core,
     drive,
@@ -42,10 +41,10 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>, peer: Rc<
         Ok(_) if pass::is_ahead(&core, path) => pass::pass(&core, arrival, &parts, body).await,
         Ok(Entry::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,
         Ok(Entry::Perform(asked)) => perform::perform(&core, arrival, &parts, body, asked).await,
-        Ok(Entry::Models) => models::list(&core, &parts, &arrival),
-        Ok(Entry::Model(name)) => models::one(&core, &parts, name, &arrival),
+        Ok(Entry::Models) => models::list(&core, &parts, &arrival).await,
+        Ok(Entry::Model(name)) => models::one(&core, &parts, name, &arrival).await,
         Ok(Entry::Show) => models::show(&core, &parts, body, &arrival).await,
-        Ok(Entry::Running) => models::running(&core, &parts, &arrival),
+        Ok(Entry::Running) => models::running(&core, &parts, &arrival).await,
         Ok(Entry::Version) => Ok(respond::json(StatusCode::OK, VERSION)),
         Ok(Entry::Health) => Ok(respond::json(StatusCode::OK, "{\"status\":\"ok\"}")),
         Ok(Entry::Ready) => Ok(ready(&core)),
@@ -74,7 +73,7 @@ async fn complete(
     // One configuration for the whole life of the request.
     let world = core.world();
     // Before the body is read: a caller without a key costs no memory.
-    let principal = authenticate(core, parts, &arrival, Scope::Calls)?;
+    let principal = caller(core, parts, &arrival).await?;
     principal.may_do(Operation::Chat)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let (body, envelope) = envelope(body, asked)?;

@@ -14,7 +14,7 @@ use crate::{
     rollouts::Rollouts,
     sources::System,
     tasks,
-    tls::Certificates,
+    tls::Listening,
     world::{Callers, World},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Reloader {
     pub(crate) shared: Arc<Shared>,
     pub(crate) source: Source,
     pub(crate) database: DatabaseThread,
-    pub(crate) certificates: Option<Arc<Certificates>>,
+    pub(crate) certificates: Option<Arc<Listening>>,
     pub(crate) fetcher: Fetcher,
     pub(crate) rollouts: Rollouts,
 }
@@ -50,9 +50,6 @@ impl Reloader {
 
     /// Prepares a new world, which may fail; putting it in place cannot.
     async fn reload(&self, cause: Cause) {
-        if let Some(certificates) = &self.certificates {
-            certificates.reload();
-        }
         if let Source::File(path) = &self.source {
             match config::load(path, &System) {
                 Ok(loaded) => {
@@ -78,6 +75,9 @@ impl Reloader {
                     );
                 }
             }
+        }
+        if let Some(certificates) = &self.certificates {
+            certificates.reload(&self.shared.world.load().snapshot);
         }
         if let Err(error) = refresh_callers(&self.shared, &self.database).await {
             tracing::error!(%error, "keys could not be read: the old ones serve on");
@@ -118,6 +118,10 @@ impl Reloader {
         let mut files: HashSet<PathBuf> = world.snapshot.files.iter().cloned().collect();
         if let Some(tls) = &world.snapshot.server.tls {
             files.extend([tls.certificate.clone(), tls.key.clone()]);
+        }
+        if let Some(clients) = &world.snapshot.authentication.certificates {
+            files.insert(clients.authorities.clone());
+            files.extend(clients.revoked.clone());
         }
         files.iter().filter_map(|file| std::path::absolute(file).ok()).collect()
     }

@@ -36,7 +36,11 @@ pub(crate) fn fault(fault: &Fault, dialect: Dialect, id: Uuid) -> Response<Body>
         response_headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     if fault.kind == Kind::Unauthenticated && body.status == 401 {
-        response_headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // What was wrong with a token is told where there was one
+        // (<https://www.rfc-editor.org/rfc/rfc6750#section-3>).
+        let token = fault.code.as_deref().is_some_and(|code| code.starts_with("token_"));
+        let challenge = if token { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+        response_headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     response
 }

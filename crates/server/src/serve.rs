@@ -20,7 +20,6 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admin::{Admin, AdminRequest},
@@ -34,7 +33,7 @@ use crate::{
     reload::{Cause, Reloader},
     rollouts::{self, Rollouts, SAMPLES_MAX},
     seeds, tasks,
-    tls::Certificates,
+    tls::Listening,
     upstream::{Connector, Pool, TlsTrust},
     world::{Callers, World, now_us},
 };
@@ -98,8 +97,7 @@ impl Server {
         let Opened { shipper, database, rollouts_database, keys } =
             aside(move || Opened::open(&data)).await?;
         let settings = options.snapshot.server.clone();
-        let certificates =
-            settings.tls.as_ref().map(Certificates::load).transpose().map_err(Error::Certificate)?;
+        let certificates = Listening::load(&options.snapshot).map_err(Error::Certificate)?;
         let listener = TcpListener::bind(settings.listen).await;
         let listener = listener.map_err(|source| Error::Listen { address: settings.listen, source })?;
         let address = listener.local_addr()?;
@@ -122,7 +120,7 @@ impl Server {
             shared: Arc::clone(&shared),
             trust,
             admin,
-            tls: certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.server_config())),
+            tls: certificates.clone(),
             stop: stopped.clone(),
         };
         let (lanes, cores) = start.cores(threads, &options.data)?;
@@ -231,7 +229,7 @@ struct CoreStart {
     shared: Arc<Shared>,
     trust: TlsTrust,
     admin: mpsc::Sender<AdminRequest>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Listening>>,
     stop: watch::Receiver<bool>,
 }
 

@@ -1,74 +1,149 @@
-//! HTTPS for callers, with certificates that change while connections go on.
+//! HTTPS for callers, with certificates that change while connections go on: the gateway's own, and those of the authorities that
+//! vouch for clients.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use arc_swap::ArcSwap;
-use policy::snapshot::Tls;
-use rustls::{
-    ServerConfig,
-    crypto::aws_lc_rs,
-    server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
+use policy::{
+    Snapshot,
+    authentication::ClientCertificates,
+    snapshot::{Server, Tls},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::aws_lc_rs,
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime, pem::PemObject,
+};
 
-/// The certificate in use.
-#[derive(Debug)]
-pub(crate) struct Certificates {
-    certificate: PathBuf,
-    key: PathBuf,
-    current: ArcSwap<CertifiedKey>,
+/// How connections are taken.
+pub(crate) struct Listening {
+    current: ArcSwap<Loaded>,
+    loads: AtomicU64,
 }
 
-impl Certificates {
-    pub(crate) fn load(tls: &Tls) -> io::Result<Arc<Certificates>> {
-        let current = read(&tls.certificate, &tls.key)?;
-        Ok(Arc::new(Certificates {
-            certificate: tls.certificate.clone(),
-            key: tls.key.clone(),
-            current: ArcSwap::from_pointee(current),
-        }))
+/// What was read from disk.
+pub(crate) struct Loaded {
+    /// Another one each time.
+    pub(crate) number: u64,
+    pub(crate) config: Arc<ServerConfig>,
+    /// Who says whether a client's certificate is good, where some are taken.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Listening {
+    /// Nothing where the gateway does not serve HTTPS.
+    pub(crate) fn load(snapshot: &Snapshot) -> io::Result<Option<Arc<Listening>>> {
+        let Some(first) = load(&snapshot.server, snapshot.authentication.certificates.as_deref(), 1)? else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Listening { current: ArcSwap::from_pointee(first), loads: AtomicU64::new(1) })))
     }
 
-    /// Takes up what stands on disk; what cannot be read leaves the old certificate in use.
-    pub(crate) fn reload(&self) {
-        match read(&self.certificate, &self.key) {
-            Ok(fresh) => self.current.store(Arc::new(fresh)),
+    /// Takes up what stands on disk; where it cannot be read, what was read before serves on.
+    pub(crate) fn reload(&self, snapshot: &Snapshot) {
+        let number = self.loads.fetch_add(1, Relaxed) + 1;
+        match load(&snapshot.server, snapshot.authentication.certificates.as_deref(), number) {
+            Ok(Some(fresh)) => self.current.store(Arc::new(fresh)),
+            // Whether HTTPS is served changes with a restart only.
+            Ok(None) => {}
             Err(error) => tracing::error!(%error, "the certificate cannot be read: the old one serves on"),
         }
     }
 
-    pub(crate) fn server_config(self: &Arc<Certificates>) -> Arc<ServerConfig> {
-        let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
-        let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Arc::new(config)
+    /// How the next connection is taken.
+    pub(crate) fn current(&self) -> Arc<Loaded> {
+        self.current.load_full()
+    }
+
+    /// What vouches for a client's certificates now, by its number; `checked` is that of what did before.
+    pub(crate) fn vouches(&self, chain: &[CertificateDer<'_>], checked: u64) -> Option<u64> {
+        let current = self.current.load();
+        if current.number == checked {
+            return Some(checked);
+        }
+        let (leaf, between) = chain.split_first()?;
+        let clients = current.clients.as_ref()?;
+        let verified = clients.verify_client_cert(leaf, between, UnixTime::now());
+        verified.is_ok().then_some(current.number)
     }
 }
 
-impl ResolvesServerCert for Certificates {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
-    }
-}
-
-fn read(certificate: &PathBuf, key: &PathBuf) -> io::Result<CertifiedKey> {
-    let invalid = |path: &PathBuf, what: &str| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+fn load(server: &Server, clients: Option<&ClientCertificates>, number: u64) -> io::Result<Option<Loaded>> {
+    let Some(tls) = &server.tls else { return Ok(None) };
+    let certified = read(tls)?;
+    let clients = clients.map(verifier).transpose()?;
+    let builder = ServerConfig::builder();
+    let builder = match &clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients)),
+        None => builder.with_no_client_auth(),
     };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
-        .map_err(|error| invalid(certificate, &error.to_string()))?
-        .collect();
-    let chain = chain.map_err(|error| invalid(certificate, &error.to_string()))?;
-    if chain.is_empty() {
-        return Err(invalid(certificate, "holds no certificate in PEM"));
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    if clients.is_some() {
+        // A session that is resumed brings a certificate that nobody looked at again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| invalid(key, &error.to_string()))?;
-    let signer =
-        aws_lc_rs::sign::any_supported_type(&private).map_err(|error| invalid(key, &error.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(Loaded { number, config: Arc::new(config), clients }))
+}
+
+/// Checks clients' certificates against the authorities, and against what they revoked.
+fn verifier(clients: &ClientCertificates) -> io::Result<Arc<dyn ClientCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(&clients.authorities)? {
+        roots.add(authority).map_err(|error| invalid(&clients.authorities, &error.to_string()))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder(Arc::new(roots));
+    if let Some(path) = &clients.revoked {
+        let unread = |error| invalid(path, &format!("{error}"));
+        let lists: Result<Vec<_>, _> =
+            CertificateRevocationListDer::pem_file_iter(path).map_err(unread)?.collect();
+        let lists = lists.map_err(unread)?;
+        if lists.is_empty() {
+            return Err(invalid(path, "holds no list of revoked certificates in PEM"));
+        }
+        builder = builder.with_crls(lists);
+    }
+    if !clients.required {
+        builder = builder.allow_unauthenticated();
+    }
+    builder.build().map_err(|error| invalid(&clients.authorities, &error.to_string()))
+}
+
+fn read(tls: &Tls) -> io::Result<CertifiedKey> {
+    let chain = certificates(&tls.certificate)?;
+    let private =
+        PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| invalid(&tls.key, &error.to_string()))?;
+    let signer = aws_lc_rs::sign::any_supported_type(&private)
+        .map_err(|error| invalid(&tls.key, &error.to_string()))?;
     let certified = CertifiedKey::new(chain, signer);
     certified
         .keys_match()
-        .map_err(|error| invalid(key, &format!("does not belong to the certificate: {error}")))?;
+        .map_err(|error| invalid(&tls.key, &format!("does not belong to the certificate: {error}")))?;
     Ok(certified)
+}
+
+/// The certificates of a file: at least one.
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let unread = |error| invalid(path, &format!("{error}"));
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(unread)?.collect();
+    let found = found.map_err(unread)?;
+    if found.is_empty() {
+        return Err(invalid(path, "holds no certificate in PEM"));
+    }
+    Ok(found)
+}
+
+fn invalid(path: &Path, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
 }

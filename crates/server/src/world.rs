@@ -23,6 +23,7 @@ use wire::{Dialect, Form};
 use zeroize::Zeroizing;
 
 use crate::{
+    access::Access,
     credentials::{Fetcher, Keeper, Opening},
     gate::Gate,
     upstream::{Address, Path},
@@ -35,6 +36,8 @@ pub(crate) struct World {
     reached: HashMap<String, Reached>,
     /// What bounds the calls that are mirrored, by the number of their name.
     throttles: HashMap<u64, Arc<Throttle>>,
+    /// How callers are known that show no key.
+    pub(crate) access: Access,
 }
 
 /// How a provider is reached.
@@ -70,6 +73,8 @@ pub(crate) struct Door {
 pub(crate) struct Callers {
     hasher: KeyHasher,
     by_hash: HashMap<[u8; 32], Arc<Principal>>,
+    /// The organizations, for callers that show no key.
+    pub(crate) directory: Directory,
 }
 
 impl World {
@@ -86,7 +91,8 @@ impl World {
             (name.clone(), reached(name, provider, before, fetcher))
         });
         let reached = reached.collect();
-        World { snapshot, reached, throttles }
+        let access = Access::new(&snapshot.authentication, before.map(|before| &before.access), fetcher);
+        World { snapshot, reached, throttles, access }
     }
 
     /// What bounds the calls of a name that are mirrored.
@@ -134,7 +140,7 @@ impl Callers {
             }
             by_hash.insert(hash, Arc::new(principal));
         }
-        Callers { hasher, by_hash }
+        Callers { hasher, by_hash, directory }
     }
 
     /// The caller whose key has this name.

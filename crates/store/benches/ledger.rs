@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use policy::ledger::{Bucket, Claim, OnFailure, Reserved, Rule, Tenant};
+use policy::{
+    Secret,
+    ledger::{Bucket, Claim, OnFailure, Reserved, Rule, Tenant},
+};
 use tollgate_store::ledger::{Driver, Ledger, LedgerSettings};
 
 const KEYS: u128 = 10_000;
@@ -20,12 +23,13 @@ fn main() {
     let settings = LedgerSettings { timeout: Duration::from_secs(10), ..LedgerSettings::default() };
     memory(&Ledger::memory(&settings));
     if let Ok(address) = env::var("TOLLGATE_TEST_REDIS") {
-        shared("Redis", Ledger::redis(&address, &settings).expect("the address is sound"));
+        shared("Redis", Ledger::redis(&Secret::new(address), &settings).expect("the address is sound"));
     }
     if let Ok(address) = env::var("TOLLGATE_TEST_POSTGRES") {
-        let roots = rustls::RootCertStore::empty();
-        let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        shared("PostgreSQL", Ledger::postgres(&address, tls, &settings).expect("the address is sound"));
+        shared(
+            "PostgreSQL",
+            Ledger::postgres(&Secret::new(address), &settings).expect("the address is sound"),
+        );
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     Secret, Snapshot,
     attempt::Retries,
+    authentication::Authentication,
     classify::intents::Intents,
     principal::AddressRange,
     snapshot::{Deadlines, Fidelity, Hold, Limits, Provider, Server, Store, Tls},
@@ -51,6 +52,7 @@ pub(super) fn compile(
         service_accounts: draft.service_accounts,
     });
     let snapshot = Snapshot {
+        authentication: compiler.authentication(draft.authentication, draft.server.tls.is_some()),
         server: compiler.server(draft.server),
         data_dir: draft.data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |path| folder.join(path)),
         store: compiler.store(draft.store),
@@ -226,6 +228,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
         intents: None,
         entities: Vec::new(),
         keys: Vec::new(),
+        authentication: Authentication::default(),
         files: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    authentication::AuthenticationDraft,
     concurrency::{ConcurrencyEntry, PriorityDraft, QueueDraft},
     identity::{AwsDraft, AzureDraft, GoogleDraft},
     rollout::{RolloutDraft, ShadowDraft},
@@ -64,6 +65,8 @@ pub(super) struct Draft {
     pub(super) service_accounts: BTreeMap<String, Option<AccountEntry>>,
     /// Keys that this file owns. Other keys are made with `tollgate keys create`.
     pub(super) keys: Vec<KeyEntry>,
+    /// How callers are known that show no key: [tokens and certificates](authentication.md).
+    pub(super) authentication: AuthenticationDraft,
 }
 
 /// How the gateway itself serves.

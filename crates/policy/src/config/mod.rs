@@ -1,5 +1,7 @@
 //! The configuration file: text to draft to snapshot, or every error at once.
 
+mod authentication;
+mod callers;
 mod check;
 mod compile;
 mod concurrency;

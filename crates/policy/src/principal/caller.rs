@@ -7,6 +7,7 @@ use wire::{Fault, Kind, Operation, Origin};
 
 use super::{Ancestor, CostMax, Grant, lineage::Lineage};
 use crate::{
+    authentication::Identified,
     key::{Key, Owner, Scope},
     limit::Limit,
 };
@@ -26,6 +27,8 @@ pub struct Principal {
     grants: Vec<Arc<Grant>>,
     pub limits: Vec<Arc<Limit>>,
     pub tags: BTreeMap<String, String>,
+    /// Those that its token names, for rules.
+    pub roles: Vec<String>,
     expires_us: Option<i64>,
     revoked_us: Option<i64>,
 }
@@ -56,8 +59,31 @@ impl Principal {
             grants: lineage.grants,
             limits: lineage.limits,
             tags: lineage.tags,
+            roles: Vec::new(),
             expires_us: key.expires_us,
             revoked_us: key.revoked_us,
+        }
+    }
+
+    pub(super) fn identified(
+        found: &Identified,
+        (proof, organization): (Proof, Option<Uuid>),
+        lineage: Lineage,
+    ) -> Principal {
+        Principal {
+            id: found.id,
+            name: found.name.clone(),
+            proof,
+            scope: Scope::Calls,
+            owner: Owner::Registry,
+            organization,
+            ancestors: lineage.ancestors,
+            grants: lineage.grants,
+            limits: lineage.limits,
+            tags: lineage.tags,
+            roles: found.roles.clone(),
+            expires_us: None,
+            revoked_us: None,
         }
     }
 

@@ -7,8 +7,12 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Ancestor, Entity, EntityKind, Principal, lineage::Lineage};
-use crate::{key::Key, limit::Holder};
+use super::{Ancestor, Entity, EntityKind, Principal, Proof, Settings, lineage::Lineage};
+use crate::{
+    authentication::{Claimed, Identified, Refusal},
+    key::Key,
+    limit::Holder,
+};
 
 /// Finds entities, and makes callers of keys.
 #[derive(Debug, Default)]
@@ -94,6 +98,39 @@ impl Directory {
         (Principal::of_key(key, lineage), problems)
     }
 
+    /// The caller for whom a token or a certificate stands that was found good.
+    pub fn identified(&self, found: &Identified, proof: Proof) -> Result<Principal, Refusal> {
+        if found.models.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Refusal::NoModels);
+        }
+        let known = |kind: EntityKind, organization: Option<Uuid>, claimed: &Claimed| {
+            let entity = claimed.names.iter().find_map(|name| self.find(kind, organization, name));
+            match entity {
+                None if claimed.required => Err(Refusal::Unmapped(kind.shown())),
+                entity => Ok(entity.and_then(|entity| self.entities.get(&entity.id))),
+            }
+        };
+        let organization = known(EntityKind::Organization, None, &found.organization)?;
+        let id = organization.map(|known| known.entity.id);
+        let parts = [
+            known(EntityKind::ServiceAccount, id, &found.service_account)?,
+            known(EntityKind::User, id, &found.user)?,
+            known(EntityKind::Project, id, &found.project)?,
+            known(EntityKind::Team, id, &found.team)?,
+            organization,
+        ];
+        let above = parts.into_iter().flatten();
+        let above = above.fold(Lineage::default(), |above, known| above.joined(&known.lineage));
+        let holder = Holder { id: found.id, shown: format!("caller \"{}\"", found.name).into() };
+        let settings = Settings {
+            models: found.models.clone().unwrap_or_default(),
+            tags: found.tags.clone(),
+            ..Settings::default()
+        };
+        let (lineage, _) = above.below(&holder, &settings);
+        Ok(Principal::identified(found, (proof, id), lineage))
+    }
+
     /// Places an entity below what it stands below, which is placed first.
     fn place(&mut self, id: Uuid, waiting: &mut HashMap<Uuid, Entity>, problems: &mut Vec<Problem>) {
         // From the entity up to one that is placed, or to the top.
@@ -162,7 +199,7 @@ impl Known {
 
 /// A lineage that lets nothing through.
 fn closed(holder: &Holder) -> Lineage {
-    let settings = super::Settings { disabled: true, ..super::Settings::default() };
+    let settings = Settings { disabled: true, ..Settings::default() };
     Lineage::default().below(holder, &settings).0
 }
 
@@ -171,7 +208,7 @@ mod tests {
     use wire::Operation;
 
     use super::*;
-    use crate::{key::Owner, principal::Settings};
+    use crate::key::Owner;
 
     fn entity(
         kind: EntityKind,
@@ -298,5 +335,87 @@ mod tests {
         let (principal, _) = directory.principal(&key(None, Some(team.id), "{}"));
         let refused = principal.may_come_from("127.0.0.1".parse().unwrap()).unwrap_err();
         assert_eq!(refused.code.as_deref(), Some("disabled"));
+    }
+
+    /// Whom a token stands for that names these.
+    fn found(names: &[(EntityKind, &[&str])], models: Option<&[&str]>) -> Identified {
+        let claimed = |kind: EntityKind| {
+            let named = names.iter().find(|(known, _)| *known == kind);
+            let names =
+                named.map_or(Vec::new(), |(_, names)| names.iter().map(|&one| one.to_owned()).collect());
+            Claimed { names, required: named.is_some() && kind != EntityKind::User }
+        };
+        Identified {
+            id: Uuid::nil(),
+            name: "kim".to_owned(),
+            organization: claimed(EntityKind::Organization),
+            team: claimed(EntityKind::Team),
+            project: claimed(EntityKind::Project),
+            user: claimed(EntityKind::User),
+            service_account: claimed(EntityKind::ServiceAccount),
+            roles: Vec::new(),
+            models: models.map(|models| models.iter().map(|&one| one.to_owned()).collect()),
+            tags: [("bill".to_owned(), "kim".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn a_token_belongs_to_everything_that_it_names() {
+        let acme =
+            entity(EntityKind::Organization, "acme", None, None, r#"{"tags":{"bill":"acme","tier":"1"}}"#);
+        let settings = r#"{"models":["fast","smart"],"limits":[{"requests":5,"per":"minute"}]}"#;
+        let team = entity(EntityKind::Team, "data", Some(acme.id), None, settings);
+        let project =
+            entity(EntityKind::Project, "search", Some(acme.id), Some(team.id), r#"{"models":["fast"]}"#);
+        let user = entity(
+            EntityKind::User,
+            "kim",
+            Some(acme.id),
+            Some(team.id),
+            r#"{"budget":{"usd":1,"per":"day"}}"#,
+        );
+        let twin = entity(EntityKind::Team, "data", None, None, "{}");
+        let (directory, problems) = Directory::new(vec![acme, team, project, user, twin]);
+        assert_eq!(problems, []);
+        let names: &[(EntityKind, &[&str])] = &[
+            (EntityKind::Organization, &["acme"]),
+            (EntityKind::Team, &["gone", "data"]),
+            (EntityKind::Project, &["search"]),
+            (EntityKind::User, &["kim"]),
+        ];
+        let made = directory.identified(&found(names, None), Proof::Token);
+        let made = made.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        let ancestors: Vec<&str> = made.ancestors.iter().map(|above| above.kind.name()).collect();
+        assert_eq!(ancestors, ["user", "project", "team", "organization"]);
+        let limits: Vec<&str> = made.limits.iter().map(|limit| &*limit.whose).collect();
+        assert_eq!(limits, ["user kim", "team data"]);
+        assert!(made.may_use("fast").is_ok() && made.may_use("smart").is_err());
+        assert_eq!(made.tags.get("bill").map(String::as_str), Some("kim"));
+        assert_eq!(made.tags.get("tier").map(String::as_str), Some("1"));
+        let narrowed = directory.identified(&found(names, Some(&["f*", "other"])), Proof::Token);
+        let narrowed = narrowed.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        assert!(narrowed.may_use("fast").is_ok() && narrowed.may_use("other").is_err());
+    }
+
+    #[test]
+    fn a_token_that_names_nothing_that_there_is_opens_nothing() {
+        let acme = entity(EntityKind::Organization, "acme", None, None, "{}");
+        let own = entity(EntityKind::Team, "own", Some(acme.id), None, "{}");
+        let free = entity(EntityKind::Team, "free", None, None, "{}");
+        let (directory, _) = Directory::new(vec![acme, own, free]);
+        let check = |names: &[(EntityKind, &[&str])], models: Option<&[&str]>, expected: Option<Refusal>| {
+            let refused = directory.identified(&found(names, models), Proof::Token).err();
+            assert_eq!(refused, expected, "{names:?}");
+        };
+        let (organization, team) = (EntityKind::Organization, EntityKind::Team);
+        check(&[], None, None);
+        check(&[], Some(&[]), Some(Refusal::NoModels));
+        check(&[(team, &[])], None, Some(Refusal::Unmapped("team")));
+        check(&[(team, &["own"])], None, Some(Refusal::Unmapped("team")));
+        check(&[(team, &["free"])], None, None);
+        check(&[(organization, &["acme"]), (team, &["own"])], None, None);
+        check(&[(organization, &["acme"]), (team, &["free"])], None, Some(Refusal::Unmapped("team")));
+        check(&[(organization, &["other"])], None, Some(Refusal::Unmapped("organization")));
+        check(&[(EntityKind::User, &["nobody"])], None, None);
     }
 }

@@ -94,6 +94,33 @@ impl Lineage {
     }
 }
 
+impl Lineage {
+    /// What holds for whoever belongs to both: everything that holds for one of them.
+    pub(super) fn joined(&self, other: &Lineage) -> Lineage {
+        let mut joined = self.clone();
+        for above in &other.ancestors {
+            if !joined.ancestors.iter().any(|known| known.id == above.id) {
+                joined.ancestors.push(above.clone());
+            }
+        }
+        for grant in &other.grants {
+            if !joined.grants.iter().any(|known| Arc::ptr_eq(known, grant)) {
+                joined.grants.push(Arc::clone(grant));
+            }
+        }
+        for limit in &other.limits {
+            if !joined.limits.iter().any(|known| known.id == limit.id) {
+                joined.limits.push(Arc::clone(limit));
+            }
+        }
+        for (name, value) in &other.tags {
+            joined.tags.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        joined.ancestors.sort_by_key(|above| std::cmp::Reverse(above.kind));
+        joined
+    }
+}
+
 fn take(made: Result<Limit, Vec<Wrong>>, path: &str, limits: &mut Vec<Arc<Limit>>, faults: &mut Vec<Wrong>) {
     match made {
         Ok(limit) => limits.push(Arc::new(limit)),

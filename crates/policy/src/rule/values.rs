@@ -106,7 +106,8 @@ impl Scope<'_> {
             Variable::Metadata => CowVal::owned(Texts::Labels(request)),
             Variable::KeyName => text(&principal.name),
             Variable::KeyId => CowVal::owned(CelString::from(principal.id.to_string())),
-            Variable::KeyModels => models(principal),
+            Variable::KeyModels => list(principal.models()),
+            Variable::KeyRoles => list(&principal.roles),
             Variable::KeyOwner => text(owner(principal.owner)),
             Variable::TimeHour => int(u8::try_from(time(now_us)?.hour()).ok()?),
             Variable::TimeMinute => int(u8::try_from(time(now_us)?.minute()).ok()?),
@@ -124,9 +125,9 @@ fn int<'b>(number: impl TryInto<i64>) -> CowVal<'b, 'b> {
     CowVal::owned(CelInt::from(number.try_into().unwrap_or(i64::MAX)))
 }
 
-fn models(principal: &Principal) -> CowVal<'_, '_> {
-    let boxed = |model| -> Box<dyn Val + '_> { Box::new(CelString::from(String::as_str(model))) };
-    CowVal::owned(CelList::from(principal.models().iter().map(boxed).collect::<Vec<_>>()))
+fn list(texts: &[String]) -> CowVal<'_, '_> {
+    let boxed = |text| -> Box<dyn Val + '_> { Box::new(CelString::from(String::as_str(text))) };
+    CowVal::owned(CelList::from(texts.iter().map(boxed).collect::<Vec<_>>()))
 }
 
 fn owner(owner: Owner) -> &'static str {

@@ -28,6 +28,7 @@ pub enum Variable {
     KeyName,
     KeyId,
     KeyModels,
+    KeyRoles,
     KeyOwner,
     TimeHour,
     TimeMinute,
@@ -68,7 +69,7 @@ const fn row(
 }
 
 /// Every variable. The page of the documentation has a table that is made of it.
-pub(super) static VARIABLES: [Row; 28] = [
+pub(super) static VARIABLES: [Row; 29] = [
     row(
         Variable::Model,
         "request.model",
@@ -225,6 +226,13 @@ pub(super) static VARIABLES: [Row; 28] = [
         "size(key.models) == 0",
     ),
     row(
+        Variable::KeyRoles,
+        "key.roles",
+        Type::List,
+        "the roles that the caller's token names; empty where it shows a key",
+        r#""editor" in key.roles"#,
+    ),
+    row(
         Variable::KeyOwner,
         "key.owner",
         Type::Text,
@@ -303,6 +311,7 @@ impl Variable {
             | Variable::KeyName
             | Variable::KeyId
             | Variable::KeyModels
+            | Variable::KeyRoles
             | Variable::KeyOwner
             | Variable::TimeHour
             | Variable::TimeMinute
