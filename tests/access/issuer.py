@@ -1,6 +1,7 @@
 """An issuer of tokens that makes whatever a test wants, and notes who asks it for what."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.server
@@ -8,6 +9,7 @@ import json
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from cryptography.hazmat.primitives import hashes
@@ -121,8 +123,10 @@ class Issuer:
                 if owner.redirect:
                     self.send_header("location", owner.redirect + self.path)
                 self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                # Who waited for it may have gone away.
+                with contextlib.suppress(OSError):
+                    self.end_headers()
+                    self.wfile.write(data)
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"

@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 
+import httpx2
 import pytest
 from conftest import APP_KEY, Gateway, wait_for
 from cryptography import x509
@@ -197,6 +198,16 @@ def test_a_certificate_says_who_calls(gateway, clients, tmp_path):
             assert wait_for(find, "the record")[0]["key_name"] == shown
     kim = clients.issue(tmp_path, "x", x509.RFC822Name("kim@example.com"))
     assert outcome(gateway, kim, model="openai-sim/reasoner") == (200, None)
+
+
+def test_a_certificate_holds_for_all_that_comes_over_its_connection(gateway, clients, tmp_path):
+    context = ssl.create_default_context(cadata=gateway.trusted)
+    context.load_cert_chain(*clients.issue(tmp_path, "x", uri("spiffe://prod/ns/data/sa/app")).files)
+    body = {"model": "openai-sim/echo", "messages": [{"role": "user", "content": "hello there"}]}
+    with httpx2.Client(http2=True, verify=context) as client:
+        for _ in range(3):
+            answer = client.post(f"https://localhost:{gateway.port}/v1/chat/completions", json=body)
+            assert answer.status_code == 200 and answer.http_version == "HTTP/2"
 
 
 def test_a_key_or_a_token_says_more_than_a_certificate(gateway, clients, issuer, tmp_path):

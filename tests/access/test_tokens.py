@@ -3,9 +3,10 @@
 import concurrent.futures
 import json
 import time
+import urllib.request
 
 import pytest
-from conftest import APP_KEY, Gateway, get, wait_for
+from conftest import ADMIN_KEY, APP_KEY, Gateway, get, wait_for
 from issuer import Issuer, Key, ask, by_secret, code, encoded, signed, token
 
 CONFIG = """
@@ -49,6 +50,7 @@ authentication:
 """
 SECRET = "s" * 40
 CORES = 2
+BOSS = {"authorization": f"Bearer {ADMIN_KEY}"}
 
 
 class Issuers:
@@ -89,8 +91,23 @@ def test_a_token_opens_models_and_the_journal_shows_whose_it_was(gateway, issuer
 def test_every_algorithm_that_needs_a_public_key_is_taken(gateway, issuers):
     for key in issuers.main.keys:
         assert code(ask(gateway, token(key, good(issuers)))) == (200, None), key.alg
+    # One that names no key is held against all of its kind.
+    assert code(ask(gateway, unnamed(issuers.main.keys[0], good(issuers)))) == (200, None)
     modern = token(issuers.main.keys[-1], good(issuers), alg="Ed25519")
     assert code(ask(gateway, modern)) == (200, None)
+
+
+def test_a_token_that_comes_again_is_known(gateway, issuers):
+    def checked():
+        with urllib.request.urlopen(urllib.request.Request(f"{gateway.url}/metrics", headers=BOSS)) as answer:
+            lines = answer.read().decode().splitlines()
+        return int(next(line for line in lines if line.startswith("tollgate_tokens_checked_total ")).split()[1])
+
+    shown = token(issuers.main.keys[0], good(issuers, jti="again"))
+    before = checked()
+    for _ in range(10):
+        assert code(ask(gateway, shown)) == (200, None)
+    assert 1 <= checked() - before <= CORES
 
 
 def test_tokens_are_taken_where_sdks_show_keys(gateway, issuers):

@@ -65,13 +65,15 @@ pub(crate) fn run(only: Option<Part>) -> ExitCode {
     // They run as long as this function does.
     let services = match only {
         Some(Part::Check) => None,
-        None | Some(Part::Rust | Part::Sdk | Part::Frameworks | Part::Chaos) => match Services::start() {
-            Ok(services) => Some(services),
-            Err(error) => {
-                run::say(&format!("xtask: {error:#}"));
-                return ExitCode::FAILURE;
+        None | Some(Part::Rust | Part::Sdk | Part::Frameworks | Part::Chaos | Part::Access) => {
+            match Services::start() {
+                Ok(services) => Some(services),
+                Err(error) => {
+                    run::say(&format!("xtask: {error:#}"));
+                    return ExitCode::FAILURE;
+                }
             }
-        },
+        }
     };
     let found = services.as_ref().map_or(&[][..], |services| services.variables.as_slice());
     let mut sum = Count::default();

@@ -23,15 +23,14 @@ pub(crate) async fn caller(
     }
     let world = core.world();
     let shown = Shown::by(parts);
-    let found = match (shown.token(), certificate) {
+    let token = if world.access.takes_tokens() { shown.token() } else { None };
+    let found = match (token, certificate) {
         // Boxed, since every call would carry what only this way needs.
-        (Some(text), _) if world.access.takes_tokens() => {
-            Some(Box::pin(access::by_token(core, &world, text, arrival)).await)
-        }
+        (Some(text), _) => Some(Box::pin(access::by_token(core, &world, text, arrival)).await),
         (None, Some(certificate)) if shown.key().is_none() => {
             access::by_certificate(core, &world, certificate).transpose()
         }
-        (Some(_) | None, _) => None,
+        (None, _) => None,
     };
     let Some(found) = found else { return authenticate(core, parts, arrival, Scope::Calls) };
     let principal = found.map_err(|refusal| refusal.fault())?;

@@ -45,6 +45,9 @@ pub(crate) enum Counter {
     CallsOpen,
     CallsRefused,
     Unauthenticated,
+    TokensChecked,
+    TokensAsked,
+    TokensUnanswered,
     AttemptsMade,
     HedgesMade,
     StreamsContinued,
@@ -57,13 +60,16 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    const ALL: [Counter; 15] = [
+    const ALL: [Counter; 18] = [
         Counter::ConnectionsAccepted,
         Counter::ConnectionsRefused,
         Counter::ConnectionsOpen,
         Counter::CallsOpen,
         Counter::CallsRefused,
         Counter::Unauthenticated,
+        Counter::TokensChecked,
+        Counter::TokensAsked,
+        Counter::TokensUnanswered,
         Counter::AttemptsMade,
         Counter::HedgesMade,
         Counter::StreamsContinued,
@@ -96,6 +102,19 @@ impl Counter {
             Counter::Unauthenticated => {
                 ("tollgate_unauthenticated_total", "counter", "calls without a good key")
             }
+            Counter::TokensChecked => {
+                ("tollgate_tokens_checked_total", "counter", "signed tokens that were not known to be good")
+            }
+            Counter::TokensAsked => (
+                "tollgate_introspections_total",
+                "counter",
+                "opaque tokens of which it was asked what they stand for",
+            ),
+            Counter::TokensUnanswered => (
+                "tollgate_introspections_failed_total",
+                "counter",
+                "opaque tokens of which nobody said what they stand for",
+            ),
             Counter::AttemptsMade => {
                 ("tollgate_attempts_total", "counter", "requests sent or tried to upstreams")
             }

@@ -151,4 +151,21 @@ mod tests {
         assert_eq!(token.header, expected);
         assert!(text.starts_with(token.message) && text.ends_with(token.signature));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_token_says_it_is_taken_apart_or_refused(
+            noise in "[ey.=A-Za-z0-9_-]{0,80}",
+            header in "[{}\\[\\]\":,a-z0-9 ]{0,40}",
+            claims in "[{}\\[\\]\":,a-z0-9 ]{0,40}",
+        ) {
+            for text in [noise, token(&header, &claims), token("{\"alg\":\"RS256\"}", &claims)] {
+                let _ = shape(&text);
+                if let Ok(token) = Token::parse(&text) {
+                    proptest::prop_assert_eq!(format!("{}.{}", token.message, token.signature), text.as_str());
+                    let _ = super::super::Mapping::default().identify("x", &token.claims);
+                }
+            }
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
     call::Arrival,
     core::{Core, Held},
     credentials::Fetcher,
+    metrics::Counter,
     world::World,
 };
 
@@ -113,6 +114,7 @@ pub(crate) async fn by_token(
     let answer = match (known, shape(text)) {
         (Some(answer), _) => answer,
         (None, Shape::Signed) if !access.issuers.is_empty() => {
+            core.count(Counter::TokensChecked);
             let answer = signed(access, text, now_us).await;
             if let Ok(found) = &answer {
                 core.seen.keep(access.number, hash, found);

@@ -15,6 +15,7 @@ use super::seen::{Answer, Found, Hash, Whom};
 use crate::{
     core::{Core, Held},
     credentials::Fetcher,
+    metrics::Counter,
     tasks,
     world::{World, now_us},
 };
@@ -71,11 +72,13 @@ pub(super) async fn ask(
 async fn answer(core: &Core, world: &World, token: &str, hash: Hash) -> Answer {
     let Some(asking) = &world.access.introspection else { return Err(Refusal::IntrospectionAway) };
     let access = world.access.number;
+    core.count(Counter::TokensAsked);
     let claims = match asking.claims(token).await {
         Ok(claims) => claims,
         Err(error) => {
             let url = &asking.settings.url;
             tracing::warn!(url, error, "nobody says what a token stands for");
+            core.count(Counter::TokensUnanswered);
             core.seen.quiet_until_us.set(now_us().saturating_add(QUIET_US));
             return Err(Refusal::IntrospectionAway);
         }
