@@ -30,6 +30,7 @@ authentication:
       required_claims: {{ tenant: [a, b] }}
     - issuer: {teams}
       audience: [ tollgate, other ]
+      jwks_url: {teams}/keys
       token_types: [ at+jwt ]
       map:
         organization: {{ value: acme }}
@@ -233,7 +234,7 @@ def test_refusals_come_in_the_callers_dialect(gateway, issuers):
 
 
 def test_a_token_that_was_good_is_not_good_after_its_end(gateway, issuers):
-    end = time.time() + 1.5
+    end = time.time() + 3
     shown = token(issuers.main.keys[0], good(issuers, exp=end))
     assert code(ask(gateway, shown)) == (200, None)
     wait_for(lambda: code(ask(gateway, shown)) == (401, "token_expired"), "the end of a token")
@@ -296,6 +297,11 @@ def test_types_that_are_listed_are_the_only_ones(gateway, issuers):
     key = issuers.teams.keys[0]
     untyped = signed(json.dumps({"alg": key.alg, "kid": key.kid}), json.dumps(claims), key.sign)
     assert code(ask(gateway, untyped)) == (401, "token_type")
+
+
+def test_keys_whose_address_is_written_are_not_looked_for(issuers, gateway):
+    assert code(ask(gateway, member(issuers, ["idp-data"]))) == (200, None)
+    assert set(issuers.teams.asked) == {"/keys"}
 
 
 def test_tokens_hold_under_a_new_configuration_only_as_far_as_it_says(gateway, issuers):

@@ -11,6 +11,14 @@ use wire::{Fault, Kind, Origin};
 
 use crate::{access, call::Arrival, core::Core, world::Callers};
 
+/// Whether the certificate of the connection, if there is one, is good still: that must be so whatever else is shown.
+pub(crate) fn connection(arrival: &Arrival) -> Result<(), Fault> {
+    let certificate = arrival.peer.certificate.as_ref();
+    certificate
+        .map_or(Ok(()), |certificate| certificate.check(arrival.started_us))
+        .map_err(|refusal| refusal.fault())
+}
+
 /// Finds whoever makes a call: by a key, a token or, where neither is shown, the certificate of the connection.
 pub(crate) async fn caller(
     core: &Rc<Core>,
@@ -18,9 +26,6 @@ pub(crate) async fn caller(
     arrival: &Arrival,
 ) -> Result<Arc<Principal>, Fault> {
     let certificate = arrival.peer.certificate.as_ref();
-    if let Some(certificate) = certificate {
-        certificate.check(arrival.started_us).map_err(|refusal| refusal.fault())?;
-    }
     let world = core.world();
     let shown = Shown::by(parts);
     let token = if world.access.takes_tokens() { shown.token() } else { None };

@@ -12,7 +12,7 @@ use wire::{Asked, Envelope, Fault, Kind, Operation, Origin};
 
 use crate::{
     admin,
-    authenticate::caller,
+    authenticate::{caller, connection},
     call::{Arrival, Call, Open, Peer},
     core::Core,
     drive,
@@ -36,7 +36,10 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>, peer: Rc<
     let id = arrival.id;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let answered = match entry::entry(&parts.method, path) {
+    // A connection may outlive the certificate that it was made with.
+    let entered = connection(&arrival).and_then(|()| entry::entry(&parts.method, path));
+    let answered = match entered {
+        Err(fault) if fault.kind == Kind::Unauthenticated => Err(fault),
         // Azure's own paths begin as those of a provider that is named as OpenAI usually is.
         Ok(_) if pass::is_ahead(&core, path) => pass::pass(&core, arrival, &parts, body).await,
         Ok(Entry::Complete(asked)) => complete(&core, arrival, &parts, body, asked).await,

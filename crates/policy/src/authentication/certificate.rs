@@ -17,12 +17,15 @@ pub enum CertificateField {
     Email,
 }
 
-/// A text with at most one `*`, which stands for anything.
+/// A name with at most one `*`, which stands for one part of it: for what lies between two dots of a host's name, two slashes of
+/// an address, or before or behind the `@`; in a common name for anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     before: String,
     /// Behind the star, where there is one.
     after: Option<String>,
+    /// What parts lie between.
+    border: Option<char>,
 }
 
 /// Whom certificates stand for that have such a name. In each name here, `*` is what the pattern's own `*` stood for.
@@ -41,7 +44,7 @@ pub struct CertificateRule {
     pub tags: BTreeMap<String, String>,
 }
 
-/// The names in a certificate.
+/// The names in a certificate, those of hosts in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presented {
     pub common_name: Option<String>,
@@ -52,12 +55,19 @@ pub struct Presented {
 
 impl Pattern {
     /// `None` where it has more than one star.
-    pub fn new(text: &str) -> Option<Pattern> {
+    pub fn new(field: CertificateField, text: &str) -> Option<Pattern> {
+        let (text, border) = match field {
+            CertificateField::CommonName => (text.to_owned(), None),
+            // Hosts' names are the same in capital letters (<https://www.rfc-editor.org/rfc/rfc4343>).
+            CertificateField::Dns => (text.to_ascii_lowercase(), Some('.')),
+            CertificateField::Uri => (text.to_owned(), Some('/')),
+            CertificateField::Email => (text.to_owned(), Some('@')),
+        };
         match text.split_once('*') {
-            None => Some(Pattern { before: text.to_owned(), after: None }),
+            None => Some(Pattern { before: text, after: None, border }),
             Some((_, after)) if after.contains('*') => None,
             Some((before, after)) => {
-                Some(Pattern { before: before.to_owned(), after: Some(after.to_owned()) })
+                Some(Pattern { before: before.to_owned(), after: Some(after.to_owned()), border })
             }
         }
     }
@@ -65,10 +75,10 @@ impl Pattern {
     /// What the star stands for, which is at least one letter.
     fn fits<'t>(&self, text: &'t str) -> Option<&'t str> {
         let rest = text.strip_prefix(self.before.as_str())?;
-        match &self.after {
-            None => rest.is_empty().then_some(text),
-            Some(after) => rest.strip_suffix(after.as_str()).filter(|star| !star.is_empty()),
-        }
+        let Some(after) = &self.after else { return rest.is_empty().then_some(text) };
+        let star = rest.strip_suffix(after.as_str())?;
+        let whole = self.border.is_none_or(|border| !star.contains(border));
+        (whole && !star.is_empty()).then_some(star)
     }
 }
 
@@ -115,26 +125,32 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_something() {
-        let check = |pattern: &str, text: &str, star: Option<&str>| {
-            let pattern = Pattern::new(pattern).unwrap_or_else(|| panic!("{pattern}"));
+        use CertificateField::{CommonName, Dns, Email, Uri};
+        let check = |field: CertificateField, pattern: &str, text: &str, star: Option<&str>| {
+            let pattern = Pattern::new(field, pattern).unwrap_or_else(|| panic!("{pattern}"));
             assert_eq!(pattern.fits(text), star, "{pattern:?} {text}");
         };
-        check("a.example.com", "a.example.com", Some("a.example.com"));
-        check("a.example.com", "b.a.example.com", None);
-        check("*.example.com", "a.example.com", Some("a"));
-        check("*.example.com", ".example.com", None);
-        check("*.example.com", "a.example.com.evil", None);
-        check("spiffe://prod/ns/*/sa/app", "spiffe://prod/ns/data/sa/app", Some("data"));
-        check("spiffe://prod/ns/*/sa/app", "spiffe://prod/ns/sa/app", None);
-        check("*", "x", Some("x"));
-        assert_eq!(Pattern::new("*.*"), None);
+        check(Dns, "a.example.com", "a.example.com", Some("a.example.com"));
+        check(Dns, "a.example.com", "b.a.example.com", None);
+        check(Dns, "*.Example.com", "a.example.com", Some("a"));
+        check(Dns, "*.example.com", "a.b.example.com", None);
+        check(Dns, "*.example.com", ".example.com", None);
+        check(Dns, "*.example.com", "a.example.com.evil", None);
+        check(Uri, "spiffe://prod/ns/*/sa/app", "spiffe://prod/ns/data/sa/app", Some("data"));
+        check(Uri, "spiffe://prod/ns/*/sa/app", "spiffe://prod/ns/sa/app", None);
+        check(Uri, "spiffe://prod/ns/*/sa/app", "spiffe://prod/ns/x/sa/app/ns/y/sa/app", None);
+        check(Email, "*@example.com", "kim@example.com", Some("kim"));
+        check(Email, "*@example.com", "kim@evil@example.com", None);
+        check(CommonName, "*", "x.y/z", Some("x.y/z"));
+        assert_eq!(Pattern::new(CommonName, "*.*"), None);
     }
 
     #[test]
     fn a_certificate_stands_for_whom_a_rule_says() {
         let rule = CertificateRule {
             field: CertificateField::Uri,
-            pattern: Pattern::new("spiffe://prod/ns/*/sa/app").unwrap_or_else(|| unreachable!()),
+            pattern: Pattern::new(CertificateField::Uri, "spiffe://prod/ns/*/sa/app")
+                .unwrap_or_else(|| unreachable!()),
             name: None,
             organization: None,
             team: Some("team-*".to_owned()),

@@ -195,7 +195,7 @@ pub(super) struct CertificatesDraft {
 }
 
 /// Whom certificates stand for that have a certain name. One of `subject_cn`, `san_dns`, `san_uri` and `san_email` says which, with
-/// one `*` for anything; in the other members `*` is what that stood for.
+/// one `*` for one part of it (between dots, slashes, or beside the `@`); in the other members `*` is what that stood for.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct CertificateDraft {

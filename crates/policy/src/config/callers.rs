@@ -171,7 +171,7 @@ impl Compiler<'_> {
         if text.is_empty() {
             self.fault(&place, "is empty; write a name, with one * for anything");
         }
-        let Some(pattern) = Pattern::new(&text) else {
+        let Some(pattern) = Pattern::new(field, &text) else {
             self.fault(&place, "has more than one *; write one");
             return None;
         };

@@ -98,7 +98,7 @@ fn presented(certificate: &X509Certificate<'_>) -> Presented {
     if let Ok(Some(alternative)) = certificate.subject_alternative_name() {
         for name in &alternative.value.general_names {
             match name {
-                GeneralName::DNSName(name) => presented.dns.push((*name).to_owned()),
+                GeneralName::DNSName(name) => presented.dns.push(name.to_ascii_lowercase()),
                 GeneralName::URI(name) => presented.uris.push((*name).to_owned()),
                 GeneralName::RFC822Name(name) => presented.emails.push((*name).to_owned()),
                 _ => {}
