@@ -120,6 +120,22 @@ def call(gateway, key=APP_KEY):
         return response.headers["x-tollgate-request-id"]
 
 
+def opens(gateway, key):
+    """The id of a call, unless the key is refused."""
+    try:
+        return call(gateway, key)
+    except urllib.error.HTTPError as refused:
+        assert refused.code == 401
+        return None
+
+
+def made_key(gateway):
+    request = urllib.request.Request(f"{gateway.url}/admin/v1/keys", b'{"name": "later"}')
+    request.add_header("authorization", f"Bearer {ADMIN_KEY}")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.loads(response.read())["key"]
+
+
 def metric(gateway, name):
     with urllib.request.urlopen(f"{gateway.url}/metrics", timeout=10) as response:
         lines = response.read().decode().splitlines()
@@ -130,13 +146,27 @@ def test_replicas_share_keys_and_journal(replica):
     one, other = replica("one"), replica("other")
     made = one.run("keys", "create", "shared", "--config", str(one.file), "--json")
     assert made.returncode == 0, made.stderr
-    assert other.stop() == 0
-    other.start()
-    ids = {call(one, json.loads(made.stdout)["key"]), call(other, json.loads(made.stdout)["key"])}
+    key = json.loads(made.stdout)["key"]
+    ids = {call(one, key), wait_for(lambda: opens(other, key), "the key to reach the other replica")}
     listed = lambda: {one["id"] for one in get(f"{other.url}/admin/v1/calls", ADMIN_KEY)["data"]}
     wait_for(lambda: listed() == ids, "both calls in the journal")
     logs = one.run("logs", "--config", str(one.file), "--json")
     assert {found["id"] for found in json.loads(logs.stdout)} == ids
+    revoked = get(f"{other.url}/admin/v1/keys/shared", ADMIN_KEY, method="DELETE")
+    assert revoked["revoked_us"]
+    assert not opens(other, key), "at once where it was revoked"
+    wait_for(lambda: not opens(one, key), "the revocation to reach the other replica")
+
+
+def test_changes_are_seen_again_when_the_database_was_away(replica, way):
+    one, other = replica("one"), replica("other")
+    way.cut()
+    for gateway in (one, other):
+        call(gateway)
+        wait_for(lambda: metric(gateway, "tollgate_journal_failures_total") > 0, "the loss to be noticed")
+    way.open = True
+    made = wait_for(lambda: made_key(one), "a key")
+    wait_for(lambda: opens(other, made), "the key to reach the other replica")
 
 
 def test_calls_go_on_while_the_database_is_away(replica, way):
@@ -162,8 +192,9 @@ def test_calls_go_on_while_the_database_is_away(replica, way):
 
 def test_a_killed_replica_loses_no_call(replica, way):
     gateway = replica("one")
+    ids = {call(gateway)}
     way.cut()
-    ids = {call(gateway) for _ in range(3)}
+    ids |= {call(gateway) for _ in range(3)}
     gateway.kill()
     way.open = True
     gateway.start()
@@ -183,10 +214,7 @@ def test_another_secret_is_refused(replica, tmp_path):
 
 def test_what_is_kept_in_memory_is_forgotten(tmp_path, sim):
     gateway = Gateway(tmp_path, sim, CONFIG, database="memory", secret=SECRET)
-    made = urllib.request.Request(f"{gateway.url}/admin/v1/keys", b'{"name": "new"}')
-    made.add_header("authorization", f"Bearer {ADMIN_KEY}")
-    with urllib.request.urlopen(made, timeout=10) as response:
-        key = json.loads(response.read())["key"]
+    key = made_key(gateway)
     gateway.record(call(gateway, key))
     assert "memory" in gateway.run("logs", "--config", str(gateway.file)).stderr
     assert gateway.stop() == 0

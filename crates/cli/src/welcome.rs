@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
-use policy::{Secret, Snapshot};
+use policy::{Secret, Snapshot, snapshot::Database};
 use server::Ready;
 
 /// Keys that were made just now; none on later starts.
@@ -34,7 +34,11 @@ impl Welcome {
         Welcome {
             providers,
             others,
-            data: data.display().to_string(),
+            data: match snapshot.store.database {
+                Database::Sqlite => format!("{}      (SQLite; keys, history)", data.display()),
+                Database::Memory => "memory      (keys and history are forgotten at the end)".to_owned(),
+                Database::Postgres(_) => format!("PostgreSQL      ({} holds the spool)", data.display()),
+            },
             model: example_model(snapshot),
             tls: snapshot.server.tls.is_some(),
             keys,
@@ -56,7 +60,7 @@ impl Welcome {
             "  providers  {}      {} more known: tollgate providers",
             self.providers, self.others
         );
-        let _ = writeln!(text, "  data       {}      (SQLite; keys, history)", self.data);
+        let _ = writeln!(text, "  data       {}", self.data);
         if let Some(admin) = &self.keys.admin {
             let _ =
                 writeln!(text, "  admin key  {}      shown once; tollgate keys rotate admin", admin.expose());

@@ -93,6 +93,18 @@ pub struct Record<'a> {
     /// What the call is part of: the side of a rollout, or the shadow of another call.
     #[serde(borrow)]
     pub experiment: Option<Cow<'a, str>>,
+    /// What it adds to the ledger when it reaches the journal; kept in the spool only.
+    #[serde(skip)]
+    pub postings: Vec<Posting>,
+}
+
+/// An amount to be added to one slot of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    pub bucket: Uuid,
+    /// When the slot begins, in microseconds since 1970.
+    pub slot_us: i64,
+    pub amount: i64,
 }
 
 /// A price as it stands in a record: JSON, as [`catalog::Price`] is written.
@@ -363,6 +375,7 @@ impl<'a> From<Note<'a>> for Record<'a> {
             }],
             routed: None,
             experiment: note.experiment,
+            postings: Vec::new(),
             provider: note.provider,
             model: note.model,
         }

@@ -43,13 +43,29 @@ impl DatabaseThread {
         &self,
         question: impl FnOnce(&mut Database) -> Result<T, store::Error> + Send + 'static,
     ) -> Result<T, Unanswered> {
+        self.send(question)?.await.map_err(|_| Unanswered::Busy)?.map_err(Unanswered::Store)
+    }
+
+    /// The same for a thread that runs no tasks.
+    pub(crate) fn ask_and_wait<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Database) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Unanswered> {
+        let answered = self.send(question)?.blocking_recv();
+        answered.map_err(|_| Unanswered::Busy)?.map_err(Unanswered::Store)
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Database) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, store::Error>>, Unanswered> {
         let (answer, answered) = oneshot::channel();
         let question: Question = Box::new(move |database| {
             // Who asked may have gone.
             let _ = answer.send(question(database));
         });
         self.0.try_send(question).map_err(|_| Unanswered::Busy)?;
-        answered.await.map_err(|_| Unanswered::Busy)?.map_err(Unanswered::Store)
+        Ok(answered)
     }
 }
 

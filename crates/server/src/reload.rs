@@ -4,6 +4,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use policy::config;
+use store::{DataDir, Database, Watch};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -133,14 +134,31 @@ pub(crate) async fn refresh_callers(
     database: &DatabaseThread,
 ) -> Result<(), Unanswered> {
     let shared = Arc::clone(shared);
-    // On the database's thread also what follows, so that nobody puts older keys in place of newer ones.
-    let refresh = move |database: &mut store::Database| {
-        let registry = database.keys()?;
-        let world = shared.world.load();
-        shared.callers.store(Arc::new(Callers::new(shared.hasher.clone(), registry, &world.snapshot)));
-        Ok(())
-    };
-    database.ask(refresh).await
+    database.ask(move |database| put_callers(&shared, database)).await
+}
+
+/// Does the same whenever the registry changes, whoever changes it.
+pub(crate) fn follow(
+    data: &DataDir,
+    shared: Arc<Shared>,
+    database: DatabaseThread,
+) -> Result<Watch, store::Error> {
+    Watch::start(data, 0, move |_| {
+        let shared = Arc::clone(&shared);
+        let done = database.ask_and_wait(move |database| put_callers(&shared, database));
+        if let Err(error) = &done {
+            tracing::error!(%error, "keys could not be read: the old ones serve on");
+        }
+        done.is_ok()
+    })
+}
+
+/// It runs on the database's thread, so that nobody puts older keys in place of newer ones.
+fn put_callers(shared: &Shared, database: &mut Database) -> Result<(), store::Error> {
+    let registry = database.keys()?;
+    let world = shared.world.load();
+    shared.callers.store(Arc::new(Callers::new(shared.hasher.clone(), registry, &world.snapshot)));
+    Ok(())
 }
 
 fn needs_restart(old: &policy::Snapshot, new: &policy::Snapshot) -> Vec<&'static str> {

@@ -13,7 +13,7 @@ use std::{
 
 use policy::{Snapshot, key::Key};
 use store::{
-    DataDir, Database, Lock,
+    DataDir, Database, Lock, Watch,
     spool::{Shipper, Writer},
 };
 use tokio::{
@@ -30,7 +30,7 @@ use crate::{
     health_check, journal,
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
-    reload::{Cause, Reloader},
+    reload::{Cause, Reloader, follow},
     rollouts::{self, Rollouts, SAMPLES_MAX},
     seeds, tasks,
     tls::Listening,
@@ -86,6 +86,7 @@ pub struct Server {
     shipper: JoinHandle<()>,
     ship_stop: Arc<AtomicBool>,
     rollouts: rollouts::Running,
+    _watch: Watch,
     _lock: Lock,
 }
 
@@ -98,9 +99,6 @@ impl Server {
             aside(move || Opened::open(&data)).await?;
         let settings = options.snapshot.server.clone();
         let certificates = Listening::load(&options.snapshot).map_err(Error::Certificate)?;
-        let listener = TcpListener::bind(settings.listen).await;
-        let listener = listener.map_err(|source| Error::Listen { address: settings.listen, source })?;
-        let address = listener.local_addr()?;
         let trust = TlsTrust::new();
         let fetcher = Fetcher::new(&trust);
         let world = World::new(options.snapshot, None, &fetcher);
@@ -112,6 +110,11 @@ impl Server {
         let rollouts = aside(move || Rollouts::new(ours, rollouts_database, settled)).await?;
         let database = DatabaseThread::start(database)?;
         counting.start();
+        let watch = watch(&options.data, &shared, &database).await?;
+        // Nobody may connect before all is there that serving needs.
+        let listener = TcpListener::bind(settings.listen).await;
+        let listener = listener.map_err(|source| Error::Listen { address: settings.listen, source })?;
+        let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
         let threads =
@@ -157,6 +160,7 @@ impl Server {
             shipper,
             ship_stop,
             rollouts,
+            _watch: watch,
             _lock: lock,
         })
     }
@@ -213,6 +217,12 @@ impl Opened {
         let keys = database.keys()?;
         Ok(Opened { shipper, database, rollouts_database: data.database()?, keys })
     }
+}
+
+/// Takes up what other replicas change.
+async fn watch(data: &DataDir, shared: &Arc<Shared>, database: &DatabaseThread) -> Result<Watch, Error> {
+    let (data, shared, database) = (data.clone(), Arc::clone(shared), database.clone());
+    aside(move || follow(&data, shared, database)).await
 }
 
 /// Asks the database where nothing waits for this thread.

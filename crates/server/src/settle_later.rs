@@ -57,6 +57,7 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         attempts: Vec::new(),
         routed: None,
         experiment: None,
+        postings: Vec::new(),
     };
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // Looking at it again brings it again.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Database, Error,
+    Database, Error, postings,
     sql::{Bulk, Row, Value, transaction},
 };
 
@@ -46,8 +46,8 @@ pub struct Summary {
 }
 
 impl Database {
-    /// Takes in records and remembers how far the spool file was read, both or neither. A record that is there already
-    /// stays as it is.
+    /// Takes in records with their postings, and remembers how far the spool file was read: all or nothing. A record that
+    /// is there already stays as it is, and posts nothing.
     pub(crate) fn take_in(&mut self, records: &[Record<'_>], file: &str, position: u64) -> Result<(), Error> {
         let started_us: Vec<i64> = records.iter().map(|record| record.started_us).collect();
         self.engine.make_room(&started_us)?;
@@ -55,7 +55,8 @@ impl Database {
         transaction(&mut *self.engine, |engine| {
             if !records.is_empty() {
                 let rows = records.iter().map(values_of).collect();
-                engine.insert_new(&Bulk { table: "calls", columns: COLUMNS, rows })?;
+                let inserted = engine.insert_new(&Bulk { table: "calls", columns: COLUMNS, rows })?;
+                postings::post(engine, records, inserted)?;
             }
             let upsert = "INSERT INTO spool (file, position) VALUES (?1, ?2) \
                           ON CONFLICT (file) DO UPDATE SET position = excluded.position";
@@ -252,6 +253,7 @@ fn record_of(row: &Row) -> Result<Record<'static>, Error> {
         attempts: parse::<Vec<Tried<'_>>>(25, &attempts)?.into_iter().map(Tried::into_owned).collect(),
         routed: routed.map(|routed| parse::<Routed<'_>>(28, &routed).map(Routed::into_owned)).transpose()?,
         experiment: row.get::<Option<String>>(29)?.map(Cow::Owned),
+        postings: Vec::new(),
     })
 }
 

@@ -1,16 +1,22 @@
-//! Keys in the database.
+//! Keys: objects of the kind `key`, and the hashes by which they are known.
 
 use policy::{
     Secret,
     key::{ADMIN_PREFIX, KEY_PREFIX, Key, Owner, Scope},
     principal::Settings,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Database, Error, new_key,
-    sql::{Row, transaction},
+    Author, Change, Database, Error, Object, Tenancy,
+    changes::Writer,
+    new_key,
+    objects::{COLUMNS, object_of},
+    sql::transaction,
 };
+
+const KIND: &str = "key";
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -22,6 +28,16 @@ pub struct NewKey {
     pub expires_us: Option<i64>,
 }
 
+/// A hash by which a key is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash {
+    pub hash: [u8; 32],
+    pub key_id: Uuid,
+    pub created_us: i64,
+    /// Until when it is; for ever where there is no such moment.
+    pub until_us: Option<i64>,
+}
+
 impl Database {
     /// Makes a key. The secret is returned here and never again.
     pub fn create_key(&mut self, new: &NewKey, now_us: i64) -> Result<(Key, Secret), Error> {
@@ -30,32 +46,30 @@ impl Database {
             Scope::Admin => ADMIN_PREFIX,
         };
         let secret = new_key(prefix)?;
-        let key = Key {
+        let hint: String = secret.expose().chars().take(prefix.len() + 5).collect();
+        let change = Change::Create {
             id: Uuid::now_v7(),
-            name: new.name.clone(),
+            kind: KIND.to_owned(),
             organization: None,
             parent: None,
-            settings: Settings { models: new.models.clone(), ..Settings::default() },
-            scope: new.scope,
-            owner: Owner::Registry,
-            created_us: now_us,
-            expires_us: new.expires_us,
-            revoked_us: None,
-            hint: secret.expose().chars().take(prefix.len() + 5).collect(),
+            name: new.name.clone(),
+            body: json!({
+                "models": new.models, "scope": new.scope, "hint": hint, "expires_us": new.expires_us,
+            }),
         };
-        let models = serde_json::to_string(&key.settings.models).expect("a list of texts always serialises");
-        let insert = "INSERT INTO keys (id, hash, name, models, scope, hint, created_us, expires_us) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let hash = self.hasher.hash(secret.expose());
-        let inserted = transaction(&mut *self.engine, |engine| {
-            let (hash, scope) = ((&hash).into(), scope_name(key.scope).into());
-            let names = [key.id.into(), hash, (&key.name).into(), models.into(), scope, (&key.hint).into()];
-            let values: Vec<_> = names.into_iter().chain([now_us.into(), key.expires_us.into()]).collect();
-            engine.execute(insert, &values)
+        let made = transaction(&mut *self.engine, |engine| {
+            let author = Author::system();
+            let mut writer = Writer::begin(engine, Tenancy::All, &author, now_us)?;
+            let object = writer.apply(&change)?;
+            let insert = "INSERT INTO key_hashes (hash, key_id, created_us) VALUES (?1, ?2, ?3)";
+            writer.engine.execute(insert, &[(&hash).into(), object.id.into(), now_us.into()])?;
+            writer.finish()?;
+            Ok(object)
         });
-        match inserted {
-            Ok(_) => Ok((key, secret)),
-            Err(Error::Duplicate(_)) => Err(Error::KeyExists(new.name.clone())),
+        match made {
+            Ok(object) => Ok((key_of(&object), secret)),
+            Err(Error::NameTaken { name, .. }) => Err(Error::KeyExists(name)),
             Err(error) => Err(error),
         }
     }
@@ -63,49 +77,97 @@ impl Database {
     /// Revokes the key of this name or id.
     pub fn revoke_key(&mut self, name: &str, now_us: i64) -> Result<Key, Error> {
         let id = Uuid::parse_str(name).ok();
-        let update = "UPDATE keys SET revoked_us = ?1 WHERE (name = ?2 OR id = ?3) AND revoked_us IS NULL \
-                      RETURNING id";
-        let revoked = transaction(&mut *self.engine, |engine| {
-            engine.query_first(update, &[now_us.into(), name.into(), id.into()])
-        })?;
-        let revoked: Option<Uuid> = revoked.map(|row| row.get(0)).transpose()?;
-        let key = self.keys()?.into_iter().map(|(_, key)| key).find(|key| Some(key.id) == revoked);
-        key.ok_or_else(|| Error::NoKey(name.to_owned()))
+        let select = "SELECT id FROM objects WHERE kind = ?1 AND deleted_us IS NULL \
+                      AND (id = ?2 OR (name = ?3 AND organization IS NULL))";
+        let row = self.engine.query_first(select, &[KIND.into(), id.into(), name.into()])?;
+        let id = row.ok_or_else(|| Error::NoKey(name.to_owned()))?.get(0)?;
+        let change = Change::Delete { id, expected: None };
+        match self.apply(Tenancy::All, &[change], &Author::system(), now_us) {
+            Ok(applied) => applied.first().map(key_of).ok_or_else(|| Error::NoKey(name.to_owned())),
+            // Somebody else was faster.
+            Err(Error::NoObject(_)) => Err(Error::NoKey(name.to_owned())),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Every key with its hash, revoked ones included, oldest first.
+    /// Every key with its hash, revoked ones included, oldest first. A key with several hashes comes once for each, and
+    /// ends with the hash where that ends before it.
     pub fn keys(&mut self) -> Result<Vec<([u8; 32], Key)>, Error> {
-        let select = "SELECT hash, id, name, models, scope, hint, created_us, expires_us, revoked_us \
-                      FROM keys ORDER BY created_us, id";
-        self.engine.query(select, &[])?.iter().map(key_of).collect()
+        let columns: Vec<String> = COLUMNS.split(", ").map(|column| format!("o.{column}")).collect();
+        let select = format!(
+            "SELECT {}, h.hash, h.until_us FROM objects o JOIN key_hashes h ON h.key_id = o.id \
+             WHERE o.kind = ?1 ORDER BY o.created_us, o.id, h.created_us",
+            columns.join(", ")
+        );
+        let hashed = |row: &crate::sql::Row| {
+            let mut key = key_of(&object_of(row)?);
+            let until_us: Option<i64> = row.get(12)?;
+            key.expires_us = [key.expires_us, until_us].into_iter().flatten().min();
+            Ok((row.get(11)?, key))
+        };
+        self.engine.query(&select, &[KIND.into()])?.iter().map(hashed).collect()
+    }
+
+    /// Every hash of every key.
+    pub fn key_hashes(&mut self) -> Result<Vec<KeyHash>, Error> {
+        let select = "SELECT hash, key_id, created_us, until_us FROM key_hashes ORDER BY created_us, hash";
+        let rows = self.engine.query(select, &[])?;
+        let hashes = rows.iter().map(|row| {
+            Ok(KeyHash {
+                hash: row.get(0)?,
+                key_id: row.get(1)?,
+                created_us: row.get(2)?,
+                until_us: row.get(3)?,
+            })
+        });
+        hashes.collect()
+    }
+
+    /// Makes a key known by another hash as well.
+    pub fn add_key_hash(&mut self, key_id: Uuid, hash: &[u8; 32], now_us: i64) -> Result<(), Error> {
+        transaction(&mut *self.engine, |engine| {
+            let author = Author::system();
+            let writer = Writer::begin(engine, Tenancy::All, &author, now_us)?;
+            let insert = "INSERT INTO key_hashes (hash, key_id, created_us) \
+                          SELECT ?1, id, ?3 FROM objects WHERE id = ?2 AND kind = ?4 AND deleted_us IS NULL";
+            let values = [hash.into(), key_id.into(), now_us.into(), KIND.into()];
+            if writer.engine.execute(insert, &values)? == 0 {
+                return Err(Error::NoObject(key_id));
+            }
+            writer.finish()
+        })
+    }
+
+    /// Ends a hash; the key goes on with its others.
+    pub fn end_key_hash(&mut self, hash: &[u8; 32], until_us: i64) -> Result<(), Error> {
+        transaction(&mut *self.engine, |engine| {
+            let author = Author::system();
+            let writer = Writer::begin(engine, Tenancy::All, &author, until_us)?;
+            let update = "UPDATE key_hashes SET until_us = ?2 WHERE hash = ?1";
+            if writer.engine.execute(update, &[hash.into(), until_us.into()])? == 0 {
+                return Err(Error::NoKey("of this hash".to_owned()));
+            }
+            writer.finish()
+        })
     }
 }
 
-fn key_of(row: &Row) -> Result<([u8; 32], Key), Error> {
-    let models: String = row.get(3)?;
-    let scope: String = row.get(4)?;
-    let key = Key {
-        id: row.get(1)?,
-        name: row.get(2)?,
-        organization: None,
-        parent: None,
-        settings: Settings {
-            models: serde_json::from_str(&models).unwrap_or_default(),
-            ..Settings::default()
-        },
-        scope: if scope == scope_name(Scope::Admin) { Scope::Admin } else { Scope::Calls },
+/// What cannot be read of a body opens nothing.
+fn key_of(object: &Object) -> Key {
+    let member = |name: &str| object.body.get(name);
+    let settings = serde_json::from_value(object.body.clone());
+    let scope = member("scope").and_then(|scope| serde_json::from_value(scope.clone()).ok());
+    Key {
+        id: object.id,
+        name: object.name.clone(),
+        organization: object.organization,
+        parent: object.parent,
+        settings: settings.unwrap_or_else(|_| Settings { disabled: true, ..Settings::default() }),
+        scope: scope.unwrap_or(Scope::Calls),
         owner: Owner::Registry,
-        hint: row.get(5)?,
-        created_us: row.get(6)?,
-        expires_us: row.get(7)?,
-        revoked_us: row.get(8)?,
-    };
-    Ok((row.get(0)?, key))
-}
-
-fn scope_name(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Calls => "calls",
-        Scope::Admin => "admin",
+        hint: member("hint").and_then(|hint| hint.as_str()).unwrap_or_default().to_owned(),
+        created_us: object.created_us,
+        expires_us: member("expires_us").and_then(serde_json::Value::as_i64),
+        revoked_us: object.deleted_us,
     }
 }

@@ -1,7 +1,9 @@
-//! Memory: keys, the journal, the spool that makes records survive, and the counters that limits are kept by.
+//! Memory: the registry with its audit, the journal, the spool that makes records survive, and the counters that limits are
+//! kept by.
 //!
 //! Invariants
 //! - The only crate that knows SQL.
+//! - Whoever touches objects says whose ([`Tenancy`]), and that is part of the statement.
 //! - A key is stored as a keyed hash, never in the clear.
 //! - Every call that was noted has exactly one record, also after `kill -9`: entries are appended to spool
 //!   files before the call leaves, and reach the database exactly once, since the position up to which a
@@ -14,23 +16,34 @@
 //! must not be used on a thread that runs tasks; nothing here is called on the path of a request, except the ledger and the
 //! spool's writer, which only appends to a file.
 
+mod audit;
+mod changes;
 mod data_dir;
 mod database;
 mod hash;
 mod journal;
 mod keys;
 pub mod ledger;
+mod objects;
 mod partition;
+mod postings;
 mod rollouts;
 pub mod spool;
 mod sql;
+mod watch;
 
+pub use audit::{AuditQuery, Entry, Event};
+pub use changes::{ActorKind, Author, Change};
 pub use data_dir::{DataDir, Lock};
 pub use database::Database;
 pub use hash::{KeyHasher, later_id, new_key};
 pub use journal::{Filter, Summary};
-pub use keys::NewKey;
+pub use keys::{KeyHash, NewKey};
+pub use objects::{Object, Query, Tenancy, Version};
 pub use rollouts::Feedback;
+pub use watch::Watch;
+
+use uuid::Uuid;
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +76,12 @@ pub enum Error {
     KeyExists(String),
     #[error("there is no key named \"{0}\"")]
     NoKey(String),
+    #[error("there is no object {0}")]
+    NoObject(Uuid),
+    #[error("there is a {kind} named \"{name}\" already; choose another name")]
+    NameTaken { kind: String, name: String },
+    #[error("it was changed meanwhile and has version {found} now; read it again")]
+    VersionMismatch { found: u64 },
     #[error("the spool holds its most of {0} bytes; the journal does not keep up, or its disk is full")]
     SpoolFull(u64),
 }

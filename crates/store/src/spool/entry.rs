@@ -4,7 +4,7 @@
 //! The kind says the version of the form too: whoever changes [`Note`] or [`Record`] takes new kinds, and goes on
 //! reading the old ones for one release, so that an upgrade after a crash loses nothing.
 
-use policy::record::{Note, Record};
+use policy::record::{Note, Posting, Record};
 use serde::Serialize;
 
 /// Length and checksum, each a `u32` with the low byte first, then the kind.
@@ -13,7 +13,10 @@ const HEADER_BYTES: usize = 9;
 pub(super) const ENTRY_BYTES_MAX: usize = 1 << 20;
 
 const NOTE: u8 = 7;
+/// A record alone.
 const DONE: u8 = 8;
+/// A record and its postings.
+const DONE_AND_POSTED: u8 = 9;
 
 /// What was read of a file.
 #[derive(Default)]
@@ -36,7 +39,7 @@ pub(super) fn push_note(buffer: &mut Vec<u8>, note: &Note<'_>) {
 }
 
 pub(super) fn push_done(buffer: &mut Vec<u8>, record: &Record<'_>) {
-    push(buffer, DONE, record);
+    push(buffer, DONE_AND_POSTED, &(record, &record.postings));
 }
 
 fn push(buffer: &mut Vec<u8>, kind: u8, fields: &impl Serialize) {
@@ -79,7 +82,49 @@ pub(super) fn read<'a>(bytes: &'a [u8], entries: &mut Entries<'a>) -> Found {
     let entry = match body.split_first() {
         Some((&NOTE, fields)) => postcard::from_bytes(fields).map(|note| entries.notes.push(note)),
         Some((&DONE, fields)) => postcard::from_bytes(fields).map(|record| entries.records.push(record)),
+        Some((&DONE_AND_POSTED, fields)) => {
+            postcard::from_bytes(fields).map(|(record, postings): (Record<'a>, Vec<Posting>)| {
+                entries.records.push(Record { postings, ..record });
+            })
+        }
         _ => return Found::Damage,
     };
     entry.map_or(Found::Damage, |()| Found::Entry(HEADER_BYTES + length))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Records of both forms stand in files from before an upgrade and after it.
+    #[test]
+    fn records_with_and_without_postings_are_read() {
+        let note = Note {
+            id: Uuid::from_u128(1),
+            started_us: 2,
+            key_id: Uuid::nil(),
+            key_name: "app".into(),
+            operation: "chat".into(),
+            dialect: "openai_chat".into(),
+            model_asked: "m".into(),
+            provider: "p".into(),
+            model: "m".into(),
+            stream: false,
+            experiment: None,
+        };
+        let plain = Record::from(note);
+        let posting = Posting { bucket: Uuid::from_u128(3), slot_us: 60, amount: -7 };
+        let posted = Record { postings: vec![posting], ..plain.clone() };
+        let mut bytes = Vec::new();
+        push(&mut bytes, DONE, &plain);
+        let first = bytes.len();
+        push_done(&mut bytes, &posted);
+        let (old, new) = bytes.split_at(first);
+        let mut entries = Entries::default();
+        assert!(matches!(read(old, &mut entries), Found::Entry(length) if length == old.len()));
+        assert!(matches!(read(new, &mut entries), Found::Entry(length) if length == new.len()));
+        assert_eq!(entries.records, [plain, posted]);
+    }
 }

@@ -1,6 +1,6 @@
 //! What both databases can do.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use uuid::Uuid;
 
@@ -36,6 +36,12 @@ pub(crate) trait Engine: Send {
     /// Brings the schema to this program's version; both engines keep the number where they find it before anything
     /// else. Not inside a transaction.
     fn migrate(&mut self) -> Result<(), Error>;
+
+    /// Tells everyone who waits that objects have changed, once this transaction is committed.
+    fn announce(&mut self) -> Result<(), Error>;
+
+    /// Waits until somebody announces a change, or for as long as this. An embedded database announces nothing.
+    fn wait(&mut self, time_max: Duration) -> Result<(), Error>;
 
     /// The first row, where there is one.
     fn query_first(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Option<Row>, Error> {

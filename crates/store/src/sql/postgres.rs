@@ -12,6 +12,7 @@ use postgres::{
     Client, Config, Statement,
     config::SslMode,
     error::SqlState,
+    fallible_iterator::FallibleIterator,
     types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -55,6 +56,8 @@ pub(crate) struct Postgres {
 pub(super) struct Link {
     pub(super) client: Client,
     statements: HashMap<String, Statement>,
+    /// It is told of changes.
+    listening: bool,
 }
 
 impl Server {
@@ -112,7 +115,7 @@ impl Server {
         });
         let mut client = config.connect(self.tls.clone()).map_err(|error| told(&error))?;
         client.batch_execute(SESSION).map_err(|error| told(&error))?;
-        Ok(Link { client, statements: HashMap::new() })
+        Ok(Link { client, statements: HashMap::new(), listening: false })
     }
 }
 
@@ -235,9 +238,28 @@ impl Engine for Postgres {
         Ok(())
     }
 
+    fn announce(&mut self) -> Result<(), Error> {
+        self.batch("NOTIFY tollgate_registry")
+    }
+
+    fn wait(&mut self, time_max: Duration) -> Result<(), Error> {
+        self.run(|link| {
+            if !link.listening {
+                link.client.batch_execute("LISTEN tollgate_registry")?;
+                link.listening = true;
+                // What was announced before is looked for at once.
+                return Ok(());
+            }
+            let mut notifications = link.client.notifications();
+            notifications.timeout_iter(time_max).next().map(|_| ())
+        })
+    }
+
     fn migrate(&mut self) -> Result<(), Error> {
         let known = MIGRATIONS.len() as i64;
         super::transaction(self, |engine| {
+            // A large table takes its time, and others wait for it.
+            engine.batch("SET LOCAL statement_timeout = 0")?;
             engine.query("SELECT CAST(pg_advisory_xact_lock(?1) AS TEXT)", &[SCHEMA_LOCK.into()])?;
             let there = engine.query_first("SELECT to_regclass('schema_version') IS NOT NULL", &[])?;
             let there = there.map_or(Ok(false), |row| row.get::<bool>(0))?;

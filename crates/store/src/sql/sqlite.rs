@@ -17,13 +17,14 @@ const BUSY_TIME_MAX: Duration = Duration::from_secs(10);
 const STATEMENTS_MAX: usize = 128;
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../schema/sqlite/1.sql"),
     include_str!("../schema/sqlite/2.sql"),
     include_str!("../schema/sqlite/3.sql"),
     include_str!("../schema/sqlite/4.sql"),
     include_str!("../schema/sqlite/5.sql"),
     include_str!("../schema/sqlite/6.sql"),
+    include_str!("../schema/sqlite/7.sql"),
 ];
 
 pub(crate) struct Sqlite(Connection);
@@ -107,6 +108,15 @@ impl Engine for Sqlite {
     }
 
     fn make_room(&mut self, _: &[i64]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn announce(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn wait(&mut self, time_max: Duration) -> Result<(), Error> {
+        std::thread::sleep(time_max);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 use policy::{
     Money,
-    record::{Note, Outcome, Record},
+    record::{Note, Outcome, Posting, Record},
 };
 use tollgate_store::{
     Database, Filter,
@@ -160,6 +160,31 @@ pub(crate) fn texts_of_any_kind_are_kept(place: &mut Place) {
     let model_asked = found[0].model_asked.replace('\u{fffd}', "\0");
     assert_eq!(model_asked, odd.model_asked);
     assert_eq!((&found[0].losses, &found[0].fault), (&odd.losses, &odd.fault));
+}
+
+/// However often a record comes, it posts once.
+pub(crate) fn postings_are_added_once(place: &mut Place) {
+    let (bucket, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let posted = |second: i64, postings: &[(Uuid, i64, i64)]| {
+        let postings = postings.iter().map(|&(bucket, slot_us, amount)| Posting { bucket, slot_us, amount });
+        Record { postings: postings.collect(), ..record(note(second, "app")) }
+    };
+    let one = posted(1, &[(bucket, 0, 5), (bucket, 60, 7), (other, 60, 1)]);
+    let two = posted(2, &[(bucket, 60, -2)]);
+    ship(place, 1, &[one.clone(), one.clone(), two.clone()]);
+    ship(place, 2, &[one, two, posted(3, &[(other, 120, i64::MAX)])]);
+    let mut database = place.database();
+    assert_eq!(database.ledger(&[bucket]).unwrap(), [(bucket, 0, 5), (bucket, 60, 5)]);
+    let all: Vec<Uuid> = (1..=120).map(Uuid::from_u128).collect();
+    let found = database.ledger(&all).unwrap();
+    assert_eq!(found, [(bucket, 0, 5), (bucket, 60, 5), (other, 60, 1), (other, 120, i64::MAX)]);
+    assert_eq!(database.ledger_since(60).unwrap(), found[1..]);
+    assert!(database.ledger(&[]).unwrap().is_empty());
+    assert!(all_calls_without_postings(&mut database));
+}
+
+fn all_calls_without_postings(database: &mut Database) -> bool {
+    all(database).iter().all(|record| record.postings.is_empty())
 }
 
 pub(crate) fn two_handles_write_at_once(place: &mut Place) {

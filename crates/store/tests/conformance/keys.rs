@@ -30,12 +30,30 @@ pub(crate) fn another_secret_is_refused(place: &mut Place) {
     drop(place.database());
     let mut store = place.store.clone();
     store.secret = Some(Secret::new("t".repeat(32)));
-    if store.database == policy::snapshot::Database::Memory {
-        return;
-    }
     let other = DataDir::open_with(place.folder.path(), &store).unwrap();
     let error = other.database().err().expect("none of its keys would be known");
     assert!(matches!(error, Error::OtherSecret));
     assert!(error.to_string().contains("store.secret"));
     assert!(place.data.database().is_ok());
+}
+
+pub(crate) fn a_key_may_have_several_hashes(place: &mut Place) {
+    let mut database = place.database();
+    let new =
+        NewKey { name: "app".to_owned(), models: Vec::new(), scope: Scope::Calls, expires_us: Some(90) };
+    let (key, secret) = database.create_key(&new, 1).unwrap();
+    let first = place.data.hasher().hash(secret.expose());
+    let clock = database.clock().unwrap();
+    database.add_key_hash(key.id, &[7; 32], 2).unwrap();
+    database.end_key_hash(&first, 50).unwrap();
+    assert_eq!(database.clock().unwrap(), clock + 2, "replicas are told");
+    let ends: Vec<_> = database.keys().unwrap().iter().map(|(hash, key)| (*hash, key.expires_us)).collect();
+    assert_eq!(ends, [(first, Some(50)), ([7; 32], Some(90))]);
+    let hashes = database.key_hashes().unwrap();
+    assert_eq!((hashes.len(), hashes[0].until_us, hashes[1].key_id), (2, Some(50), key.id));
+    assert!(database.add_key_hash(key.id, &[7; 32], 3).is_err(), "it opens something already");
+    database.revoke_key("app", 4).unwrap();
+    assert!(matches!(database.add_key_hash(key.id, &[8; 32], 5), Err(Error::NoObject(_))));
+    assert!(matches!(database.end_key_hash(&[9; 32], 5), Err(Error::NoKey(_))));
+    assert!(database.keys().unwrap().iter().all(|(_, key)| key.revoked_us == Some(4)));
 }

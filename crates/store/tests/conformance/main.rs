@@ -4,11 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its case")]
 
+mod audit;
 mod journal;
 mod keys;
+mod objects;
 mod place;
 mod rollouts;
 mod schema;
+mod watch;
 
 /// Makes a test of each case on each database.
 macro_rules! on_every_database {
@@ -32,6 +35,27 @@ macro_rules! on_every_database {
     };
 }
 
+/// For cases that look at what is kept from beside the store, which nobody can in memory.
+macro_rules! on_every_lasting_database {
+    ($($file:ident { $($case:ident)* })*) => {
+        mod lasting {
+            mod sqlite {
+                $(mod $file { $(#[test] fn $case() { crate::$file::$case(&mut crate::place::Place::file()); })* })*
+            }
+            mod postgres {
+                $(mod $file { $(
+                    #[test]
+                    fn $case() {
+                        if let Some(mut place) = crate::place::Place::server() {
+                            crate::$file::$case(&mut place);
+                        }
+                    }
+                )* })*
+            }
+        }
+    };
+}
+
 on_every_database! {
     journal {
         records_are_taken_in_exactly_once
@@ -39,18 +63,40 @@ on_every_database! {
         filters_and_sums_agree
         months_and_wrong_clocks_have_a_place
         texts_of_any_kind_are_kept
+        postings_are_added_once
         two_handles_write_at_once
     }
     keys {
         keys_live_from_creation_to_revocation
-        another_secret_is_refused
+        a_key_may_have_several_hashes
+    }
+    objects {
+        objects_have_versions
+        names_are_taken_once_in_each_organization
+        changes_are_made_all_or_none
+        lists_are_filtered_and_go_on
+        tenants_cannot_cross
+        replicas_see_what_has_changed
+        the_clock_has_no_gaps
+    }
+    audit {
+        who_did_what_is_written_down
+    }
+    watch {
+        word_of_a_change_comes_to_others
+        what_could_not_be_taken_up_is_told_again
     }
     rollouts {
         states_and_scores_are_kept
     }
     schema {
         a_schema_is_made_once
-        a_newer_schema_is_refused
         a_lost_connection_is_made_again
     }
+}
+
+on_every_lasting_database! {
+    keys { another_secret_is_refused }
+    schema { a_newer_schema_is_refused }
+    audit { what_was_changed_behind_its_back_is_found }
 }

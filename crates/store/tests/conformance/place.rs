@@ -65,6 +65,15 @@ impl Place {
         self.data.database().unwrap()
     }
 
+    /// Does something behind the store's back.
+    pub(crate) fn tamper(&mut self, statement: &str) {
+        if let Some(mut client) = self.client() {
+            return client.batch_execute(statement).unwrap();
+        }
+        let file = rusqlite::Connection::open(self.folder.path().join("tollgate.db")).unwrap();
+        file.execute_batch(statement).unwrap();
+    }
+
     /// A client of PostgreSQL beside the store, where this is one.
     pub(crate) fn client(&self) -> Option<Client> {
         self.made.as_ref().map(|made| Client::connect(&made.address, NoTls).unwrap())

@@ -4,18 +4,76 @@ CREATE TABLE settings (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
-CREATE TABLE keys (
+-- Objects of every kind, each with its history.
+CREATE TABLE objects (
     id UUID PRIMARY KEY,
-    hash BYTEA NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    organization UUID,
+    parent UUID,
     name TEXT NOT NULL,
-    models TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    hint TEXT NOT NULL,
+    body TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
     created_us BIGINT NOT NULL,
-    expires_us BIGINT,
-    revoked_us BIGINT
+    updated_us BIGINT NOT NULL,
+    deleted_us BIGINT
 );
-CREATE UNIQUE INDEX keys_by_name ON keys (name) WHERE revoked_us IS NULL;
+-- No organization counts as one.
+CREATE UNIQUE INDEX objects_by_name
+    ON objects (kind, coalesce(organization, '00000000-0000-0000-0000-000000000000'), name) WHERE deleted_us IS NULL;
+CREATE INDEX objects_by_seq ON objects (seq);
+CREATE INDEX objects_by_parent ON objects (parent);
+CREATE TABLE object_versions (
+    id UUID NOT NULL,
+    version BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    name TEXT NOT NULL,
+    parent UUID,
+    changed_us BIGINT NOT NULL,
+    changed_by TEXT NOT NULL,
+    deleted BOOLEAN NOT NULL,
+    PRIMARY KEY (id, version)
+);
+-- A key may have several while it is changed for another.
+CREATE TABLE key_hashes (
+    hash BYTEA PRIMARY KEY,
+    key_id UUID NOT NULL,
+    created_us BIGINT NOT NULL,
+    until_us BIGINT
+);
+-- Every entry holds the hash of the one before it.
+CREATE TABLE audit (
+    seq BIGINT PRIMARY KEY,
+    at_us BIGINT NOT NULL,
+    actor TEXT NOT NULL,
+    actor_kind TEXT NOT NULL,
+    address TEXT,
+    request_id UUID,
+    action TEXT NOT NULL,
+    kind TEXT,
+    object_id UUID,
+    object_name TEXT,
+    organization UUID,
+    before TEXT,
+    after TEXT,
+    previous BYTEA NOT NULL,
+    hash BYTEA NOT NULL
+);
+-- One row. Whoever writes objects or the audit holds it, so that numbers have no gaps and follow the order of commits.
+CREATE TABLE clock (
+    seq BIGINT NOT NULL,
+    audited BIGINT NOT NULL,
+    audit_hash BYTEA NOT NULL
+);
+INSERT INTO clock VALUES (1, 0, decode(repeat('00', 32), 'hex'));
+-- What was used, by bucket and slot of time.
+CREATE TABLE ledger (
+    bucket UUID NOT NULL,
+    slot_us BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
+    PRIMARY KEY (bucket, slot_us)
+);
+CREATE INDEX ledger_by_slot ON ledger (slot_us);
 CREATE TABLE calls (
     id UUID NOT NULL,
     started_us BIGINT NOT NULL,

@@ -1,0 +1,238 @@
+//! The audit: who did what, in a chain that shows what was changed, taken out or put in between.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    Author, Database, Error, Tenancy,
+    changes::clean,
+    sql::{Engine, Row, Value, transaction},
+};
+
+const COLUMNS: &str = "seq, at_us, actor, actor_kind, address, request_id, action, kind, object_id, object_name, \
+                       organization, before, after, previous, hash";
+/// How many entries are read at a time while the chain is looked at.
+const BATCH: u32 = 1_000;
+
+/// What happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// As `create` or `sign_in_refused`.
+    pub action: String,
+    pub kind: Option<String>,
+    pub object_id: Option<Uuid>,
+    pub object_name: Option<String>,
+    pub organization: Option<Uuid>,
+    /// JSON.
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+/// One entry of the audit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    pub seq: u64,
+    /// Microseconds since 1970.
+    pub at_us: i64,
+    pub actor: String,
+    pub actor_kind: String,
+    pub address: Option<String>,
+    pub request_id: Option<Uuid>,
+    pub action: String,
+    pub kind: Option<String>,
+    pub object_id: Option<Uuid>,
+    pub object_name: Option<String>,
+    pub organization: Option<Uuid>,
+    /// JSON.
+    pub before: Option<String>,
+    pub after: Option<String>,
+    /// The hash of the entry before.
+    #[serde(skip)]
+    pub previous: [u8; 32],
+    #[serde(skip)]
+    pub hash: [u8; 32],
+}
+
+/// Which entries to show, the latest first.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// Only entries with a lesser number.
+    pub before_seq: Option<u64>,
+    pub kind: Option<String>,
+    pub object_id: Option<Uuid>,
+    pub actor: Option<String>,
+    pub limit: u32,
+}
+
+/// The chain's last entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+impl Database {
+    /// Writes down what changes no object, such as somebody who was refused.
+    pub fn append_audit(&mut self, event: &Event, author: &Author, now_us: i64) -> Result<(), Error> {
+        transaction(&mut *self.engine, |engine| {
+            // Writing to the row makes other writers wait.
+            let hold = "UPDATE clock SET audited = audited RETURNING audited, audit_hash";
+            let row = engine.query_first(hold, &[])?;
+            let row = row.ok_or_else(|| Error::Database("its clock is missing".to_owned()))?;
+            let mut head = Head { seq: row.get(0)?, hash: row.get(1)? };
+            head.append(engine, event, author, now_us)?;
+            head.keep(engine)
+        })
+    }
+
+    pub fn audit(&mut self, tenancy: Tenancy, query: &AuditQuery) -> Result<Vec<Entry>, Error> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM audit WHERE (organization = ?1 OR ?1 IS NULL) AND seq < ?2 \
+             AND (kind = ?3 OR ?3 IS NULL) AND (object_id = ?4 OR ?4 IS NULL) \
+             AND (actor = ?5 OR ?5 IS NULL) ORDER BY seq DESC LIMIT ?6"
+        );
+        let values = [
+            tenancy.value(),
+            query.before_seq.map_or(Value::Int(i64::MAX), Value::from),
+            query.kind.as_ref().into(),
+            query.object_id.into(),
+            query.actor.as_ref().into(),
+            query.limit.into(),
+        ];
+        self.engine.query(&select, &values)?.iter().map(entry_of).collect()
+    }
+
+    /// The first number at which the chain is broken: the entry there was changed, or is missing. `None` where all is as
+    /// it was written.
+    pub fn verify_audit(&mut self) -> Result<Option<u64>, Error> {
+        let row = self.engine.query_first("SELECT audited, audit_hash FROM clock", &[])?;
+        let row = row.ok_or_else(|| Error::Database("its clock is missing".to_owned()))?;
+        let end = Head { seq: row.get(0)?, hash: row.get(1)? };
+        let mut head = Head { seq: 0, hash: [0; 32] };
+        let select =
+            format!("SELECT {COLUMNS} FROM audit WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
+        while head.seq < end.seq {
+            let rows = self.engine.query(&select, &[head.seq.into(), end.seq.into(), BATCH.into()])?;
+            if rows.is_empty() {
+                return Ok(Some(head.seq + 1));
+            }
+            for row in &rows {
+                let entry = entry_of(row)?;
+                if entry.seq != head.seq + 1 || entry.previous != head.hash || entry.hash != entry.digest() {
+                    return Ok(Some(head.seq + 1));
+                }
+                head = Head { seq: entry.seq, hash: entry.hash };
+            }
+        }
+        Ok((head != end).then_some(end.seq))
+    }
+}
+
+impl Head {
+    /// Puts an entry behind the last one. The caller holds the clock.
+    pub(crate) fn append(
+        &mut self,
+        engine: &mut dyn Engine,
+        event: &Event,
+        author: &Author,
+        now_us: i64,
+    ) -> Result<(), Error> {
+        let cleaned = |text: &Option<String>| text.as_deref().map(clean);
+        let mut entry = Entry {
+            seq: self.seq + 1,
+            at_us: now_us,
+            actor: clean(&author.actor),
+            actor_kind: author.kind.name().to_owned(),
+            address: cleaned(&author.address),
+            request_id: author.request_id,
+            action: clean(&event.action),
+            kind: cleaned(&event.kind),
+            object_id: event.object_id,
+            object_name: cleaned(&event.object_name),
+            organization: event.organization,
+            before: cleaned(&event.before),
+            after: cleaned(&event.after),
+            previous: self.hash,
+            hash: [0; 32],
+        };
+        entry.hash = entry.digest();
+        let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15";
+        let insert = format!("INSERT INTO audit ({COLUMNS}) VALUES ({places})");
+        let mut values: Vec<Value<'_>> = entry.values();
+        values.push((&entry.hash).into());
+        engine.execute(&insert, &values)?;
+        *self = Head { seq: entry.seq, hash: entry.hash };
+        Ok(())
+    }
+
+    /// So that an end that was cut off is missed.
+    pub(crate) fn keep(&self, engine: &mut dyn Engine) -> Result<(), Error> {
+        engine.execute(
+            "UPDATE clock SET audited = ?1, audit_hash = ?2",
+            &[self.seq.into(), (&self.hash).into()],
+        )?;
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// Everything but the hash, in the order of the columns.
+    fn values(&self) -> Vec<Value<'_>> {
+        vec![
+            self.seq.into(),
+            self.at_us.into(),
+            (&self.actor).into(),
+            (&self.actor_kind).into(),
+            self.address.as_ref().into(),
+            self.request_id.into(),
+            (&self.action).into(),
+            self.kind.as_ref().into(),
+            self.object_id.into(),
+            self.object_name.as_ref().into(),
+            self.organization.into(),
+            self.before.as_ref().into(),
+            self.after.as_ref().into(),
+            (&self.previous).into(),
+        ]
+    }
+
+    /// Over all values, each with a byte for its kind and its length before it: no two entries have the same bytes.
+    fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |kind: u8, bytes: &[u8]| {
+            hasher.update(&[kind]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        };
+        for value in self.values() {
+            match &value {
+                Value::Null => add(0, &[]),
+                Value::Int(number) => add(1, &number.to_le_bytes()),
+                Value::Real(number) => add(2, &number.to_le_bytes()),
+                Value::Text(text) => add(3, text.as_bytes()),
+                Value::Bytes(bytes) => add(4, bytes),
+                Value::Uuid(id) => add(5, id.as_bytes()),
+                Value::Bool(value) => add(6, &[u8::from(*value)]),
+            }
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+fn entry_of(row: &Row) -> Result<Entry, Error> {
+    Ok(Entry {
+        seq: row.get(0)?,
+        at_us: row.get(1)?,
+        actor: row.get(2)?,
+        actor_kind: row.get(3)?,
+        address: row.get(4)?,
+        request_id: row.get(5)?,
+        action: row.get(6)?,
+        kind: row.get(7)?,
+        object_id: row.get(8)?,
+        object_name: row.get(9)?,
+        organization: row.get(10)?,
+        before: row.get(11)?,
+        after: row.get(12)?,
+        previous: row.get(13)?,
+        hash: row.get(14)?,
+    })
+}
