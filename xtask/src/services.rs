@@ -16,6 +16,8 @@ use crate::run;
 
 /// The variables under which tests find them.
 const POSTGRES: &str = "TOLLGATE_TEST_POSTGRES";
+/// The certificate that PostgreSQL shows, for localhost, where openssl could make one.
+const POSTGRES_CERTIFICATE: &str = "TOLLGATE_TEST_POSTGRES_CERTIFICATE";
 const REDIS: &str = "TOLLGATE_TEST_REDIS";
 /// What the names of temporary folders begin with; the number of a process follows.
 const FOLDER: &str = "tollgate-services-";
@@ -92,6 +94,13 @@ impl Services {
             "-h",
             "127.0.0.1",
         ]);
+        if let Some((certificate, key)) = certificate(&folder, account) {
+            let (shown, opened) = (certificate.display().to_string(), key.display());
+            let settings =
+                ["ssl=on".to_owned(), format!("ssl_cert_file={shown}"), format!("ssl_key_file={opened}")];
+            command.args(settings.iter().flat_map(|setting| ["-c", setting.as_str()]));
+            self.variables.push((POSTGRES_CERTIFICATE, shown));
+        }
         // Nothing of it has to survive a crash of the machine.
         for setting in ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"]
         {
@@ -232,6 +241,16 @@ fn account() -> Option<Account> {
         Some(Account { user: ids.next()?.parse().ok()?, group: ids.next()?.parse().ok()? })
     };
     named("postgres").or_else(|| named("nobody"))
+}
+
+/// Makes a certificate that vouches for itself, and its key.
+fn certificate(folder: &Path, account: Option<Account>) -> Option<(PathBuf, PathBuf)> {
+    let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
+    let mut make = as_account(Path::new("openssl"), account);
+    make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost"]);
+    make.args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]);
+    make.arg("-keyout").arg(&key).arg("-out").arg(&certificate).current_dir(folder).stderr(Stdio::null());
+    make.status().is_ok_and(|done| done.success()).then_some((certificate, key))
 }
 
 fn as_account(program: &Path, account: Option<Account>) -> Command {

@@ -11,6 +11,7 @@ mod objects;
 mod place;
 mod rollouts;
 mod schema;
+mod tls;
 mod watch;
 
 /// Makes a test of each case on each database.
