@@ -138,9 +138,12 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
     check_request(open, &forecast.expected)?;
     check_priced(open, &limits, &forecast.expected)?;
     let until = open.arrival.at + plan.deadlines.total;
+    // How much of each limit is claimed at most.
+    let mut room = vec![i64::MAX; limits.len()];
     loop {
         let now_us = now_us();
         let mut claims = limit::claims(&limits, &called, &forecast.expected, now_us);
+        claims.iter_mut().zip(&room).for_each(|(claim, room)| claim.amount = claim.amount.min(*room));
         if let Turn::Downgraded(model) = turn {
             let sent_here = |limit: &Limit| limit.exceeded == Exceeded::Downgrade(model.to_owned());
             let sent = claims.iter_mut().zip(&limits).filter(|(_, limit)| sent_here(limit));
@@ -148,7 +151,7 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
         }
         let left = until.saturating_duration_since(Instant::now());
         let hold_until_us = now_us.saturating_add(micros(left + HOLD_SLACK));
-        let door = Door { core: &core, limits: &limits, claims: &claims, turn, until, now_us };
+        let door = Door { core: &core, limits: &limits, turn, until, now_us };
         match reserve(&core, tenant(&principal), (now_us, hold_until_us), &claims).await? {
             Reserved::Granted { hold, wait_us, standings } => {
                 let told = door.told(open, &standings);
@@ -162,7 +165,17 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
                 return Ok(Entered::In);
             }
             Reserved::Refused { claim, cause, limit, left, retry_us, standings } => {
-                let over = Over { cause, limit, left, amount: 0, retry_us };
+                // What is only expected refuses no call: where there is room for what is sure, the rest is taken.
+                let sure = limits.get(claim).map_or(i64::MAX, |limit| limit.sure_of(&forecast.expected));
+                let amount = claims.get(claim).map_or(0, |claim| claim.amount);
+                if let Some(room) = room.get_mut(claim)
+                    && cause == Cause::Limit
+                    && (sure..amount).contains(&left)
+                {
+                    *room = left;
+                    continue;
+                }
+                let over = Over { cause, limit, left, amount: sure, retry_us };
                 match door.refused(open, claim, over, &standings)? {
                     Instead::Wait(span) => tokio::time::sleep(span).await,
                     Instead::Downgrade(model) => return Ok(Entered::Downgraded(model)),
@@ -177,7 +190,6 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
 struct Door<'d> {
     core: &'d Core,
     limits: &'d [Arc<Limit>],
-    claims: &'d [Claim],
     turn: Turn<'d>,
     /// When the call must have ended.
     until: Instant,
@@ -198,7 +210,7 @@ impl Door<'_> {
         over: Over,
         standings: &[Option<Standing>],
     ) -> Result<Instead, Fault> {
-        let (Some(limit), Some(claim)) = (self.limits.get(claim), self.claims.get(claim)) else {
+        let Some(limit) = self.limits.get(claim) else {
             let message = "a limit refused the call, and nobody knows which";
             return Err(Fault::new(Origin::Gateway, Kind::Internal, message));
         };
@@ -215,7 +227,6 @@ impl Door<'_> {
             }
             (Exceeded::Refuse | Exceeded::Queue | Exceeded::Downgrade(_), _, _) => {
                 self.core.count(Counter::LimitsRefused);
-                let over = Over { amount: claim.amount, ..over };
                 let mut fault = limit::refusal(limit, &over, self.now_us);
                 fault.headers = self.told(open, standings).into();
                 Err(fault)

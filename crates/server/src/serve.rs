@@ -150,7 +150,6 @@ impl Server {
         tasks::spawn("accept", listen::accept(listener, lanes, settings.limits.connections_max, stopped));
         let ship_stop = Arc::new(AtomicBool::new(false));
         let shipper = journal::ship(shipper, Arc::clone(&shared.journal), Arc::clone(&ship_stop))?;
-        let rollouts = rollouts.run()?;
         Ok(Server {
             ready: Ready { address, threads },
             shared,
@@ -159,7 +158,7 @@ impl Server {
             cores,
             shipper,
             ship_stop,
-            rollouts,
+            rollouts: rollouts.run()?,
             _watch: watch,
             _lock: lock,
         })

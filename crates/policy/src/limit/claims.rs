@@ -121,22 +121,28 @@ impl Limit {
         }
     }
 
-    /// What a call claims. Where the answer that is expected would not fit at all, the rest of the limit is claimed: what
-    /// is only expected refuses no call that would have fitted.
+    /// What a call claims.
     fn amount_of(&self, expected: &Expected) -> i64 {
-        let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         match self.meter {
             Meter::Requests | Meter::Concurrency => 1,
             Meter::InputTokens => count(expected.input_tokens),
-            Meter::OutputTokens => count(expected.output_tokens).min(self.amount.max(1)),
-            Meter::Tokens => {
-                let all = count(expected.input_tokens.saturating_add(expected.output_tokens));
-                all.min(self.amount.max(count(expected.input_tokens)))
-            }
-            Meter::Money => {
-                let cost = expected.cost.map_or(0, Money::picodollars);
-                cost.min(self.amount.max(expected.cost_sure.picodollars()))
-            }
+            Meter::OutputTokens => count(expected.output_tokens),
+            Meter::Tokens => count(expected.input_tokens.saturating_add(expected.output_tokens)),
+            Meter::Money => expected.cost.map_or(0, Money::picodollars),
+        }
+    }
+
+    /// What of it is sure: what is only expected refuses no call that has room for this.
+    pub fn sure_of(&self, expected: &Expected) -> i64 {
+        match self.meter {
+            Meter::Requests | Meter::Concurrency => 1,
+            Meter::InputTokens => count(expected.input_tokens),
+            Meter::OutputTokens => count(expected.output_tokens.min(1)),
+            Meter::Tokens => count(expected.input_tokens.saturating_add(expected.output_tokens.min(1))),
+            Meter::Money => expected
+                .cost_sure
+                .picodollars()
+                .max(expected.cost.map_or(0, |cost| cost.picodollars().min(1))),
         }
     }
 
@@ -162,6 +168,10 @@ impl Meter {
             Meter::Concurrency => 0,
         }
     }
+}
+
+fn count(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
 }
 
 /// The year 9999, where calendars end.
