@@ -5,6 +5,7 @@
 
 mod counting;
 mod crowds;
+mod naive;
 mod outages;
 mod proxy;
 mod seeding;

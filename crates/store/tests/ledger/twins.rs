@@ -90,10 +90,10 @@ fn claims(dice: &mut Dice, buckets: &[Bucket], now_us: i64) -> Vec<Claim> {
 }
 
 /// The same throws in each run: xorshift64.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, most: i64) -> i64 {
+    pub(crate) fn below(&mut self, most: i64) -> i64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -1,6 +1,7 @@
 -- Nothing here is logged ahead of being written: after a crash of the server the tables are empty, and so they are on a
 -- standby that takes over. Durable sums are then told again from the journal's own ledger, which is logged; what was only
 -- held or flowing is forgotten. In return a reservation waits for no disk.
+-- https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-UNLOGGED
 CREATE SCHEMA IF NOT EXISTS tollgate_ledger;
 
 CREATE TABLE IF NOT EXISTS tollgate_ledger.version (version integer NOT NULL);

@@ -1,6 +1,7 @@
 //! What a connection to Redis does: one script, and one round trip, for each operation.
 //!
-//! All keys of a script are of one tenant, whose name is their hash tag: a cluster keeps them in one slot. Nothing that a
+//! All keys of a script are of one tenant, whose name is their hash tag: a cluster keeps them in one slot
+//! (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>). Nothing that a
 //! caller wrote is in a key or a script: names are hashes in hexadecimal digits, everything else is a number.
 
 use std::sync::Arc;
