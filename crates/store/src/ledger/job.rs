@@ -102,5 +102,13 @@ pub(super) fn keep_us(now_us: i64, rule: &Rule, hold_end_us: i64) -> i64 {
     end_us.saturating_add(SKEW_US)
 }
 
+/// From when on the database's sums hold a posting for certain: a settlement that comes late, since the store was away, is
+/// not added to a bucket that has been told them since. `i64::MAX` where the database never hears of it.
+pub(super) fn known_us(posting: &Posting) -> i64 {
+    if posting.held.claim.durable { posting.now_us.saturating_add(JOURNAL_US) } else { i64::MAX }
+}
+
+/// How long the journal takes at most to bring a call's record to the database, as a rule.
+const JOURNAL_US: i64 = 1_000_000;
 /// How far replicas' clocks may be apart.
 const SKEW_US: i64 = 60_000_000;

@@ -80,7 +80,7 @@ impl Link {
     pub(super) async fn raise(&self, tenant: Tenant, now_us: i64, raises: &[Raise]) -> Result<(), Failure> {
         match self {
             Link::Redis(link) => link.raise(tenant, now_us, raises).await,
-            Link::Postgres(link) => link.raise(raises).await,
+            Link::Postgres(link) => link.raise(now_us, raises).await,
         }
     }
 

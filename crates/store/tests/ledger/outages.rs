@@ -10,8 +10,10 @@ use tollgate_store::ledger::{Ledger, LedgerSettings, Raise};
 
 use crate::{
     proxy::Proxy,
+    stores::remove,
     stores::{
-        HOUR_US, Kind, MINUTE_US, Opened, apart, claim, forget, granted, hour, now_us, open, unique, wait,
+        HOUR_US, Kind, MINUTE_US, Opened, SECOND_US, apart, claim, forget, granted, hour, now_us, open,
+        unique, wait,
     },
 };
 
@@ -42,6 +44,7 @@ fn each_pair(number: u32, settings: &LedgerSettings, case: impl AsyncFn(Pair)) {
             assert_eq!(cuttable.ledger.figures().replicas, 2, "{kind:?}");
             case(Pair { other, cuttable, proxy, address: address.clone() }).await;
         });
+        remove(kind, &address);
     }
 }
 
@@ -138,6 +141,32 @@ fn a_share_goes_on_from_what_was_seen() {
         pair.restore().await;
         assert_eq!(pair.other.left(&budget).await, 100 - 40 - 10 - 15 - 7, "{:?}", store.kind);
         assert_eq!(store.ledger.figures().dropped, 0);
+    });
+}
+
+/// What the journal has brought to the database is not added once more when the store is back.
+#[test]
+fn what_the_database_knew_is_not_counted_twice() {
+    each_pair(9, &patient(), async |pair| {
+        let (store, other) = (&pair.cuttable, &pair.other);
+        let durable =
+            Claim { durable: true, ..on_failure(OnFailure::Share, claim(hour(100, store.now_us), 10)) };
+        let tell = async |now_us: i64, amount: i64| {
+            let ends_us = store.now_us + HOUR_US;
+            let raise = Raise { bucket: durable.bucket, slot_us: store.now_us, amount, ends_us };
+            other.ledger.raise(other.tenant, now_us, &[raise]).await.expect("the store answers");
+        };
+        tell(store.now_us, 0).await;
+        let before = store.hold(&[durable]).await;
+        pair.cut().await;
+        let alone = granted(store.reserve(&[durable]).await).expect("there is room");
+        for (hold, after_us) in [(&before, 0), (&alone, 5 * SECOND_US)] {
+            store.ledger.settle(store.now_us + after_us, hold, &[7]);
+        }
+        // By now the database has heard of the first.
+        tell(store.now_us + 2 * SECOND_US, 7).await;
+        pair.restore().await;
+        assert_eq!(other.left(&durable).await, 100 - 7 - 7, "{:?}", store.kind);
     });
 }
 

@@ -99,6 +99,14 @@ pub(crate) fn apart(kind: Kind, number: u32) -> Option<String> {
     }
 }
 
+/// Removes the database of a case.
+pub(crate) fn remove(kind: Kind, at: &str) {
+    let (Kind::Postgres, Some(address)) = (kind, address(kind)) else { return };
+    let server = at.split_once('?').map_or(at, |(server, _)| server);
+    let (_, name) = server.rsplit_once('/').expect("an address names a database");
+    postgres(&address, &format!("DROP DATABASE {name} WITH (FORCE)"));
+}
+
 /// What a store forgets when it starts again: Redis that keeps nothing on disk, PostgreSQL after a crash.
 pub(crate) fn forget(kind: Kind, address: &str) {
     match kind {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::ledger::{
     Raise,
-    job::{Ask, Batch, Failure, keep_us},
+    job::{Ask, Batch, Failure, keep_us, known_us},
     link::SILENCE_MS,
 };
 
@@ -57,17 +57,18 @@ struct PostedColumns {
     actuals: Vec<i64>,
     keeps: Vec<i64>,
     nows: Vec<i64>,
+    known: Vec<i64>,
 }
 
 impl PostgresLink {
     pub(super) async fn prepare(reserving: Client, settling: Client) -> Result<PostgresLink, Error> {
         let reserve =
             "SELECT * FROM tollgate_ledger.reserve($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-        let settle = "SELECT tollgate_ledger.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let settle = "SELECT tollgate_ledger.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let open = Open {
             reserve: reserving.prepare(reserve).await?,
             settle: settling.prepare(settle).await?,
-            raise: settling.prepare("SELECT tollgate_ledger.raise_to($1, $2, $3, $4)").await?,
+            raise: settling.prepare("SELECT tollgate_ledger.raise_to($1, $2, $3, $4, $5)").await?,
             beat: settling.prepare("SELECT tollgate_ledger.beat($1, $2)").await?,
             sweep: settling
                 .prepare("SELECT tollgate_ledger.sweep((extract(epoch FROM now()) * 1000000)::bigint - $1)")
@@ -123,19 +124,30 @@ impl PostgresLink {
     pub(in crate::ledger) async fn settle(&self, batch: &Batch) -> Result<(), Failure> {
         let posted = PostedColumns::of(batch);
         let id = Uuid::from_u128(batch.id);
-        let PostedColumns { buckets, kinds, hold_ends, claimed, slots, slot_ends, actuals, keeps, nows } =
-            &posted;
-        let words: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
-            [&id, buckets, kinds, hold_ends, claimed, slots, slot_ends, actuals, keeps, nows];
+        let PostedColumns {
+            buckets,
+            kinds,
+            hold_ends,
+            claimed,
+            slots,
+            slot_ends,
+            actuals,
+            keeps,
+            nows,
+            known,
+        } = &posted;
+        let words: [&(dyn tokio_postgres::types::ToSql + Sync); 11] =
+            [&id, buckets, kinds, hold_ends, claimed, slots, slot_ends, actuals, keeps, nows, known];
         self.open.settling.query(&self.open.settle, &words).await.map(|_| ()).map_err(|error| failure(&error))
     }
 
-    pub(in crate::ledger) async fn raise(&self, raises: &[Raise]) -> Result<(), Failure> {
+    pub(in crate::ledger) async fn raise(&self, now_us: i64, raises: &[Raise]) -> Result<(), Failure> {
         let buckets: Vec<Uuid> = raises.iter().map(|raise| name(raise.bucket)).collect();
         let slots: Vec<i64> = raises.iter().map(|raise| raise.slot_us).collect();
         let amounts: Vec<i64> = raises.iter().map(|raise| raise.amount.max(0)).collect();
         let ends: Vec<i64> = raises.iter().map(|raise| raise.ends_us).collect();
-        let raised = self.open.settling.query(&self.open.raise, &[&buckets, &slots, &amounts, &ends]).await;
+        let raised =
+            self.open.settling.query(&self.open.raise, &[&now_us, &buckets, &slots, &amounts, &ends]).await;
         raised.map(|_| ()).map_err(|error| failure(&error))
     }
 
@@ -231,6 +243,7 @@ impl PostedColumns {
             columns.actuals.push(actual);
             columns.keeps.push(keep_us(posting.now_us, rule, held.until_us));
             columns.nows.push(posting.now_us);
+            columns.known.push(known_us(posting));
         }
         columns
     }

@@ -9,7 +9,8 @@ CREATE TABLE IF NOT EXISTS tollgate_ledger.version (version integer NOT NULL);
 -- A row for each bucket, which is locked by whoever counts in it.
 CREATE UNLOGGED TABLE IF NOT EXISTS tollgate_ledger.buckets (
     bucket uuid PRIMARY KEY,
-    seeded boolean NOT NULL DEFAULT false,
+    -- When the database's sums were last told.
+    told_us bigint NOT NULL DEFAULT 0,
     arrival_us bigint NOT NULL DEFAULT 0,
     keep_us bigint NOT NULL
 ) WITH (fillfactor = 50);
@@ -82,7 +83,7 @@ BEGIN
             last_claim := last_claim + 1;
         END LOOP;
         FOR i IN first_claim..last_claim LOOP
-            SELECT b.seeded, b.arrival_us INTO is_known, arrival
+            SELECT b.told_us > 0, b.arrival_us INTO is_known, arrival
             FROM tollgate_ledger.buckets b WHERE b.bucket = p_buckets[i];
             is_known := coalesce(is_known, false);
             arrival := coalesce(arrival, 0);
@@ -135,11 +136,12 @@ BEGIN
 END
 $$;
 
--- Settles a batch, unless it has been taken in before. Of a rate, claimed is the change of the arrival, and actual the
+-- Settles a batch, unless it has been taken in before. A bucket that was told the database's sums after they held a posting
+-- has it already. Of a rate, claimed is the change of the arrival, and actual the
 -- latest arrival that it may lead to.
 CREATE OR REPLACE FUNCTION tollgate_ledger.settle(
     p_batch uuid, p_buckets uuid[], p_kinds bigint[], p_hold_ends bigint[], p_claimed bigint[], p_slots bigint[],
-    p_slot_ends bigint[], p_actuals bigint[], p_keeps bigint[], p_nows bigint[]
+    p_slot_ends bigint[], p_actuals bigint[], p_keeps bigint[], p_nows bigint[], p_known bigint[]
 ) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -165,7 +167,9 @@ BEGIN
             UPDATE tollgate_ledger.holds h SET amount = greatest(h.amount - p_claimed[i], 0)
             WHERE h.bucket = p_buckets[i] AND h.ends_us = p_hold_ends[i];
         END IF;
-        IF p_kinds[i] = 0 AND p_actuals[i] > 0 AND p_slot_ends[i] > p_nows[i] THEN
+        IF p_kinds[i] = 0 AND p_actuals[i] > 0 AND p_slot_ends[i] > p_nows[i] AND NOT EXISTS (
+            SELECT FROM tollgate_ledger.buckets b WHERE b.bucket = p_buckets[i] AND b.told_us >= p_known[i]
+        ) THEN
             INSERT INTO tollgate_ledger.counters AS c (bucket, slot_us, amount, ends_us)
             VALUES (p_buckets[i], p_slots[i], p_actuals[i], p_slot_ends[i])
             ON CONFLICT (bucket, slot_us) DO UPDATE SET
@@ -179,12 +183,12 @@ $$;
 
 -- What slots hold becomes at least so much, and their buckets are known.
 CREATE OR REPLACE FUNCTION tollgate_ledger.raise_to(
-    p_buckets uuid[], p_slots bigint[], p_amounts bigint[], p_ends bigint[]
+    p_now bigint, p_buckets uuid[], p_slots bigint[], p_amounts bigint[], p_ends bigint[]
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tollgate_ledger.lock_buckets(p_buckets, p_ends);
-    UPDATE tollgate_ledger.buckets b SET seeded = true WHERE b.bucket = ANY (p_buckets) AND NOT b.seeded;
+    UPDATE tollgate_ledger.buckets b SET told_us = greatest(b.told_us, p_now, 1) WHERE b.bucket = ANY (p_buckets);
     INSERT INTO tollgate_ledger.counters AS c (bucket, slot_us, amount, ends_us)
     SELECT bucket, slot_us, max(amount), max(ends_us)
     FROM unnest(p_buckets, p_slots, p_amounts, p_ends) AS known (bucket, slot_us, amount, ends_us)

@@ -16,7 +16,7 @@ use redis::{
 use super::reply;
 use crate::ledger::{
     Raise,
-    job::{Ask, Batch, Failure, Posting, keep_us},
+    job::{Ask, Batch, Failure, Posting, keep_us, known_us},
     link::SILENCE_MS,
 };
 
@@ -103,6 +103,7 @@ impl RedisLink {
             return Ok(());
         }
         let mut call = self.scripts.raise.prepare_invoke();
+        call.arg(now_us);
         for raise in raises {
             call.key(key(tenant, raise.bucket));
             call.arg(raise.slot_us).arg(raise.amount.max(0)).arg(alive_ms(now_us, raise.ends_us));
@@ -178,6 +179,7 @@ fn settle_words(call: &mut ScriptInvocation<'_>, posting: &Posting) {
             call.arg("r").arg(0).arg(charged).arg(0).arg(0).arg(latest_us).arg(GRACE_MS);
         }
     }
+    call.arg(known_us(posting));
 }
 
 /// How all keys of a tenant begin.

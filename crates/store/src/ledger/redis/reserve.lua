@@ -3,7 +3,7 @@
 --
 -- KEYS: a hash for each bucket, with the fields
 --   s<beginning of a slot>  settled        h<end of a hold>  held
---   t                       arrival        m                 the database's sums have been told
+--   t                       arrival        m                 when the database's sums were last told
 -- ARGV: now; 'reserve' or 'look'; then for each bucket
 --   kind (w window, p places, r rate), shadow, durable, limit, amount, since, forget, hold end, milliseconds to live
 --   of a rate limit and amount are times, and since is the longest wait

@@ -2,10 +2,11 @@
 --
 -- KEYS: the batch's mark; then the hash of the bucket of each posting
 -- ARGV: now; milliseconds for which the mark is kept; then for each posting
---   kind (w window, p places, r rate), hold end, claimed, slot, slot's end, actual, milliseconds to live
+--   kind (w window, p places, r rate), hold end, claimed, slot, slot's end, actual, milliseconds to live, and the moment
+--   from which on the database knows of it: a bucket that was told the database's sums since then has it already
 --   of a rate claimed is the change of the arrival, and actual the latest arrival that it may lead to
 local now = tonumber(ARGV[1])
-local FIELDS = 7
+local FIELDS = 8
 
 if not redis.call('SET', KEYS[1], '1', 'PX', ARGV[2], 'NX') then return 0 end
 
@@ -52,7 +53,8 @@ for i = 2, #KEYS do
         redis.call('HDEL', key, field)
       end
     end
-    if kind == 'w' and actual ~= '0' and tonumber(ARGV[at + 5]) > now then
+    local told = tonumber(redis.call('HGET', key, 'm') or '0') >= tonumber(ARGV[at + 8])
+    if kind == 'w' and actual ~= '0' and tonumber(ARGV[at + 5]) > now and not told then
       increase(key, 's' .. ARGV[at + 4], actual)
       keep(key, ARGV[at + 7])
     end
