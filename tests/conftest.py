@@ -6,8 +6,11 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
+import urllib.parse
 import urllib.request
+import uuid
 
 import pytest
 
@@ -289,3 +292,74 @@ def gateway(tmp_path_factory, sim):
     gateway = Gateway(tmp_path_factory.mktemp("gateway"), sim)
     yield gateway
     gateway.process.kill()
+
+
+class Way:
+    """A way to a server that can be cut."""
+
+    def __init__(self, address):
+        self.address, self.open, self.pairs = address, True, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            if not self.open:
+                client.close()
+                continue
+            server = socket.create_connection(self.address)
+            self.pairs.append((client, server))
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def carry(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+        except OSError:
+            pass
+        for end in (one, other):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        self.open = False
+        for pair in self.pairs:
+            for end in pair:
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+        self.pairs = []
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The PostgreSQL of the tests."""
+    address = os.environ.get("TOLLGATE_TEST_POSTGRES")
+    if not address:
+        assert not os.environ.get("CI"), "TOLLGATE_TEST_POSTGRES names no PostgreSQL, which CI must have"
+        pytest.skip("TOLLGATE_TEST_POSTGRES names no PostgreSQL")
+    return urllib.parse.urlsplit(address)
+
+
+@pytest.fixture
+def way(server):
+    way = Way((server.hostname, server.port))
+    yield way
+    way.cut()
+
+
+@pytest.fixture
+def address(server, way):
+    """A database of a test's own."""
+    name = f"tollgate_{uuid.uuid4().hex}"
+    psql = ["psql", "-q", server.geturl(), "-c"]
+    subprocess.run([*psql, f"CREATE DATABASE {name}"], check=True)
+    yield f"postgres://{server.username}:not-asked-for@127.0.0.1:{way.port}/{name}"
+    subprocess.run([*psql, f"DROP DATABASE {name} WITH (FORCE)"], check=True)

@@ -2,13 +2,8 @@
 
 import json
 import os
-import socket
-import subprocess
-import threading
 import urllib.error
-import urllib.parse
 import urllib.request
-import uuid
 
 import pytest
 from conftest import ADMIN_KEY, APP_KEY, BINARY, Gateway, get, wait_for
@@ -24,76 +19,6 @@ keys:
   - {{ name: boss, key: {admin}, admin: true }}
 """
 SECRET = "s" * 32
-
-
-class Way:
-    """A way to a server that can be cut."""
-
-    def __init__(self, address):
-        self.address, self.open, self.pairs = address, True, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            client, _ = self.listener.accept()
-            if not self.open:
-                client.close()
-                continue
-            server = socket.create_connection(self.address)
-            self.pairs.append((client, server))
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def carry(one, other):
-        try:
-            while data := one.recv(65536):
-                other.sendall(data)
-        except OSError:
-            pass
-        for end in (one, other):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def cut(self):
-        self.open = False
-        for pair in self.pairs:
-            for end in pair:
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-        self.pairs = []
-
-
-@pytest.fixture(scope="module")
-def server():
-    address = os.environ.get("TOLLGATE_TEST_POSTGRES")
-    if not address:
-        assert not os.environ.get("CI"), "TOLLGATE_TEST_POSTGRES names no PostgreSQL, which CI must have"
-        pytest.skip("TOLLGATE_TEST_POSTGRES names no PostgreSQL")
-    return urllib.parse.urlsplit(address)
-
-
-@pytest.fixture
-def way(server):
-    way = Way((server.hostname, server.port))
-    yield way
-    way.cut()
-
-
-@pytest.fixture
-def address(server, way):
-    """A database of a test's own."""
-    name = f"tollgate_{uuid.uuid4().hex}"
-    psql = ["psql", "-q", server.geturl(), "-c"]
-    subprocess.run([*psql, f"CREATE DATABASE {name}"], check=True)
-    yield f"postgres://{server.username}:not-asked-for@127.0.0.1:{way.port}/{name}"
-    subprocess.run([*psql, f"DROP DATABASE {name} WITH (FORCE)"], check=True)
 
 
 @pytest.fixture

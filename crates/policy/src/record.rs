@@ -105,6 +105,8 @@ pub struct Posting {
     /// When the slot begins, in microseconds since 1970.
     pub slot_us: i64,
     pub amount: i64,
+    /// Until when the slot counts, in microseconds since 1970.
+    pub until_us: i64,
 }
 
 /// A price as it stands in a record: JSON, as [`catalog::Price`] is written.

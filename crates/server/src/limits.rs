@@ -11,15 +11,16 @@ use http::HeaderMap;
 use policy::{
     Money,
     ledger::{
-        Bucket, Cause, Claim, Hold, Reserved, Standing, Tenant,
+        Bucket, Cause, Claim, Hold, Reserved, Rule, Standing, Tenant,
         estimate::{Estimates, PRIOR_OUTPUT, Pair, Used as Learned},
     },
     limit::{self, Called, Exceeded, Expected, Limit, Meter, Over, Used},
     price,
-    record::{Tokens, Units},
+    record::{Posting, Tokens, Units},
     route::{Plan, Target},
     vitals::number,
 };
+use uuid::Uuid;
 use wire::{Counting, Fault, Kind, Operation, Origin};
 
 use crate::{
@@ -170,9 +171,9 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
                 let amount = claims.get(claim).map_or(0, |claim| claim.amount);
                 if let Some(room) = room.get_mut(claim)
                     && cause == Cause::Limit
-                    && (sure..amount).contains(&left)
+                    && amount > sure
                 {
-                    *room = left;
+                    *room = left.max(sure);
                     continue;
                 }
                 let over = Over { cause, limit, left, amount: sure, retry_us };
@@ -272,9 +273,10 @@ fn away() -> Fault {
     Fault::new(Origin::Gateway, Kind::Overloaded, message).code("limit_unavailable")
 }
 
-/// Gives back what a call held of its limits, and charges what it used; nothing where it never went out.
-pub(crate) fn settle(core: &Core, open: &mut Open, used: Option<(&Tokens, Option<Money>)>) {
-    let Some(claimed) = open.claimed.take() else { return };
+/// Gives back what a call held of its limits, and charges what it used; nothing where it never went out. Returns what the
+/// journal's record posts.
+pub(crate) fn settle(core: &Core, open: &mut Open, used: Option<(&Tokens, Option<Money>)>) -> Vec<Posting> {
+    let Some(claimed) = open.claimed.take() else { return Vec::new() };
     let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
     let used = used.map_or_else(Used::default, |(tokens, money)| Used {
         requests: 1,
@@ -298,6 +300,40 @@ pub(crate) fn settle(core: &Core, open: &mut Open, used: Option<(&Tokens, Option
             learning.costs.learn(pair, Learned { input_estimated: 0, input: 0, output });
         }
     }
+    let postings = postings(&claimed.hold, &actual);
+    core.shared.seeds.posted(claimed.hold.tenant, &postings);
+    postings
+}
+
+/// What work posts that is charged when it has ended: nobody held anything for it. The journal takes its record once
+/// however often it is looked at, and tells the ledger.
+pub(crate) fn post_later(core: &Core, open: &Open, target: (&str, &str), used: &Used) -> Vec<Posting> {
+    let called = Called {
+        principal: &open.principal,
+        operation: open.operation,
+        model: &open.model_asked,
+        target: Some(target),
+        end_user: open.end_user.as_deref(),
+        tags: &open.tags,
+    };
+    let limits = limit::holding(&called);
+    let claims = limit::claims(&limits, &called, &Expected::default(), now_us());
+    let postings =
+        limits.iter().zip(&claims).filter_map(|(limit, claim)| posting(claim, limit.meter.of(used)));
+    let postings: Vec<Posting> = postings.collect();
+    core.shared.seeds.posted_alone(tenant(&open.principal), &postings);
+    postings
+}
+
+/// What a hold comes to in counters that must outlive every process.
+fn postings(hold: &Hold, actual: &[i64]) -> Vec<Posting> {
+    hold.held.iter().zip(actual).filter_map(|(held, amount)| posting(&held.claim, *amount)).collect()
+}
+
+fn posting(claim: &Claim, amount: i64) -> Option<Posting> {
+    let Rule::Window { slot_us, ends_us, .. } = claim.rule else { return None };
+    let bucket = Uuid::from_u128(claim.bucket.0);
+    (claim.durable && amount != 0).then_some(Posting { bucket, slot_us, amount, until_us: ends_us })
 }
 
 /// What a call is expected to use, as far as its limits ask for it.

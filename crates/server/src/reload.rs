@@ -16,7 +16,7 @@ use crate::{
     sources::System,
     tasks,
     tls::Listening,
-    world::{Callers, World},
+    world::{Callers, Registry, World},
 };
 
 /// Editors write a file in several steps: changes are taken up when none has come for so long.
@@ -155,7 +155,7 @@ pub(crate) fn follow(
 
 /// It runs on the database's thread, so that nobody puts older keys in place of newer ones.
 fn put_callers(shared: &Shared, database: &mut Database) -> Result<(), store::Error> {
-    let registry = database.keys()?;
+    let registry = Registry::read(database)?;
     let world = shared.world.load();
     shared.callers.store(Arc::new(Callers::new(shared.hasher.clone(), registry, &world.snapshot)));
     Ok(())

@@ -9,9 +9,10 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
-use policy::{Snapshot, key::Key};
+use policy::Snapshot;
 use store::{
     DataDir, Database, Lock, Watch,
     spool::{Shipper, Writer},
@@ -35,9 +36,11 @@ use crate::{
     seeds, tasks,
     tls::Listening,
     upstream::{Connector, Pool, TlsTrust},
-    world::{Callers, World, now_us},
+    world::{Callers, Registry, World, now_us},
 };
 
+/// How long the end waits for a shared store to hear of what was settled.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(5);
 /// The most requests that wait for the admin side.
 const ADMIN_QUEUE: usize = 64;
 
@@ -95,21 +98,21 @@ impl Server {
     pub async fn start(options: Options) -> Result<Server, Error> {
         let lock = options.data.lock()?;
         let data = options.data.clone();
-        let Opened { shipper, database, rollouts_database, keys } =
+        let Opened { shipper, database, rollouts_database, registry } =
             aside(move || Opened::open(&data)).await?;
         let settings = options.snapshot.server.clone();
         let certificates = Listening::load(&options.snapshot).map_err(Error::Certificate)?;
         let trust = TlsTrust::new();
         let fetcher = Fetcher::new(&trust);
         let world = World::new(options.snapshot, None, &fetcher);
-        let callers = Callers::new(options.data.hasher(), keys, &world.snapshot);
+        let callers = Callers::new(options.data.hasher(), registry, &world.snapshot);
         let (counted, counting) = seeds::open(&options.data)?;
         let (samples, settled) = mpsc::channel(SAMPLES_MAX);
         let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples, counted));
         let ours = Arc::clone(&shared);
         let rollouts = aside(move || Rollouts::new(ours, rollouts_database, settled)).await?;
         let database = DatabaseThread::start(database)?;
-        counting.start();
+        counting.start(&database).await;
         let watch = watch(&options.data, &shared, &database).await?;
         // Nobody may connect before all is there that serving needs.
         let listener = TcpListener::bind(settings.listen).await;
@@ -176,6 +179,7 @@ impl Server {
 
     /// Stops: no new connections, calls in flight finish within their time, the journal is completed.
     pub async fn stop(self) {
+        let ledger = self.shared.ledger.clone();
         self.shared.draining.store(true, Relaxed);
         // Receivers are gone only when their threads are.
         let _ = self.stop.send(true);
@@ -194,6 +198,10 @@ impl Server {
         if let Err(error) = joined.await {
             tracing::error!(%error, "the end could not be waited for");
         }
+        // What the last calls used reaches those who go on; where it does not, the journal has it.
+        if tokio::time::timeout(SETTLE_TIME_MAX, ledger.flush()).await.is_err() {
+            tracing::warn!("the shared store did not hear of all that was settled");
+        }
     }
 }
 
@@ -202,8 +210,7 @@ struct Opened {
     shipper: Shipper,
     database: Database,
     rollouts_database: Database,
-    /// The registry's keys.
-    keys: Vec<([u8; 32], Key)>,
+    registry: Registry,
 }
 
 impl Opened {
@@ -213,8 +220,8 @@ impl Opened {
             tracing::warn!(?recovered, "an earlier process ended without finishing its journal");
         }
         let mut database = data.database()?;
-        let keys = database.keys()?;
-        Ok(Opened { shipper, database, rollouts_database: data.database()?, keys })
+        let registry = Registry::read(&mut database)?;
+        Ok(Opened { shipper, database, rollouts_database: data.database()?, registry })
     }
 }
 

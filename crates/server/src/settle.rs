@@ -47,7 +47,7 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
     core.metrics.subtract(Counter::CallsOpen, 1);
     core.shared.calls_open.fetch_sub(1, Relaxed);
     if !open.noted {
-        limits::settle(core, &mut open, None);
+        let _ = limits::settle(core, &mut open, None);
         core.count(Counter::CallsRefused);
         return Receipt { cost: None };
     }
@@ -59,8 +59,8 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
     };
     let bill = bill(&mut open, outcome);
     teach(core, &mut open, fault, &bill);
-    limits::settle(core, &mut open, Some((&bill.tokens, bill.all)));
-    let record = record(&open, outcome, fault.map(|fault| fault.kind.name()), bill);
+    let postings = limits::settle(core, &mut open, Some((&bill.tokens, bill.all)));
+    let record = Record { postings, ..record(&open, outcome, fault.map(|fault| fault.kind.name()), bill) };
     core.metrics.settled(&record);
     experiment::tell(core, &open, &record);
     if let Err(error) = core.spool.borrow_mut().done(&record) {

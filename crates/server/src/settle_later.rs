@@ -4,13 +4,15 @@
 use std::borrow::Cow;
 
 use policy::{
+    Money,
+    limit::Used,
     price,
     record::{AppliedPrice, Counted, Outcome, Record, Tokens, Units},
     route::Target,
 };
 use wire::Operation;
 
-use crate::{call::Call, metrics::Counter};
+use crate::{call::Call, limits, metrics::Counter};
 
 /// Charges work that an answer shows to have ended. Its record's id follows from the work's own, so that it is in the
 /// journal once however often it is looked at.
@@ -29,6 +31,15 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
     };
     let core = std::rc::Rc::clone(call.core());
     let open = call.open();
+    let cost = price.and_then(|price| cost(price, &tokens, &units));
+    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+    let used = Used {
+        requests: 0,
+        input_tokens: count(tokens.input),
+        output_tokens: count(tokens.output),
+        money: cost.unwrap_or(Money::ZERO),
+    };
+    let postings = limits::post_later(&core, open, (provider, &work.model), &used);
     let record = Record {
         id: store::later_id(provider, &work.id, work.ended_s),
         started_us: work.ended_s.saturating_mul(1_000_000),
@@ -47,7 +58,7 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         tokens,
         units,
         counted: Counted::Reported,
-        cost: price.and_then(|price| cost(price, &tokens, &units)),
+        cost,
         price: facts
             .and_then(|facts| facts.price_json.as_deref())
             .map(|json| AppliedPrice(Cow::Borrowed(json))),
@@ -57,7 +68,7 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         attempts: Vec::new(),
         routed: None,
         experiment: None,
-        postings: Vec::new(),
+        postings,
     };
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // Looking at it again brings it again.

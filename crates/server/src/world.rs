@@ -12,7 +12,7 @@ use policy::{
     Snapshot,
     key::{KEY_PREFIX, Key},
     pool::Opens,
-    principal::{Directory, Principal, Problem},
+    principal::{Directory, Entity, Principal, Problem},
     rollout::Throttle,
     route::Target,
     snapshot::Provider,
@@ -123,13 +123,27 @@ impl World {
     }
 }
 
+/// What the registry owns of those who call.
+pub(crate) struct Registry {
+    pub(crate) entities: Vec<Entity>,
+    pub(crate) keys: Vec<([u8; 32], Key)>,
+}
+
+impl Registry {
+    pub(crate) fn read(database: &mut store::Database) -> Result<Registry, store::Error> {
+        Ok(Registry { entities: database.entities()?, keys: database.keys()? })
+    }
+}
+
 impl Callers {
     /// What the file owns wins over the registry's where both hold the same key or name.
-    pub(crate) fn new(hasher: KeyHasher, registry: Vec<([u8; 32], Key)>, snapshot: &Snapshot) -> Callers {
-        let (directory, problems) = Directory::new(snapshot.entities.clone());
-        let mut by_hash = HashMap::with_capacity(registry.len() + snapshot.keys.len());
+    pub(crate) fn new(hasher: KeyHasher, registry: Registry, snapshot: &Snapshot) -> Callers {
+        // Of two with one name or id the first is taken.
+        let entities = snapshot.entities.iter().cloned().chain(registry.entities).collect();
+        let (directory, problems) = Directory::new(entities);
+        let mut by_hash = HashMap::with_capacity(registry.keys.len() + snapshot.keys.len());
         let file = snapshot.keys.iter().map(|file| (hasher.hash(file.secret.expose()), &file.key));
-        let registry = registry.iter().map(|(hash, key)| (*hash, key));
+        let registry = registry.keys.iter().map(|(hash, key)| (*hash, key));
         for problem in problems {
             told(&problem);
         }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most calls that are listed.
-const LISTED_MAX: usize = 10_000;
+const LISTED_MAX: usize = 100_000;
 
 #[derive(Default)]
 pub(crate) struct Calls(Mutex<Seen>);

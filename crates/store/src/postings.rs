@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use policy::record::Record;
+use policy::record::{Posting, Record};
 use uuid::Uuid;
 
 use crate::{
@@ -12,32 +12,35 @@ use crate::{
 
 /// How many buckets are asked for at once.
 const BATCH: usize = 50;
+/// How long a slot is kept after it has stopped to count.
+const KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
 
 impl Database {
-    /// What these buckets hold: bucket, slot, amount.
-    pub fn ledger(&mut self, buckets: &[Uuid]) -> Result<Vec<(Uuid, i64, i64)>, Error> {
-        let places: Vec<String> = (1..=BATCH).map(|place| format!("?{place}")).collect();
+    /// What these buckets hold in slots that count at a moment.
+    pub fn ledger(&mut self, buckets: &[Uuid], now_us: i64) -> Result<Vec<Posting>, Error> {
+        let places: Vec<String> = (2..BATCH + 2).map(|place| format!("?{place}")).collect();
         let select = format!(
-            "SELECT bucket, slot_us, amount FROM ledger WHERE bucket IN ({}) ORDER BY bucket, slot_us",
+            "SELECT bucket, slot_us, amount, until_us FROM ledger WHERE until_us > ?1 AND bucket IN ({}) \
+             ORDER BY bucket, slot_us",
             places.join(", ")
         );
         let mut found = Vec::new();
         for batch in buckets.chunks(BATCH) {
             // One statement serves all batches: the last is filled up with a bucket that it names already.
             let filled = batch.iter().chain(batch.iter().cycle()).take(BATCH);
-            let values: Vec<_> = filled.map(|&bucket| bucket.into()).collect();
+            let values = std::iter::once(now_us.into()).chain(filled.map(|&bucket| bucket.into()));
+            let values: Vec<_> = values.collect();
             for row in &self.engine.query(&select, &values)? {
-                found.push(sum_of(row)?);
+                found.push(posting_of(row)?);
             }
         }
         Ok(found)
     }
 
-    /// What all buckets hold in slots from this one on.
-    pub fn ledger_since(&mut self, slot_us: i64) -> Result<Vec<(Uuid, i64, i64)>, Error> {
-        let select =
-            "SELECT bucket, slot_us, amount FROM ledger WHERE slot_us >= ?1 ORDER BY bucket, slot_us";
-        self.engine.query(select, &[slot_us.into()])?.iter().map(sum_of).collect()
+    /// Forgets slots that have not counted for a while.
+    pub fn sweep_ledger(&mut self, now_us: i64) -> Result<u64, Error> {
+        let delete = "DELETE FROM ledger WHERE until_us < ?1";
+        self.engine.execute(delete, &[now_us.saturating_sub(KEPT_US).into()])
     }
 }
 
@@ -48,21 +51,22 @@ pub(crate) fn post(
     mut inserted: HashSet<Uuid>,
 ) -> Result<(), Error> {
     // In one order, so that two replicas never wait for each other.
-    let mut sums: BTreeMap<(Uuid, i64), i64> = BTreeMap::new();
+    let mut sums: BTreeMap<(Uuid, i64), (i64, i64)> = BTreeMap::new();
     for record in records.iter().filter(|record| inserted.remove(&record.id)) {
         for posting in &record.postings {
-            let sum = sums.entry((posting.bucket, posting.slot_us)).or_default();
+            let (sum, until_us) = sums.entry((posting.bucket, posting.slot_us)).or_default();
             *sum = sum.saturating_add(posting.amount);
+            *until_us = posting.until_us.max(*until_us);
         }
     }
-    let add = "INSERT INTO ledger (bucket, slot_us, amount) VALUES (?1, ?2, ?3) \
+    let add = "INSERT INTO ledger (bucket, slot_us, amount, until_us) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT (bucket, slot_us) DO UPDATE SET amount = ledger.amount + excluded.amount";
-    for ((bucket, slot_us), amount) in sums {
-        engine.execute(add, &[bucket.into(), slot_us.into(), amount.into()])?;
+    for ((bucket, slot_us), (amount, until_us)) in sums {
+        engine.execute(add, &[bucket.into(), slot_us.into(), amount.into(), until_us.into()])?;
     }
     Ok(())
 }
 
-fn sum_of(row: &Row) -> Result<(Uuid, i64, i64), Error> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+fn posting_of(row: &Row) -> Result<Posting, Error> {
+    Ok(Posting { bucket: row.get(0)?, slot_us: row.get(1)?, amount: row.get(2)?, until_us: row.get(3)? })
 }

@@ -115,7 +115,7 @@ mod tests {
             experiment: None,
         };
         let plain = Record::from(note);
-        let posting = Posting { bucket: Uuid::from_u128(3), slot_us: 60, amount: -7 };
+        let posting = Posting { bucket: Uuid::from_u128(3), slot_us: 60, amount: -7, until_us: 120 };
         let posted = Record { postings: vec![posting], ..plain.clone() };
         let mut bytes = Vec::new();
         push(&mut bytes, DONE, &plain);

@@ -166,7 +166,7 @@ pub(crate) fn texts_of_any_kind_are_kept(place: &mut Place) {
 pub(crate) fn postings_are_added_once(place: &mut Place) {
     let (bucket, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let posted = |second: i64, postings: &[(Uuid, i64, i64)]| {
-        let postings = postings.iter().map(|&(bucket, slot_us, amount)| Posting { bucket, slot_us, amount });
+        let postings = postings.iter().map(|&(bucket, slot_us, amount)| posting(bucket, slot_us, amount));
         Record { postings: postings.collect(), ..record(note(second, "app")) }
     };
     let one = posted(1, &[(bucket, 0, 5), (bucket, 60, 7), (other, 60, 1)]);
@@ -174,13 +174,21 @@ pub(crate) fn postings_are_added_once(place: &mut Place) {
     ship(place, 1, &[one.clone(), one.clone(), two.clone()]);
     ship(place, 2, &[one, two, posted(3, &[(other, 120, i64::MAX)])]);
     let mut database = place.database();
-    assert_eq!(database.ledger(&[bucket]).unwrap(), [(bucket, 0, 5), (bucket, 60, 5)]);
+    let (first, second) = (posting(bucket, 0, 5), posting(bucket, 60, 5));
+    assert_eq!(database.ledger(&[bucket], 0).unwrap(), [first, second]);
     let all: Vec<Uuid> = (1..=120).map(Uuid::from_u128).collect();
-    let found = database.ledger(&all).unwrap();
-    assert_eq!(found, [(bucket, 0, 5), (bucket, 60, 5), (other, 60, 1), (other, 120, i64::MAX)]);
-    assert_eq!(database.ledger_since(60).unwrap(), found[1..]);
-    assert!(database.ledger(&[]).unwrap().is_empty());
+    let found = database.ledger(&all, 0).unwrap();
+    assert_eq!(found, [first, second, posting(other, 60, 1), posting(other, 120, i64::MAX)]);
+    assert_eq!(database.ledger(&all, 60).unwrap(), found[1..], "what has ended does not count");
+    assert!(database.ledger(&[], 0).unwrap().is_empty());
+    let week_us = 7 * 24 * 3_600 * 1_000_000;
+    assert_eq!(database.sweep_ledger(week_us + 61).unwrap(), 1);
+    assert_eq!(database.ledger(&all, 0).unwrap(), found[1..]);
     assert!(all_calls_without_postings(&mut database));
+}
+
+fn posting(bucket: Uuid, slot_us: i64, amount: i64) -> Posting {
+    Posting { bucket, slot_us, amount, until_us: slot_us + 60 }
 }
 
 fn all_calls_without_postings(database: &mut Database) -> bool {

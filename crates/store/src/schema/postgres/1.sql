@@ -71,9 +71,11 @@ CREATE TABLE ledger (
     bucket UUID NOT NULL,
     slot_us BIGINT NOT NULL,
     amount BIGINT NOT NULL,
+    -- Until when the slot counts.
+    until_us BIGINT NOT NULL,
     PRIMARY KEY (bucket, slot_us)
 );
-CREATE INDEX ledger_by_slot ON ledger (slot_us);
+CREATE INDEX ledger_by_end ON ledger (until_us);
 CREATE TABLE calls (
     id UUID NOT NULL,
     started_us BIGINT NOT NULL,

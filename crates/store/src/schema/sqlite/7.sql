@@ -70,9 +70,11 @@ CREATE TABLE ledger (
     bucket BLOB NOT NULL,
     slot_us INTEGER NOT NULL,
     amount INTEGER NOT NULL,
+    -- Until when the slot counts.
+    until_us INTEGER NOT NULL,
     PRIMARY KEY (bucket, slot_us)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX ledger_by_slot ON ledger (slot_us);
+CREATE INDEX ledger_by_end ON ledger (until_us);
 
 INSERT INTO objects (id, kind, name, body, version, seq, created_us, updated_us, deleted_us)
 SELECT id, 'key', name,
