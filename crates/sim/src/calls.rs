@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most calls that are listed.
-const LISTED_MAX: usize = 100_000;
+const LISTED_MAX: usize = 10_000;
 
 #[derive(Default)]
 pub(crate) struct Calls(Mutex<Seen>);
@@ -29,6 +29,8 @@ struct Seen {
     health: u16,
     finished: u64,
     gone: u64,
+    /// The tokens of input and output that all answers report, listed or not.
+    reported: (u64, u64),
     by_path: BTreeMap<String, u64>,
     by_status: BTreeMap<u16, u64>,
     listed: VecDeque<Call>,
@@ -90,7 +92,10 @@ impl Calls {
 
     /// The answer of a call is to report so many tokens of input and output.
     pub(crate) fn reports(&self, number: u64, input: usize, output: usize) {
-        if let Some(call) = self.seen().listed.iter_mut().rev().find(|call| call.number == number) {
+        let mut seen = self.seen();
+        seen.reported.0 += input as u64;
+        seen.reported.1 += output as u64;
+        if let Some(call) = seen.listed.iter_mut().rev().find(|call| call.number == number) {
             call.reported = Some((input, output));
         }
     }
@@ -183,7 +188,8 @@ impl Calls {
                    "request_id": call.request_id, "reported": reported, "finished": call.finished,
                    "gone": call.gone})
         });
-        json!({"total": seen.total, "in_flight": seen.in_flight, "peak": seen.peak, "finished": seen.finished, "gone": seen.gone, "by_path": seen.by_path,
+        json!({"total": seen.total, "in_flight": seen.in_flight, "peak": seen.peak, "finished": seen.finished, "gone": seen.gone,
+               "reported": {"input_tokens": seen.reported.0, "output_tokens": seen.reported.1}, "by_path": seen.by_path,
                "by_status": seen.by_status, "calls": listed.collect::<Vec<_>>()})
     }
 
