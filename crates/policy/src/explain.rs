@@ -140,11 +140,19 @@ pub fn explain(
     let texts = Texts(rehearsed.headers);
     let (judge, now_us) = (Reader::new(facts.last_user_text, snapshot.intents.as_deref()), rehearsed.now_us);
     let said = Said {
-        facts: RuleFacts { request: &facts, headers: &texts, principal, judge: &judge, now_us },
+        facts: RuleFacts {
+            request: &facts,
+            headers: &texts,
+            principal,
+            judge: &judge,
+            address: None,
+            now_us,
+        },
         chat: request.as_ref(),
         session: session.as_deref(),
     };
     let asked = Asked { model: &model, asking, wishes: aside.route.as_ref(), said: Some(&said), wants: None };
+    principal.may_call(&said.facts)?;
     let plan = route::plan(snapshot, principal, &asked, &vitals)?;
     let standing = plan.standing(&vitals, now);
     let order = Attempts::order(&plan, &mut vitals, now);

@@ -87,7 +87,14 @@ fn planned(
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
     let chat = Dialect::OpenaiChat.decode_request(body.as_bytes()).expect("the request is good");
     let facts = RequestFacts::of_chat(&chat, body.as_bytes());
-    let facts = RuleFacts { request: &facts, headers: &Nothing, principal, judge: &Nothing, now_us: 5 };
+    let facts = RuleFacts {
+        request: &facts,
+        headers: &Nothing,
+        principal,
+        judge: &Nothing,
+        address: None,
+        now_us: 5,
+    };
     let said = Said { facts, chat: Some(&chat), session: Some(session) };
     let asked = Asked {
         model: "m",

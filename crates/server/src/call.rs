@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use http::request;
 use policy::{
     Money,
     principal::Principal,
@@ -14,6 +15,7 @@ use wire::{Dialect, Fault, Form, Kind, Losses, Operation};
 
 use crate::{
     access::ClientCertificate,
+    authenticate,
     core::{Core, Held},
     gate::Permit,
     limits::Claimed,
@@ -125,6 +127,14 @@ pub(crate) struct Attempt {
 impl Arrival {
     pub(crate) fn now(peer: Rc<Peer>) -> Arrival {
         Arrival { id: Uuid::now_v7(), at: Instant::now(), started_us: crate::world::now_us(), peer }
+    }
+}
+
+impl Arrival {
+    /// Where the call comes from.
+    pub(crate) fn address(&self, parts: &request::Parts, world: &World) -> IpAddr {
+        let trusted = &world.snapshot.server.trusted_proxies;
+        authenticate::address(self.peer.address, &parts.headers, trusted)
     }
 }
 

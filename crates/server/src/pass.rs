@@ -6,6 +6,7 @@ use std::{rc::Rc, sync::Arc};
 use http::{Method, Response, request};
 use hyper::body::Incoming;
 use policy::{
+    facts::RequestFacts,
     principal::Principal,
     route::{Plan, Target},
 };
@@ -20,6 +21,7 @@ use crate::{
     limits::{self, Turn},
     perform,
     pipeline::admit,
+    plan::Asker,
     relay::Body,
 };
 
@@ -63,11 +65,14 @@ pub(crate) async fn pass(
         None => Envelope::parse(&body.first(), false).map(|envelope| envelope.model).unwrap_or_default(),
     };
     allowed(&principal, name, &model)?;
-    let (end_user, tags) = limits::marks(&parts.headers)?;
-    admit(core, accepted.calls_max)?;
     let (chat, form) = (chat.map(|asked| asked.dialect), form.map(|asked| asked.form));
     let first = provider.facts.dialects.first().map(|(dialect, _)| *dialect);
     let dialect = chat.or_else(|| form.map(Form::dialect)).or(first).unwrap_or(Dialect::OpenaiChat);
+    let (address, now_us) = (arrival.address(parts, &world), arrival.started_us);
+    let asker = Asker { core, world: &world, principal: &principal, parts, address, now_us };
+    may_call(&asker, chat, (dialect, &model), &body.first())?;
+    let (end_user, tags) = limits::marks(&parts.headers)?;
+    admit(core, accepted.calls_max)?;
     let mut open = Open::new(arrival, Rc::clone(&world), principal, dialect);
     (open.end_user, open.tags) = (end_user, tags);
     open.operation = Operation::PassThrough;
@@ -82,6 +87,27 @@ pub(crate) async fn pass(
     let mut call = Call::new(core, open);
     limits::enter(&mut call, &plan, Turn::Only).await?;
     drive::drive(call, &inbound, plan).await
+}
+
+/// Whether the caller's rules let a request through. Where they ask what requests say, only a chat can be told to say it.
+fn may_call(
+    asker: &Asker<'_>,
+    chat: Option<Dialect>,
+    (dialect, model): (Dialect, &str),
+    body: &[u8],
+) -> Result<(), Fault> {
+    if !asker.principal.reads_request() {
+        return asker.may_call(&RequestFacts::of_envelope(Operation::PassThrough, dialect, model, body));
+    }
+    let Some(chat) = chat else {
+        let message = "your access rules ask what requests say, and what is passed through here is not read; use the \
+                       gateway's own paths";
+        return Err(Fault::new(Origin::Client, Kind::Forbidden, message).code("access_denied"));
+    };
+    let request = chat.decode_request(body)?;
+    let mut facts = RequestFacts::of_chat(&request, body);
+    (facts.operation, facts.model) = (Operation::PassThrough, model);
+    asker.may_call(&facts)
 }
 
 fn check(method: &Method, path: &str) -> Result<(), Fault> {

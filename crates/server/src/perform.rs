@@ -7,6 +7,7 @@ use http::{Response, StatusCode, header, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use policy::{
+    facts::RequestFacts,
     route::{self, Plan},
     snapshot::Limits,
 };
@@ -55,10 +56,11 @@ pub(crate) async fn perform(
     {
         return count_tokens::count(asked.form, sent.first(), &target).await;
     }
-    let now_us = arrival.started_us;
-    let asker = Asker { core, world: &world, principal: &principal, parts, now_us };
+    let (address, now_us) = (arrival.address(parts, &world), arrival.started_us);
+    let asker = Asker { core, world: &world, principal: &principal, parts, address, now_us };
     let is_resource = asked.form.upload() == Upload::Any;
     let mut plan: Plan = if is_resource {
+        asker.may_call(&RequestFacts::of_form(asked.form, "", &[]))?;
         let named = parts.headers.get(headers::PROVIDER).and_then(|value| value.to_str().ok());
         route::plan_resource(&world.snapshot, &principal, named, asked.form)?
     } else {

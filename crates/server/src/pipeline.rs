@@ -82,8 +82,8 @@ async fn complete(
     let (body, envelope) = envelope(body, asked)?;
     let (body, envelope) = envelope.without_gateway(body)?;
     let dialect = asked.dialect;
-    let now_us = arrival.started_us;
-    let asker = Asker { core, world: &world, principal: &principal, parts, now_us };
+    let (address, now_us) = (arrival.address(parts, &world), arrival.started_us);
+    let asker = Asker { core, world: &world, principal: &principal, parts, address, now_us };
     let mut plan = asker.chat((dialect, &envelope.model), &body, &envelope)?;
     let (end_user, tags) = limits::marks(&parts.headers)?;
     admit(core, world.snapshot.server.limits.calls_max)?;

@@ -1,5 +1,7 @@
 //! Plans a call: what its caller wishes, and what its request says where that matters.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue, request};
 use policy::{
     facts::RequestFacts,
@@ -9,7 +11,7 @@ use policy::{
     route::{self, Asked, Asking, Plan, Said},
     rule::{Headers, RuleFacts},
 };
-use wire::{Dialect, Envelope, Fault, Form};
+use wire::{Dialect, Envelope, Fault, Form, Operation};
 
 use crate::{core::Core, headers, inbound::Sent, world::World};
 
@@ -20,6 +22,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) world: &'a World,
     pub(crate) principal: &'a Principal,
     pub(crate) parts: &'a request::Parts,
+    /// Where the call comes from.
+    pub(crate) address: IpAddr,
     /// Microseconds since 1970.
     pub(crate) now_us: i64,
 }
@@ -35,7 +39,12 @@ impl Asker<'_> {
         let Aside { route: wishes, session } = self.aside(envelope.gateway.as_deref())?;
         let asking = Asking::Chat(dialect);
         let snapshot = &self.world.snapshot;
-        if !route::reads_request(snapshot, model, wishes.as_ref()) {
+        if !route::reads_request(snapshot, model, wishes.as_ref()) && !self.principal.reads_request() {
+            if self.principal.has_rules() {
+                let mut facts = RequestFacts::of_envelope(Operation::Chat, dialect, model, body);
+                facts.stream = envelope.stream;
+                self.may_call(&facts)?;
+            }
             return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None, wants: None });
         }
         let chat = dialect.decode_request(body)?;
@@ -43,6 +52,7 @@ impl Asker<'_> {
         (facts.model, facts.stream) = (model, envelope.stream);
         let (told, judge) = (Told(&self.parts.headers), self.judge(&facts));
         let facts = self.facts(&facts, &told, &judge);
+        self.principal.may_call(&facts)?;
         let said = Said { facts, chat: Some(&chat), session: session.as_deref() };
         self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said), wants: None })
     }
@@ -53,15 +63,25 @@ impl Asker<'_> {
         let Aside { route: wishes, session } = self.aside(gateway)?;
         let asking = Asking::Form(form);
         let snapshot = &self.world.snapshot;
-        if !route::reads_request(snapshot, model, wishes.as_ref()) {
+        if !route::reads_request(snapshot, model, wishes.as_ref()) && !self.principal.has_rules() {
             return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None, wants: None });
         }
         let body = sent.first();
         let facts = RequestFacts::of_form(form, model, &body);
         let (told, judge) = (Told(&self.parts.headers), self.judge(&facts));
         let facts = self.facts(&facts, &told, &judge);
+        self.principal.may_call(&facts)?;
         let said = Said { facts, chat: None, session: session.as_deref() };
         self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said), wants: None })
+    }
+
+    /// Whether the caller's rules let a request through that names its target itself.
+    pub(crate) fn may_call(&self, request: &RequestFacts<'_>) -> Result<(), Fault> {
+        if !self.principal.has_rules() {
+            return Ok(());
+        }
+        let (told, judge) = (Told(&self.parts.headers), self.judge(request));
+        self.principal.may_call(&self.facts(request, &told, &judge))
     }
 
     fn plan(&self, asked: &Asked<'_>) -> Result<Plan, Fault> {
@@ -74,7 +94,14 @@ impl Asker<'_> {
         told: &'f Told<'f>,
         judge: &'f Reader<'f>,
     ) -> RuleFacts<'f> {
-        RuleFacts { request, headers: told, principal: self.principal, judge, now_us: self.now_us }
+        RuleFacts {
+            request,
+            headers: told,
+            principal: self.principal,
+            judge,
+            address: Some(self.address),
+            now_us: self.now_us,
+        }
     }
 
     fn judge<'f>(&'f self, request: &RequestFacts<'f>) -> Reader<'f> {

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use uuid::Uuid;
 use wire::{Fault, Kind, Operation, Origin};
 
-use super::{Ancestor, CostMax, Grant, lineage::Lineage};
+use super::{Ancestor, CostMax, EntityKind, Grant, access::AccessRules, lineage::Lineage};
 use crate::{
     authentication::Identified,
     key::{Key, Owner, Scope},
     limit::Limit,
+    rule::RuleFacts,
 };
 
 /// Who calls. Made when keys and entities change, and not for each call.
@@ -25,6 +26,7 @@ pub struct Principal {
     pub ancestors: Vec<Ancestor>,
     /// What each of those above allows, where it does not allow everything; the caller's own first.
     grants: Vec<Arc<Grant>>,
+    access: Vec<Arc<AccessRules>>,
     pub limits: Vec<Arc<Limit>>,
     pub tags: BTreeMap<String, String>,
     /// Those that its token names, for rules.
@@ -57,6 +59,7 @@ impl Principal {
             organization: key.organization,
             ancestors: lineage.ancestors,
             grants: lineage.grants,
+            access: lineage.access,
             limits: lineage.limits,
             tags: lineage.tags,
             roles: Vec::new(),
@@ -79,6 +82,7 @@ impl Principal {
             organization,
             ancestors: lineage.ancestors,
             grants: lineage.grants,
+            access: lineage.access,
             limits: lineage.limits,
             tags: lineage.tags,
             roles: found.roles.clone(),
@@ -122,6 +126,26 @@ impl Principal {
 
     pub fn may_do(&self, operation: Operation) -> Result<(), Fault> {
         self.grants.iter().try_for_each(|grant| grant.may_do(operation))
+    }
+
+    /// Whether calls are held against rules.
+    pub fn has_rules(&self) -> bool {
+        !self.access.is_empty()
+    }
+
+    /// Whether its rules ask what requests say.
+    pub fn reads_request(&self) -> bool {
+        self.access.iter().any(|rules| rules.needs_decoding())
+    }
+
+    /// Whether its rules let a call through; a denial names the rule.
+    pub fn may_call(&self, facts: &RuleFacts<'_>) -> Result<(), Fault> {
+        self.access.iter().try_for_each(|rules| rules.check(facts))
+    }
+
+    /// The nearest part of an organization of this kind that it belongs to; empty where there is none.
+    pub fn within(&self, kind: EntityKind) -> &str {
+        self.ancestors.iter().find(|above| above.kind == kind).map_or("", |above| &above.name)
     }
 
     /// The most that one of its requests may be, and who says so.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use uuid::Uuid;
 use wire::{Fault, Kind, Operation, Origin};
 
-use super::{AddressRange, EntityKind, Settings};
+use super::{AddressRange, EntityKind, Settings, access::AccessRules};
 use crate::{
     Money,
     limit::{self, Budgets, Holder, Limit, OperationSpec},
@@ -48,6 +48,7 @@ pub(super) struct Lineage {
     pub(super) ancestors: Vec<Ancestor>,
     /// In the same order.
     pub(super) grants: Vec<Arc<Grant>>,
+    pub(super) access: Vec<Arc<AccessRules>>,
     pub(super) limits: Vec<Arc<Limit>>,
     /// The nearest say what they say first.
     pub(super) tags: BTreeMap<String, String>,
@@ -65,6 +66,9 @@ impl Lineage {
         // What allows everything need not be asked.
         if grant.restricts() {
             below.grants.insert(0, Arc::new(grant));
+        }
+        if let Some(rules) = AccessRules::compile(&holder.shown, &settings.access, &mut faults) {
+            below.access.insert(0, Arc::new(rules));
         }
         let mut own = Vec::new();
         let budgets = settings.budget.as_ref().map_or(&[][..], Budgets::list);
@@ -106,6 +110,11 @@ impl Lineage {
         for grant in &other.grants {
             if !joined.grants.iter().any(|known| Arc::ptr_eq(known, grant)) {
                 joined.grants.push(Arc::clone(grant));
+            }
+        }
+        for rules in &other.access {
+            if !joined.access.iter().any(|known| Arc::ptr_eq(known, rules)) {
+                joined.access.push(Arc::clone(rules));
             }
         }
         for limit in &other.limits {

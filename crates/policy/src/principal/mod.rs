@@ -1,6 +1,7 @@
 //! Who calls: the tree of organizations, teams, projects, users and service accounts, and what follows from it for a
 //! caller.
 
+mod access;
 mod address;
 mod caller;
 mod directory;
@@ -8,6 +9,7 @@ mod entity;
 mod lineage;
 mod settings;
 
+pub use access::AccessSpec;
 pub use address::AddressRange;
 pub use caller::{Principal, Proof};
 pub use directory::{Directory, Problem};

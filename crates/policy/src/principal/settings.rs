@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::AccessSpec;
 use crate::limit::{Budgets, Count, LimitSpec, OperationSpec, Usd};
 
 /// What a part of an organization, or a key, may do. What stands above it holds for it as well.
@@ -32,6 +33,9 @@ pub struct Settings {
     /// Where its calls may come from, as `10.0.0.0/8` or `2001:db8::1`. Default: anywhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
+    /// [Rules](rules.md) over its calls: what is denied, and what is allowed. What is denied stays denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<AccessSpec>,
     /// Whether its calls are refused. Default: false.
     #[serde(skip_serializing_if = "is_false")]
     pub disabled: bool,

@@ -290,7 +290,9 @@ fn unknown(name: &str) -> String {
     match nearest(name, names()).or_else(alone) {
         Some(near) => format!("there is no variable \"{shown}\"; did you mean {near}?"),
         None => {
-            format!("there is no variable \"{shown}\"; use request.…, headers, metadata, key.… or time.…")
+            format!(
+                "there is no variable \"{shown}\"; use request.…, headers, metadata, key.…, client.address or time.…"
+            )
         }
     }
 }

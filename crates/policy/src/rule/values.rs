@@ -1,6 +1,6 @@
 //! What variables stand for in one request, found out when a rule comes to them.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use cel::{
     ExecutionError,
@@ -17,7 +17,7 @@ use super::{Rule, Variable, check::PATTERN_PREFIX, functions::truth, variable::V
 use crate::{
     facts::{RequestFacts, Structure},
     key::Owner,
-    principal::Principal,
+    principal::{EntityKind, Principal},
 };
 
 /// All that rules are asked of.
@@ -27,6 +27,8 @@ pub struct RuleFacts<'f> {
     pub headers: &'f dyn Headers,
     pub principal: &'f Principal,
     pub judge: &'f dyn Judge,
+    /// Where the call comes from.
+    pub address: Option<IpAddr>,
     /// Microseconds since 1970.
     pub now_us: i64,
 }
@@ -82,7 +84,7 @@ impl VariableResolver for Scope<'_> {
 impl Scope<'_> {
     /// `None` where nobody can tell.
     fn value(&self, variable: Variable) -> Option<CowVal<'_, '_>> {
-        let RuleFacts { request, headers, principal, judge, now_us } = *self.facts;
+        let RuleFacts { request, headers, principal, judge, address, now_us } = *self.facts;
         Some(match variable {
             Variable::Model => text(request.model),
             Variable::Operation => text(request.operation.name()),
@@ -109,6 +111,19 @@ impl Scope<'_> {
             Variable::KeyModels => list(principal.models()),
             Variable::KeyRoles => list(&principal.roles),
             Variable::KeyOwner => text(owner(principal.owner)),
+            Variable::KeyOrganization => text(principal.within(EntityKind::Organization)),
+            Variable::KeyTeam => text(principal.within(EntityKind::Team)),
+            Variable::KeyTeams => {
+                let teams = principal.ancestors.iter().filter(|above| above.kind == EntityKind::Team);
+                texts(teams.map(|team| team.name.as_str()))
+            }
+            Variable::KeyProject => text(principal.within(EntityKind::Project)),
+            Variable::KeyUser => text(principal.within(EntityKind::User)),
+            Variable::KeyTags => CowVal::owned(Texts::Tags(&principal.tags)),
+            Variable::ClientAddress => {
+                let shown = address.map(|address| address.to_string()).unwrap_or_default();
+                CowVal::owned(CelString::from(shown))
+            }
             Variable::TimeHour => int(u8::try_from(time(now_us)?.hour()).ok()?),
             Variable::TimeMinute => int(u8::try_from(time(now_us)?.minute()).ok()?),
             Variable::TimeWeekday => int(u8::try_from(time(now_us)?.weekday().to_monday_one_offset()).ok()?),
@@ -125,9 +140,13 @@ fn int<'b>(number: impl TryInto<i64>) -> CowVal<'b, 'b> {
     CowVal::owned(CelInt::from(number.try_into().unwrap_or(i64::MAX)))
 }
 
-fn list(texts: &[String]) -> CowVal<'_, '_> {
-    let boxed = |text| -> Box<dyn Val + '_> { Box::new(CelString::from(String::as_str(text))) };
-    CowVal::owned(CelList::from(texts.iter().map(boxed).collect::<Vec<_>>()))
+fn list(list: &[String]) -> CowVal<'_, '_> {
+    texts(list.iter().map(String::as_str))
+}
+
+fn texts<'b>(list: impl Iterator<Item = &'b str>) -> CowVal<'b, 'b> {
+    let boxed = |text: &'b str| -> Box<dyn Val + 'b> { Box::new(CelString::from(text)) };
+    CowVal::owned(CelList::from(list.map(boxed).collect::<Vec<_>>()))
 }
 
 fn owner(owner: Owner) -> &'static str {
@@ -150,6 +169,7 @@ fn time(now_us: i64) -> Option<DateTime> {
 enum Texts<'f> {
     Headers(&'f dyn Headers),
     Labels(&'f RequestFacts<'f>),
+    Tags(&'f BTreeMap<String, String>),
 }
 
 impl<'f> Texts<'f> {
@@ -158,6 +178,7 @@ impl<'f> Texts<'f> {
             Texts::Headers(_) if is_credential(name) => None,
             Texts::Headers(headers) => headers.text(name),
             Texts::Labels(request) => request.label(name),
+            Texts::Tags(tags) => tags.get(name).map(String::as_str),
         }
     }
 
@@ -165,6 +186,7 @@ impl<'f> Texts<'f> {
         match self {
             Texts::Headers(_) => "headers",
             Texts::Labels(_) => "metadata",
+            Texts::Tags(_) => "key.tags",
         }
     }
 }

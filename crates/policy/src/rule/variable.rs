@@ -30,6 +30,13 @@ pub enum Variable {
     KeyModels,
     KeyRoles,
     KeyOwner,
+    KeyOrganization,
+    KeyTeam,
+    KeyTeams,
+    KeyProject,
+    KeyUser,
+    KeyTags,
+    ClientAddress,
     TimeHour,
     TimeMinute,
     TimeWeekday,
@@ -69,7 +76,7 @@ const fn row(
 }
 
 /// Every variable. The page of the documentation has a table that is made of it.
-pub(super) static VARIABLES: [Row; 29] = [
+pub(super) static VARIABLES: [Row; 36] = [
     row(
         Variable::Model,
         "request.model",
@@ -240,6 +247,55 @@ pub(super) static VARIABLES: [Row; 29] = [
         r#"key.owner == "file""#,
     ),
     row(
+        Variable::KeyOrganization,
+        "key.organization",
+        Type::Text,
+        "the organization that the caller belongs to; empty where there is none",
+        r#"key.organization == "acme""#,
+    ),
+    row(
+        Variable::KeyTeam,
+        "key.team",
+        Type::Text,
+        "the nearest team that the caller belongs to; empty where there is none",
+        r#"key.team == "search""#,
+    ),
+    row(
+        Variable::KeyTeams,
+        "key.teams",
+        Type::List,
+        "all teams that the caller belongs to, the nearest first",
+        r#""research" in key.teams"#,
+    ),
+    row(
+        Variable::KeyProject,
+        "key.project",
+        Type::Text,
+        "the project that the caller belongs to; empty where there is none",
+        r#"key.project == "ranking""#,
+    ),
+    row(
+        Variable::KeyUser,
+        "key.user",
+        Type::Text,
+        "the person that the caller is; empty where it is none",
+        r#"key.user.endsWith("@example.com")"#,
+    ),
+    row(
+        Variable::KeyTags,
+        "key.tags",
+        Type::Map,
+        "what the caller, and what it belongs to, is marked with",
+        r#"key.tags["tier"] == "gold""#,
+    ),
+    row(
+        Variable::ClientAddress,
+        "client.address",
+        Type::Text,
+        "where the call comes from; empty in a dry run",
+        r#"client.address.startsWith("10.")"#,
+    ),
+    row(
         Variable::TimeHour,
         "time.hour",
         Type::Int,
@@ -313,6 +369,13 @@ impl Variable {
             | Variable::KeyModels
             | Variable::KeyRoles
             | Variable::KeyOwner
+            | Variable::KeyOrganization
+            | Variable::KeyTeam
+            | Variable::KeyTeams
+            | Variable::KeyProject
+            | Variable::KeyUser
+            | Variable::KeyTags
+            | Variable::ClientAddress
             | Variable::TimeHour
             | Variable::TimeMinute
             | Variable::TimeWeekday
