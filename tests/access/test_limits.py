@@ -326,3 +326,32 @@ def test_budgets_outlive_the_process(start):
     assert gateway.stop() == 0
     gateway.start()
     refused(chat(gateway, max_tokens=20), "budget_exhausted")
+
+
+def test_credit_is_topped_up_and_budgets_are_started_anew(start):
+    gateway = start("budget: { usd: 0.004 }", "budget: { usd: 0.004, per: month, name: monthly }")
+
+    def spend(key):
+        while (answer := chat(gateway, max_tokens=10, key=key))[0] == 200:
+            pass
+        return refused(answer, "budget_exhausted")[1]
+
+    def budgets(*words):
+        done = gateway.run("budgets", *words, "--config", str(gateway.file))
+        return done.returncode, done.stdout or done.stderr
+
+    assert "have it topped up" in spend(APP_KEY)
+    wait_for(lambda: not chat(gateway, max_tokens=10)[0] == 200, "the budget to be used up")
+    code, told = budgets("top-up", 'credit of key "app"', "0.01", "--note", "invoice 17")
+    assert code == 0 and 'credit of key "app" has 0.01 USD more' in told, told
+    assert chat(gateway, max_tokens=10)[0] == 200, "at once"
+    assert "0.014" in spend(APP_KEY)
+    spend(NARROW_KEY)
+    wait_for(lambda: "0.004" in budgets("list")[1], "the journal")
+    code, told = budgets("reset", 'monthly of key "other"')
+    assert code == 0, told
+    assert chat(gateway, max_tokens=10, key=NARROW_KEY)[0] == 200
+    code, told = budgets("reset", "monthly of nobody")
+    assert code == 1 and "there is no budget" in told and 'monthly of key "other"' in told
+    listed = json.loads(budgets("--json", "list")[1])
+    assert [one["given_usd"] for one in listed][0] == "0.01"

@@ -15,6 +15,7 @@ mod attempt;
 mod authenticate;
 mod board;
 mod call;
+mod carry_over;
 mod control;
 mod core;
 mod count_tokens;

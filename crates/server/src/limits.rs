@@ -135,6 +135,7 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
         tags: &open.tags,
     };
     let limits = limit::holding(&called);
+    let callers = core.callers();
     let forecast = forecast(&core, open, &limits, target);
     check_request(open, &forecast.expected)?;
     check_priced(open, &limits, &forecast.expected)?;
@@ -143,7 +144,7 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
     let mut room = vec![i64::MAX; limits.len()];
     loop {
         let now_us = now_us();
-        let mut claims = limit::claims(&limits, &called, &forecast.expected, now_us);
+        let mut claims = limit::claims(&limits, &called, &forecast.expected, &callers.given, now_us);
         claims.iter_mut().zip(&room).for_each(|(claim, room)| claim.amount = claim.amount.min(*room));
         if let Turn::Downgraded(model) = turn {
             let sent_here = |limit: &Limit| limit.exceeded == Exceeded::Downgrade(model.to_owned());
@@ -317,7 +318,7 @@ pub(crate) fn post_later(core: &Core, open: &Open, target: (&str, &str), used: &
         tags: &open.tags,
     };
     let limits = limit::holding(&called);
-    let claims = limit::claims(&limits, &called, &Expected::default(), now_us());
+    let claims = limit::claims(&limits, &called, &Expected::default(), &core.callers().given, now_us());
     let postings =
         limits.iter().zip(&claims).filter_map(|(limit, claim)| posting(claim, limit.meter.of(used)));
     let postings: Vec<Posting> = postings.collect();

@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     admin::{Admin, AdminRequest},
-    control,
+    carry_over, control,
     core::{Core, Shared},
     credentials::Fetcher,
     database::DatabaseThread,
@@ -137,6 +137,7 @@ impl Server {
             rollouts: rollouts.clone(),
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
         };
+        tasks::spawn("carry over", carry_over::run(Arc::clone(&shared), database.clone()));
         tasks::spawn("health checks", health_check::run(Arc::clone(&shared), fetcher.clone()));
         let reloader = Reloader {
             shared: Arc::clone(&shared),

@@ -1,7 +1,7 @@
 //! What every core shares: the snapshot with what is derived from it, and the keys.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::{
     Snapshot,
     key::{KEY_PREFIX, Key},
+    limit::{Adjustments, Limit},
     pool::Opens,
     principal::{Directory, Entity, Principal, Problem},
     rollout::Throttle,
@@ -18,7 +19,7 @@ use policy::{
     snapshot::Provider,
     vitals::RouteId,
 };
-use store::KeyHasher;
+use store::{Adjustment, KeyHasher};
 use wire::{Dialect, Form};
 use zeroize::Zeroizing;
 
@@ -75,6 +76,8 @@ pub(crate) struct Callers {
     by_hash: HashMap<[u8; 32], Arc<Principal>>,
     /// The organizations, for callers that show no key.
     pub(crate) directory: Directory,
+    /// What budgets have beside what is configured.
+    pub(crate) given: Adjustments,
 }
 
 impl World {
@@ -127,17 +130,21 @@ impl World {
 pub(crate) struct Registry {
     pub(crate) entities: Vec<Entity>,
     pub(crate) keys: Vec<([u8; 32], Key)>,
+    pub(crate) given: Vec<Adjustment>,
 }
 
 impl Registry {
     pub(crate) fn read(database: &mut store::Database) -> Result<Registry, store::Error> {
-        Ok(Registry { entities: database.entities()?, keys: database.keys()? })
+        let given = database.adjustments(now_us())?;
+        Ok(Registry { entities: database.entities()?, keys: database.keys()?, given })
     }
 }
 
 impl Callers {
     /// What the file owns wins over the registry's where both hold the same key or name.
     pub(crate) fn new(hasher: KeyHasher, registry: Registry, snapshot: &Snapshot) -> Callers {
+        let given = registry.given.iter().map(|entry| (entry.bucket, entry.slot_us, entry.amount));
+        let given = Adjustments::new(given);
         // Of two with one name or id the first is taken.
         let entities = snapshot.entities.iter().cloned().chain(registry.entities).collect();
         let (directory, problems) = Directory::new(entities);
@@ -154,7 +161,15 @@ impl Callers {
             }
             by_hash.insert(hash, Arc::new(principal));
         }
-        Callers { hasher, by_hash, directory }
+        Callers { hasher, by_hash, directory, given }
+    }
+
+    /// Every limit that holds for somebody, once.
+    pub(crate) fn limits(&self) -> Vec<Arc<Limit>> {
+        let of_keys = self.by_hash.values().flat_map(|principal| &principal.limits);
+        let mut seen = HashSet::new();
+        let all = self.directory.limits().chain(of_keys);
+        all.filter(|limit| seen.insert(limit.id)).cloned().collect()
     }
 
     /// The caller whose key has this name.

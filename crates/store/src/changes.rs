@@ -123,6 +123,11 @@ impl<'w> Writer<'w> {
         Ok(Writer { seq: row.get(0)?, head, engine, tenancy, author, now_us })
     }
 
+    /// Writes down what is no change of an object.
+    pub(crate) fn tell(&mut self, event: &Event) -> Result<(), Error> {
+        self.head.append(self.engine, event, self.author, self.now_us)
+    }
+
     /// Tells replicas. What was audited is part of the clock.
     pub(crate) fn finish(self) -> Result<(), Error> {
         self.head.keep(self.engine)?;
@@ -285,7 +290,7 @@ impl<'w> Writer<'w> {
             before: before.map(shown),
             after: after.deleted_us.is_none().then(|| shown(after)),
         };
-        self.head.append(self.engine, &event, self.author, self.now_us)
+        self.tell(&event)
     }
 }
 

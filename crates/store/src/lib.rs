@@ -16,6 +16,7 @@
 //! must not be used on a thread that runs tasks; nothing here is called on the path of a request, except the ledger and the
 //! spool's writer, which only appends to a file.
 
+mod adjustments;
 mod audit;
 mod changes;
 mod data_dir;
@@ -33,6 +34,7 @@ pub mod spool;
 mod sql;
 mod watch;
 
+pub use adjustments::Adjustment;
 pub use audit::{AuditQuery, Entry, Event};
 pub use changes::{ActorKind, Author, Change};
 pub use data_dir::{DataDir, Lock};

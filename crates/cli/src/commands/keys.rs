@@ -104,7 +104,7 @@ fn create(database: &mut store::Database, new: &NewKey, now_us: i64, as_json: bo
 }
 
 /// A process that serves takes the change up before this command ends.
-fn tell(data: &DataDir) -> anyhow::Result<()> {
+pub(super) fn tell(data: &DataDir) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(server::keys_changed(data)).context("the serving process could not be told")?;
     Ok(())

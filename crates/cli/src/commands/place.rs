@@ -25,6 +25,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The configuration file, where one is named.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Opens what the gateway serves from.
     pub(crate) fn open(&self) -> anyhow::Result<DataDir> {
         let snapshot = load(self.config.as_deref())?;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 use wire::Operation;
 
-use super::{Each, Limit, Meter, Only, Window};
+use super::{Adjustments, Each, Limit, Meter, Only, Window};
 use crate::{
     Money,
     ledger::{Bucket, Claim, Rule},
@@ -55,10 +55,16 @@ pub fn holding(called: &Called<'_>) -> Vec<Arc<Limit>> {
 }
 
 /// What a call claims of each of its limits, in their order.
-pub fn claims(limits: &[Arc<Limit>], called: &Called<'_>, expected: &Expected, now_us: i64) -> Vec<Claim> {
+pub fn claims(
+    limits: &[Arc<Limit>],
+    called: &Called<'_>,
+    expected: &Expected,
+    given: &Adjustments,
+    now_us: i64,
+) -> Vec<Claim> {
     let claim = |limit: &Arc<Limit>| Claim {
         bucket: limit.bucket(called),
-        rule: limit.rule(now_us),
+        rule: limit.rule(given, now_us),
         amount: limit.amount_of(expected),
         shadow: limit.shadow,
         durable: limit.is_durable(),
@@ -102,12 +108,14 @@ impl Limit {
         Bucket(Uuid::new_v5(&self.id, &told).as_u128())
     }
 
-    fn rule(&self, now_us: i64) -> Rule {
+    fn rule(&self, given: &Adjustments, now_us: i64) -> Rule {
         let limit = self.amount;
+        // What is counted apart for each of something is given nothing.
+        let more = |slot_us: i64| limit.saturating_add(given.of(self.id, slot_us));
         match &self.window {
             Window::Calendar(period, zone) => {
                 let (start, end) = period.around(now_us, zone);
-                Rule::fixed(limit, start, end)
+                Rule::fixed(more(start), start, end)
             }
             Window::Sliding { length_us } => Rule::sliding(limit, *length_us, now_us),
             Window::Bucket { burst, period_us, wait_us } => Rule::Rate {
@@ -117,7 +125,7 @@ impl Limit {
                 wait_us_max: *wait_us,
             },
             Window::Concurrent => Rule::Places { limit },
-            Window::Forever => Rule::fixed(limit, 0, FOREVER_US),
+            Window::Forever => Rule::fixed(more(0), 0, FOREVER_US),
         }
     }
 
@@ -175,4 +183,4 @@ fn count(tokens: u64) -> i64 {
 }
 
 /// The year 9999, where calendars end.
-const FOREVER_US: i64 = 253_402_300_800_000_000;
+pub(super) const FOREVER_US: i64 = 253_402_300_800_000_000;

@@ -89,6 +89,10 @@ pub(crate) fn budget(spec: &BudgetSpec, holder: &Holder) -> Result<Limit, Vec<Fa
             }
         },
     };
+    if spec.carry_over && !spec.terms.each.is_empty() {
+        let message = "is for what is counted together; take it or each out";
+        faults.push(("carry_over".to_owned(), message.to_owned()));
+    }
     let name = spec.name.clone().unwrap_or_else(|| match spec.per.as_deref() {
         Some(per) => format!("budget per {per}"),
         None => "credit".to_owned(),

@@ -59,10 +59,10 @@ pub struct BudgetSpec {
     /// The amount in USD; of credit that is paid for, the amount at the beginning.
     pub usd: Usd,
     /// `day`, `week`, `month`, `year`, `hour`, or a duration such as `5h`. Left out, it is credit that is paid for and never
-    /// renews by itself: it is topped up by the admin API.
+    /// renews by itself: `tollgate budgets top-up` adds to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<String>,
-    /// Whether what was left in one period is added to the next. Default: false.
+    /// Whether what was left of its amount in one period is added to the next, unless nothing was used. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub carry_over: bool,
     #[serde(flatten)]
@@ -314,7 +314,7 @@ pub(crate) fn parse_count(text: &str) -> Result<i64, String> {
 }
 
 /// USD in decimals, exactly.
-pub(crate) fn parse_usd(text: &str) -> Result<crate::Money, String> {
+pub fn parse_usd(text: &str) -> Result<crate::Money, String> {
     let remedy = || {
         format!(
             "\"{text}\" is no amount in USD; write a number of at most 9 million with at most 12 decimals"

@@ -11,7 +11,7 @@ use super::{Ancestor, Entity, EntityKind, Principal, Proof, Settings, lineage::L
 use crate::{
     authentication::{Claimed, Identified, Refusal},
     key::Key,
-    limit::Holder,
+    limit::{Holder, Limit},
 };
 
 /// Finds entities, and makes callers of keys.
@@ -69,6 +69,11 @@ impl Directory {
     /// In no particular order.
     pub fn entities(&self) -> impl Iterator<Item = &Entity> {
         self.entities.values().map(|known| &known.entity)
+    }
+
+    /// The limits of all entities; what stands above several comes several times.
+    pub fn limits(&self) -> impl Iterator<Item = &Arc<Limit>> {
+        self.entities.values().flat_map(|known| &known.lineage.limits)
     }
 
     /// The caller that shows a key.

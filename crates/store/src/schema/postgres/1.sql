@@ -76,6 +76,20 @@ CREATE TABLE ledger (
     PRIMARY KEY (bucket, slot_us)
 );
 CREATE INDEX ledger_by_end ON ledger (until_us);
+
+-- What budgets are given beside what is configured; entries are added and never changed.
+CREATE TABLE adjustments (
+    id UUID PRIMARY KEY,
+    bucket UUID NOT NULL,
+    slot_us BIGINT NOT NULL,
+    until_us BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    amount BIGINT NOT NULL,
+    of_limit TEXT NOT NULL,
+    note TEXT,
+    at_us BIGINT NOT NULL
+);
+CREATE INDEX adjustments_by_end ON adjustments (until_us);
 CREATE TABLE calls (
     id UUID NOT NULL,
     started_us BIGINT NOT NULL,

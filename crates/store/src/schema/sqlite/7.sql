@@ -76,6 +76,20 @@ CREATE TABLE ledger (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ledger_by_end ON ledger (until_us);
 
+-- What budgets are given beside what is configured; entries are added and never changed.
+CREATE TABLE adjustments (
+    id BLOB PRIMARY KEY,
+    bucket BLOB NOT NULL,
+    slot_us INTEGER NOT NULL,
+    until_us INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    of_limit TEXT NOT NULL,
+    note TEXT,
+    at_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX adjustments_by_end ON adjustments (until_us);
+
 INSERT INTO objects (id, kind, name, body, version, seq, created_us, updated_us, deleted_us)
 SELECT id, 'key', name,
        json_object('models', json(models), 'scope', scope, 'hint', hint, 'expires_us', expires_us),
