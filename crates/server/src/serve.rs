@@ -137,8 +137,7 @@ impl Server {
             rollouts: rollouts.clone(),
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
         };
-        tasks::spawn("carry over", carry_over::run(Arc::clone(&shared), database.clone()));
-        tasks::spawn("health checks", health_check::run(Arc::clone(&shared), fetcher.clone()));
+        background(&shared, &database, &fetcher);
         let reloader = Reloader {
             shared: Arc::clone(&shared),
             source: options.source,
@@ -224,6 +223,12 @@ impl Opened {
         let registry = Registry::read(&mut database)?;
         Ok(Opened { shipper, database, rollouts_database: data.database()?, registry })
     }
+}
+
+/// Starts what goes on beside calls.
+fn background(shared: &Arc<Shared>, database: &DatabaseThread, fetcher: &Fetcher) {
+    tasks::spawn("carry over", carry_over::run(Arc::clone(shared), database.clone()));
+    tasks::spawn("health checks", health_check::run(Arc::clone(shared), fetcher.clone()));
 }
 
 /// Takes up what other replicas change.
