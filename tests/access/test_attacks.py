@@ -55,9 +55,12 @@ def raw(gateway, text, wait=5):
                 if not more:
                     break
                 told += more
-            time.sleep(0.02)
-            connection.settimeout(0.2)
-            told += connection.recv(65536)
+            length = re.search(rb"content-length: (\d+)", told)
+            while len(told.split(b"\r\n\r\n", 1)[-1]) < int(length[1] if length else 0):
+                more = connection.recv(65536)
+                if not more:
+                    break
+                told += more
         except OSError:
             pass
     return told.decode("latin-1")
@@ -85,8 +88,7 @@ SQL = "x'); DROP TABLE calls; --"
 LUA = "]] redis.call('FLUSHALL') --[["
 NEST = '{"a":' * 20_000 + "1" + "}" * 20_000
 
-# What it is, what is tried, the request, and what is answered: a status, or 0 where the connection is closed, and words that
-# the answer holds.
+# What it is, what is tried, the request, and what is answered: a status, and words that the answer holds.
 ATTACKS = [
     ("keys", "no key", lambda: request(key=None), 401, "key_missing"),
     ("keys", "an empty key", lambda: request(key=""), 401, "key_"),
@@ -115,14 +117,14 @@ ATTACKS = [
     ("paths", "with two slashes", lambda: admin("//admin/v1/keys"), 404, ""),
     ("paths", "an address in place of a path", lambda: admin("http://127.0.0.1:1/admin/v1/keys"), 403, "wrong_key_scope"),
     ("paths", "a provider's name that is an address", lambda: admin("/127.0.0.1:1/v1/models"), 404, ""),
-    ("smuggling", "two lengths", lambda: request(headers=["content-length: 5"]), 0, ""),
-    ("smuggling", "a length and chunks", lambda: "POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /admin/v1/keys HTTP/1.1\r\n\r\n", 0, ""),
-    ("smuggling", "an unknown transfer encoding", lambda: request(headers=["transfer-encoding: xchunked"]), 0, ""),
-    ("smuggling", "a folded header", lambda: request(headers=["x-a: b", " authorization: Bearer " + ADMIN_KEY]), 0, ""),
-    ("smuggling", "a space before the colon", lambda: request(headers=["content-length : 0"]), 0, ""),
+    ("smuggling", "two lengths", lambda: request(headers=["content-length: 5"]), 400, ""),
+    ("smuggling", "a length and chunks", lambda: "POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /admin/v1/keys HTTP/1.1\r\n\r\n", 401, "connection: close"),
+    ("smuggling", "an unknown transfer encoding", lambda: request(headers=["transfer-encoding: xchunked"]), 400, ""),
+    ("smuggling", "a folded header", lambda: request(headers=["x-a: b", " authorization: Bearer " + ADMIN_KEY]), 400, ""),
+    ("smuggling", "a space before the colon", lambda: request(headers=["content-length : 0"]), 400, ""),
     ("smuggling", "a line feed in a header's value", lambda: request(headers=["x-a: b\nx-b: c"], key="tg-" + "z" * 43), 401, "key_unknown"),
-    ("smuggling", "a zero in a header", lambda: request(headers=["x-a: \0"]), 0, ""),
-    ("smuggling", "a bad size of a chunk", lambda: "POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\nauthorization: Bearer " + APP_KEY + "\r\n\r\n-5\r\nhello\r\n", 0, ""),
+    ("smuggling", "a zero in a header", lambda: request(headers=["x-a: \0"]), 400, ""),
+    ("smuggling", "a bad size of a chunk", lambda: "POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\nauthorization: Bearer " + APP_KEY + "\r\n\r\n-5\r\nhello\r\n", 400, ""),
     ("smuggling", "two keys", lambda: request(key=None, headers=["authorization: Bearer tg-" + "z" * 43, f"authorization: Bearer {APP_KEY}"]), 401, "key_unknown"),
     ("smuggling", "an address that the caller gives itself", lambda: request(key="tg-" + "z" * 43, headers=["x-forwarded-for: 127.0.0.1"]), 401, "key_unknown"),
     ("bodies", "no JSON", lambda: request(body="{"), 400, "invalid_json"),
@@ -133,8 +135,8 @@ ATTACKS = [
     ("bodies", "more than is allowed", lambda: request(body=chat(messages=[{"role": "user", "content": "x" * 70_000}])), 413, "body_too_large"),
     ("bodies", "a model's name of 10 kB", lambda: request(body=chat(model="m" * 10_000)), 400, "model"),
     ("bodies", "bytes that are no UTF-8", lambda: b"POST /v1/chat/completions HTTP/1.1\r\nhost: t\r\ncontent-length: 4\r\nauthorization: Bearer " + APP_KEY.encode() + b"\r\n\r\n\xff\xfe\xfd\xfc", 400, "invalid_json"),
-    ("headers", "a header of 20 kB", lambda: request(headers=["x-a: " + "b" * 20_000]), 0, ""),
-    ("headers", "two hundred headers", lambda: request(headers=[f"x-{number}: b" for number in range(200)]), 0, ""),
+    ("headers", "a header of 20 kB", lambda: request(headers=["x-a: " + "b" * 20_000]), 431, ""),
+    ("headers", "two hundred headers", lambda: request(headers=[f"x-{number}: b" for number in range(200)]), 431, ""),
     ("headers", "a list of tags that is none", lambda: request(headers=["x-tollgate-tags: nonsense"]), 400, "invalid_tags"),
     ("headers", "a hundred tags", lambda: request(headers=["x-tollgate-tags: " + ",".join(f"a{number}=b" for number in range(100))]), 400, "invalid_tags"),
     ("headers", "a wish that is no wish", lambda: request(headers=["x-tollgate-route: []"]), 400, ""),
@@ -155,10 +157,7 @@ ATTACKS = [
 def test_each_is_refused(gateway, sim, group, what, attack, status, words):
     before = sim.calls()["total"]
     answer = raw(gateway, attack())
-    if status == 0:
-        assert answer == "", answer[:200]
-    else:
-        assert answer.startswith(f"HTTP/1.1 {status} "), answer[:600]
+    assert answer.startswith(f"HTTP/1.1 {status} "), answer[:600]
     assert words in answer, answer[:600]
     assert ADMIN_KEY not in answer and APP_KEY not in answer and "sk-upstream" not in answer
     if status != 200:
@@ -196,7 +195,7 @@ def test_a_slow_caller_is_let_go(gateway):
 
 
 def test_the_page_tells_of_each():
-    told = {0: "the connection is closed", 200: "taken as the text it is"}
+    told = {200: "taken as the text it is"}
     rows = [f"| {group} | {what} | {told.get(status, status)} |" for group, what, _, status, _ in ATTACKS]
     page = "\n".join([
         "# Attacks that are tried",

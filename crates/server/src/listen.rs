@@ -195,8 +195,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time_max)
-        .max_buf_size(limits.header_bytes_max)
-        .pipeline_flush(true);
+        .max_buf_size(limits.header_bytes_max);
     builder
         .http2()
         .timer(TokioTimer::new())
