@@ -7,7 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use commands::{budgets, catalog, check, explain, keys, logs, rollouts, serve, simulate};
+use commands::{budgets, catalog, check, explain, keys, logs, rollouts, secrets, serve, simulate};
 
 /// An LLM gateway: one address for every provider, with keys, costs and a journal.
 #[derive(Parser)]
@@ -41,6 +41,8 @@ enum Command {
     Keys(keys::Arguments),
     /// List budgets, top them up, and start them anew.
     Budgets(budgets::Arguments),
+    /// Ask the stores of secrets.
+    Secrets(secrets::Arguments),
     /// List the providers of the catalogue.
     #[command(after_help = "Example: tollgate providers --json")]
     Providers {
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Keys(arguments)) => keys::run(&arguments),
         Some(Command::Budgets(arguments)) => budgets::run(&arguments),
+        Some(Command::Secrets(arguments)) => return secrets::run(&arguments),
         Some(Command::Providers { json }) => catalog::providers(json),
         Some(Command::Models(wish)) => catalog::models(&wish),
         Some(Command::Logs(arguments)) => logs::run(&arguments),

@@ -45,6 +45,7 @@ pub mod rollout;
 pub mod route;
 pub mod rule;
 mod secret;
+pub mod secret_store;
 pub mod snapshot;
 pub mod strategy;
 mod target;

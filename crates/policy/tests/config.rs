@@ -386,3 +386,61 @@ fn made_pages_are_current() {
         assert!(stored == made, "{file} is old: run TOLLGATE_UPDATE=1 cargo test -p tollgate-policy");
     }
 }
+
+/// A store, and the path and message that are reported of it.
+fn store(rest: &str, expected: &str) {
+    let found = errors(&[("t.yaml", &format!("secrets:\n  s: {{ {rest} }}"))]);
+    let first = found.lines().next().unwrap_or_default();
+    let told = first.split_once("secrets.s").map_or(first, |(_, told)| told);
+    assert_eq!(told, expected, "{rest}");
+}
+
+#[test]
+fn stores_of_secrets_say_where_they_are_and_what_opens_them() {
+    let vault = "kind: vault, address: 'https://v', auth: { token: 'secret:env/OPENAI_API_KEY' }";
+    store(vault, "");
+    store(&format!("{vault}, refresh: 1ms"), ".refresh  must be 1s at least");
+    store(&format!("{vault}, version: 3"), ".version  must be 1 or 2");
+    store(
+        &format!("{vault}, region: a"),
+        ".region  belongs to stores of kind aws_secrets_manager; take it out",
+    );
+    let away = "kind: vault, address: 'http://v', auth: { token: t }";
+    store(away, ".address  must begin with https://, or write allow_http: true where the way to it is safe");
+    store(&format!("{away}, allow_http: true"), "");
+    store(
+        "kind: vault, address: v, auth: { token: t }",
+        ".address  is no address; write it as https://vault.example.com:8200",
+    );
+    store("kind: vault, address: 'https://v'", ".auth  must say one way in: token, approle or kubernetes");
+    store(
+        "kind: vault, address: 'https://v', auth: { token: 'secret:other/a#b' }",
+        ".auth.token  opens a store and is in none; write secret:env/NAME, secret:file/PATH or secret:command/PROGRAM",
+    );
+    store("kind: aws_secrets_manager", ".region  is missing; signatures name it, as us-east-1");
+    store("kind: google_secret_manager", ".project  is missing; it is the project that the secrets are in");
+    store("kind: azure_key_vault, address: 'https://x.vault.azure.net'", "");
+    check(
+        "secrets: { env: { kind: azure_key_vault, address: 'https://x' } }",
+        "t.yaml:1:17  secrets.env  is no name for a store: env, file and command are taken, and it has no / and no #",
+    );
+}
+
+/// What an unresolved configuration asks its stores, and what comes of the answers.
+#[test]
+fn references_to_stores_are_asked_for_before_anything_is_compiled() {
+    let text = "secrets: { v: { kind: vault, address: 'https://v', auth: { token: t } } }\n\
+                providers: { openai: { api_keys: [ 'secret:v/a#k', 'secret:v/a#k', 'secret:v/b' ] } }\n\
+                keys: [ { name: app, key: 'secret:w/a' } ]";
+    let fake = Fake { files: [("t.yaml", text.to_owned())].into() };
+    let unresolved = config::read(Path::new("t.yaml"), &fake).unwrap_or_else(|problems| panic!("{problems}"));
+    let wanted: Vec<String> = unresolved.wanted().iter().map(ToString::to_string).collect();
+    assert_eq!(wanted, ["v/a#k", "v/b"]);
+    let problems = unresolved.resolve(&fake).map_or_else(|problems| problems.to_string(), |_| String::new());
+    let told: Vec<&str> = problems.lines().collect();
+    let away = "its store was not asked";
+    assert_eq!(told[0], format!("t.yaml:2:36  providers.openai.api_keys[0]  v/a#k: {away}"));
+    assert_eq!(told[2], format!("t.yaml:2:68  providers.openai.api_keys[2]  v/b: {away}"));
+    let unknown = "keys[0].key  there is no store \"w\" under secrets; known are v; or write secret:env/NAME";
+    assert!(told[3].contains(unknown), "{}", told[3]);
+}

@@ -30,6 +30,7 @@ use crate::{
     reload::refresh_callers,
     respond,
     rollouts::Rollouts,
+    secrets::SecretStores,
     tasks,
     world::now_us,
 };
@@ -67,6 +68,7 @@ pub(crate) struct Admin {
     pub(crate) database: DatabaseThread,
     pub(crate) rollouts: Rollouts,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
+    pub(crate) secrets: SecretStores,
 }
 
 /// Hands a request over and waits for the answer.
@@ -147,7 +149,9 @@ impl Admin {
             (&Method::GET, "/metrics") => Ok(Reply {
                 status: StatusCode::OK,
                 kind: "text/plain; version=0.0.4; charset=utf-8",
-                body: exposition(&self.metrics, &self.shared) + &self.rollouts.exposition(),
+                body: exposition(&self.metrics, &self.shared)
+                    + &self.rollouts.exposition()
+                    + &self.secrets.exposition(),
             }),
             (&Method::GET, "/admin/v1/keys") => self.keys().await,
             (&Method::POST, "/admin/v1/keys") => self.create_key(&request.body).await,

@@ -51,6 +51,7 @@ mod relay;
 mod reload;
 mod respond;
 mod rollouts;
+mod secrets;
 mod seeds;
 mod serve;
 mod settle;
@@ -63,6 +64,7 @@ mod upstream;
 mod world;
 
 pub use control::keys_changed;
+pub use secrets::{SecretStores, Tried};
 pub use serve::{Error, Options, Ready, Server, Source};
 pub use sources::System;
 pub use world::now_us;

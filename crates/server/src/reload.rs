@@ -3,7 +3,6 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use policy::config;
 use store::{DataDir, Database, Watch};
 use tokio::sync::mpsc;
 
@@ -13,7 +12,7 @@ use crate::{
     credentials::Fetcher,
     database::{DatabaseThread, Unanswered},
     rollouts::Rollouts,
-    sources::System,
+    secrets::SecretStores,
     tasks,
     tls::Listening,
     world::{Callers, Registry, World},
@@ -27,6 +26,8 @@ const QUIET: Duration = Duration::from_millis(200);
 pub(crate) enum Cause {
     File,
     Signal,
+    /// A store of secrets says something else than before.
+    Secret,
 }
 
 /// Loads the configuration again when a file changes or somebody asks.
@@ -37,10 +38,12 @@ pub(crate) struct Reloader {
     pub(crate) certificates: Option<Arc<Listening>>,
     pub(crate) fetcher: Fetcher,
     pub(crate) rollouts: Rollouts,
+    pub(crate) secrets: SecretStores,
 }
 
 impl Reloader {
     pub(crate) async fn run(self, mut causes: mpsc::Receiver<Cause>, sender: mpsc::Sender<Cause>) {
+        tasks::spawn("secrets", self.secrets.clone().keep_fresh(sender.clone()));
         let mut watch = self.watch(sender.clone());
         while let Some(cause) = causes.recv().await {
             while let Ok(Some(_)) = tokio::time::timeout(QUIET, causes.recv()).await {}
@@ -52,7 +55,7 @@ impl Reloader {
     /// Prepares a new world, which may fail; putting it in place cannot.
     async fn reload(&self, cause: Cause) {
         if let Source::File(path) = &self.source {
-            match config::load(path, &System) {
+            match self.secrets.load(path).await {
                 Ok(loaded) => {
                     for warning in &loaded.warnings {
                         tracing::warn!(%warning, "configuration");

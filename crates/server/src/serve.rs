@@ -33,6 +33,7 @@ use crate::{
     metrics::CoreMetrics,
     reload::{Cause, Reloader, follow},
     rollouts::{self, Rollouts, SAMPLES_MAX},
+    secrets::SecretStores,
     seeds, tasks,
     tls::Listening,
     upstream::{Connector, Pool, TlsTrust},
@@ -57,6 +58,8 @@ pub struct Options {
     pub snapshot: Snapshot,
     pub source: Source,
     pub data: DataDir,
+    /// Those that the snapshot was loaded with.
+    pub secrets: SecretStores,
 }
 
 /// Why a server cannot start.
@@ -115,13 +118,11 @@ impl Server {
         counting.start(&database).await;
         let watch = watch(&options.data, &shared, &database).await?;
         // Nobody may connect before all is there that serving needs.
-        let listener = TcpListener::bind(settings.listen).await;
-        let listener = listener.map_err(|source| Error::Listen { address: settings.listen, source })?;
+        let listener = bind(settings.listen).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let (admin, admin_requests) = mpsc::channel(ADMIN_QUEUE);
-        let threads =
-            settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads = settings.threads.unwrap_or_else(processors);
         let start = CoreStart {
             shared: Arc::clone(&shared),
             trust,
@@ -136,6 +137,7 @@ impl Server {
             database: database.clone(),
             rollouts: rollouts.clone(),
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
+            secrets: options.secrets.clone(),
         };
         background(&shared, &database, &fetcher);
         let reloader = Reloader {
@@ -145,6 +147,7 @@ impl Server {
             certificates,
             fetcher,
             rollouts: rollouts.clone(),
+            secrets: options.secrets,
         };
         tasks::spawn("admin", Arc::new(admin).run(admin_requests));
         tasks::spawn("reload", reloader.run(causes, reload.clone()));
@@ -203,6 +206,15 @@ impl Server {
             tracing::warn!("the shared store did not hear of all that was settled");
         }
     }
+}
+
+/// One core's thread for each of the machine's.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
 }
 
 /// What was opened before anything is served. Each user of the database has a connection of its own.

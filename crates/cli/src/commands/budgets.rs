@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use policy::{
-    Money,
+    Money, Snapshot,
     limit::{AdjustmentKind, Adjustments, Limit, Meter, parse_usd},
     principal::Directory,
 };
@@ -14,7 +14,7 @@ use serde_json::json;
 use store::{ActorKind, Adjustment, Author, Database};
 use uuid::Uuid;
 
-use super::{Place, load, say, table};
+use super::{Place, say, table};
 
 #[derive(Args)]
 #[command(after_help = "Example: tollgate budgets top-up \"credit of team search\" 50 --note \"invoice 17\"")]
@@ -61,10 +61,10 @@ struct Standing {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let data = arguments.place.open()?;
+    let (data, snapshot) = arguments.place.open_configured()?;
     let mut database = data.database()?;
     let now_us = server::now_us();
-    let all = standings(arguments, &mut database, now_us)?;
+    let all = standings(snapshot, &mut database, now_us)?;
     let (budget, kind, amount, note) = match arguments.command.as_ref().unwrap_or(&Command::List) {
         Command::List => {
             list(&all, arguments.json);
@@ -129,9 +129,8 @@ fn forgiven(database: &mut Database, budget: &Standing, now_us: i64) -> anyhow::
 }
 
 /// The budgets of the file and of the registry.
-fn standings(arguments: &Arguments, database: &mut Database, now_us: i64) -> anyhow::Result<Vec<Standing>> {
-    let snapshot = load(arguments.place.config())?;
-    let entities = snapshot.entities.iter().cloned().chain(database.entities()?).collect();
+fn standings(snapshot: Snapshot, database: &mut Database, now_us: i64) -> anyhow::Result<Vec<Standing>> {
+    let entities = snapshot.entities.into_iter().chain(database.entities()?).collect();
     let (directory, _) = Directory::new(entities);
     let file = snapshot.keys.iter().map(|file| file.key.clone());
     let keys: Vec<_> = file.chain(database.keys()?.into_iter().map(|(_, key)| key)).collect();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{say, say_error};
 
 pub(crate) fn run(file: &Path, as_json: bool) -> ExitCode {
-    let (errors, warnings, shown) = match config::load(file, &server::System) {
+    let (errors, warnings, shown) = match server::SecretStores::default().load_and_wait(file) {
         Ok(loaded) => {
             let count = loaded.snapshot.providers.len();
             (Vec::new(), loaded.warnings, format!("{}: good, {count} providers switched on", file.display()))

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use policy::{
-    config,
     explain::{Explanation, Rehearsed, explain},
     moment::Moment,
     principal::Principal,
@@ -39,7 +38,7 @@ pub(crate) struct Arguments {
 
 /// Plans the request with nothing learned yet: a serving gateway tells what it knows at `POST /admin/v1/explain`.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let loaded = config::load(&arguments.config, &server::System);
+    let loaded = server::SecretStores::default().load_and_wait(&arguments.config);
     let snapshot =
         loaded.map_err(|problems| anyhow::anyhow!("the configuration is not valid\n{problems}"))?.snapshot;
     let body = if arguments.request.as_os_str() == "-" {

@@ -9,6 +9,7 @@ pub(crate) mod logs;
 mod out;
 mod place;
 pub(crate) mod rollouts;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 

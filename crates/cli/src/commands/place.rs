@@ -9,6 +9,7 @@ use policy::{
     config::{self, Loaded},
     snapshot::Database,
 };
+use server::SecretStores;
 use store::DataDir;
 
 use super::say_error;
@@ -25,14 +26,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The configuration file, where one is named.
-    pub(crate) fn config(&self) -> Option<&Path> {
-        self.config.as_deref()
-    }
-
     /// Opens what the gateway serves from.
     pub(crate) fn open(&self) -> anyhow::Result<DataDir> {
-        let snapshot = load(self.config.as_deref())?;
+        Ok(self.open_configured()?.0)
+    }
+
+    /// The same, with the configuration that it serves by.
+    pub(crate) fn open_configured(&self) -> anyhow::Result<(DataDir, Snapshot)> {
+        let snapshot = load(self.config.as_deref(), &SecretStores::default())?;
         let path = self.data_dir.as_ref().unwrap_or(&snapshot.data_dir);
         match snapshot.store.database {
             Database::Sqlite if !path.is_dir() => bail!(
@@ -44,14 +45,14 @@ impl Place {
             }
             Database::Sqlite | Database::Postgres(_) => {}
         }
-        Ok(DataDir::open_with(path, &snapshot.store)?)
+        Ok((DataDir::open_with(path, &snapshot.store)?, snapshot))
     }
 }
 
 /// Loads a configuration and tells what is odd about it; without a file, that of somebody who has written none.
-pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Snapshot> {
+pub(crate) fn load(file: Option<&Path>, secrets: &SecretStores) -> anyhow::Result<Snapshot> {
     let Some(file) = file else { return Ok(config::zero(&server::System)) };
-    match config::load(file, &server::System) {
+    match secrets.load_and_wait(file) {
         Ok(Loaded { snapshot, warnings }) => {
             for warning in warnings {
                 say_error(&format!("warning: {warning}"));

@@ -10,7 +10,7 @@ use policy::{
     pool::{Credential, Opens},
     snapshot::{Database, Provider},
 };
-use server::{Options, Server, Source};
+use server::{Options, SecretStores, Server, Source};
 use store::{DataDir, NewKey};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -33,7 +33,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let began = Instant::now();
-    let mut snapshot = load(arguments.config.as_deref())?;
+    let secrets = SecretStores::default();
+    let mut snapshot = load(arguments.config.as_deref(), &secrets)?;
     if let Some(listen) = arguments.listen {
         snapshot.server.listen = listen;
     }
@@ -48,21 +49,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let first_keys = first_keys(&data, &snapshot)?;
     // One thread: it takes connections, answers the admin side, and waits.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(arguments, snapshot, data, (first_keys, began)))
+    let source = arguments.config.clone().map_or(Source::None, Source::File);
+    runtime.block_on(serve(Options { snapshot, source, data, secrets }, first_keys, began))
 }
 
-async fn serve(
-    arguments: &Arguments,
-    mut snapshot: Snapshot,
-    data: DataDir,
-    (first_keys, began): (FirstKeys, Instant),
-) -> anyhow::Result<()> {
-    if snapshot.providers.is_empty() && arguments.config.is_none() {
-        add_simulator(&mut snapshot).await?;
+async fn serve(mut options: Options, first_keys: FirstKeys, began: Instant) -> anyhow::Result<()> {
+    if options.snapshot.providers.is_empty() && matches!(options.source, Source::None) {
+        add_simulator(&mut options.snapshot).await?;
     }
-    let welcome = Welcome::new(&snapshot, data.path(), first_keys);
-    let source = arguments.config.clone().map_or(Source::None, Source::File);
-    let server = Server::start(Options { snapshot, source, data }).await?;
+    let welcome = Welcome::new(&options.snapshot, options.data.path(), first_keys);
+    let server = Server::start(options).await?;
     let ready = server.ready();
     if std::io::stdout().is_terminal() || welcome.has_secrets() {
         say(&welcome.text(ready, began.elapsed()));

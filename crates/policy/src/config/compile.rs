@@ -21,20 +21,34 @@ use crate::{
     authentication::Authentication,
     classify::intents::Intents,
     principal::AddressRange,
+    secret_store::SecretStore,
     snapshot::{Deadlines, Fidelity, Hold, Limits, Provider, Server, Store, Tls},
 };
 
 /// A field's path and what is wrong with it.
 pub(super) type Fault = (String, String);
 
+/// Takes the stores of secrets out of a draft; the rest is compiled when they have been asked.
+pub(super) fn stores(
+    draft: &mut Draft,
+    folder: &Path,
+    sources: &dyn Sources,
+) -> Result<BTreeMap<String, SecretStore>, Vec<Fault>> {
+    let none = BTreeMap::new();
+    let mut compiler = Compiler { folder, sources, stores: &none, faults: Vec::new(), warnings: Vec::new() };
+    let stores = compiler.secret_stores(std::mem::take(&mut draft.secrets));
+    if compiler.faults.is_empty() { Ok(stores) } else { Err(compiler.faults) }
+}
+
 /// Gives every part of a draft its meaning.
 pub(super) fn compile(
     draft: Draft,
     folder: &Path,
     sources: &dyn Sources,
+    stores: &BTreeMap<String, SecretStore>,
     files: Vec<PathBuf>,
 ) -> (Result<Snapshot, Vec<Fault>>, Vec<Fault>) {
-    let mut compiler = Compiler { folder, sources, faults: Vec::new(), warnings: Vec::new() };
+    let mut compiler = Compiler { folder, sources, stores, faults: Vec::new(), warnings: Vec::new() };
     let deadlines = merge(&draft.deadlines, Deadlines::default());
     let fidelity = draft.fidelity.map_or(Fidelity::Lenient, fidelity);
     let providers = match draft.providers {
@@ -74,6 +88,7 @@ pub(super) fn compile(
 pub(super) struct Compiler<'c> {
     pub(super) folder: &'c Path,
     pub(super) sources: &'c dyn Sources,
+    pub(super) stores: &'c BTreeMap<String, SecretStore>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<Fault>,
 }
@@ -136,9 +151,10 @@ impl Compiler<'_> {
             return Some(Secret::new(text));
         };
         let found = match reference.split_once('/') {
-            Some(("env", name)) => {
-                self.sources.variable(name).ok_or_else(|| format!("the environment variable {name} is not set"))
-            }
+            Some(("env", name)) => self
+                .sources
+                .variable(name)
+                .ok_or_else(|| format!("the environment variable {name} is not set")),
             Some(("file", name)) => {
                 let file = self.folder.join(name);
                 self.sources.read_file(&file).map_err(|error| format!("{}: {error}", file.display()))
@@ -147,7 +163,7 @@ impl Compiler<'_> {
                 let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
                 self.sources.command(&words)
             }
-            _ => Err("is no reference; write secret:env/NAME, secret:file/PATH or secret:command/PROGRAM ARGUMENTS".to_owned()),
+            _ => self.stored(reference),
         };
         match found {
             Ok(secret) if !secret.trim().is_empty() => Some(Secret::new(secret.trim())),

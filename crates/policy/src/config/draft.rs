@@ -15,6 +15,7 @@ use super::{
         DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
         RetriesDraft, StrategyEntry, TargetEntry, Targets, WayDraft,
     },
+    secrets::SecretStoreDraft,
     store::StoreDraft,
     tenancy::{AccountEntry, KeyEntry, PartEntry},
     units::{Size, Span},
@@ -36,6 +37,8 @@ pub(super) struct Draft {
     pub(super) data_dir: Option<String>,
     /// Where keys and history are kept, and what replicas share.
     pub(super) store: StoreDraft,
+    /// [Stores of secrets](secrets.md) by name, for references of the form `secret:NAME/PATH#FIELD`.
+    pub(super) secrets: BTreeMap<String, SecretStoreDraft>,
     /// How long calls may take, unless a provider or a model says otherwise.
     pub(super) deadlines: DeadlinesDraft,
     /// What to do about a field that the target cannot carry. Default: lenient.

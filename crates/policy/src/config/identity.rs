@@ -15,7 +15,9 @@ use crate::{
 /// AWS's own name for what Bedrock's requests are signed for.
 const AWS_SERVICE: &str = "bedrock";
 const AWS_SESSION_NAME: &str = "tollgate";
-const GOOGLE_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(super) const GOOGLE_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// What opens a vault in Azure's public cloud.
+pub(super) const AZURE_VAULT_SCOPE: &str = "https://vault.azure.net/.default";
 const AZURE_SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 
 /// An identity in AWS. What is left out is looked for as AWS's tools do: environment, shared files, SSO, web identity,
@@ -225,5 +227,18 @@ impl Reading<'_> {
 
     fn fault(&mut self, field: &str, message: &str) {
         self.faults.push((field.to_owned(), message.to_owned()));
+    }
+}
+
+/// The identity that Azure's own tools find in the environment.
+pub(super) fn usual_azure(sources: &dyn Sources, scope: String) -> AzureIdentity {
+    let said = |name: &str| sources.variable(name).filter(|text| !text.is_empty());
+    AzureIdentity {
+        tenant_id: said("AZURE_TENANT_ID"),
+        client_id: said("AZURE_CLIENT_ID"),
+        client_secret: said("AZURE_CLIENT_SECRET").map(Secret::new),
+        federated_token_file: said("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+        authority: said("AZURE_AUTHORITY_HOST").map(|url| url.trim_end_matches('/').to_owned()),
+        scope,
     }
 }

@@ -1,17 +1,24 @@
 //! Reads a configuration: files, includes, variables, schema, meaning.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Sources,
     check::check,
-    compile::compile,
+    compile::{compile, stores},
     draft::Draft,
     node::{Node, Place, Value},
     problem::{Problem, Problems},
     reference::schema,
+    secrets::wanted,
 };
-use crate::Snapshot;
+use crate::{
+    Snapshot,
+    secret_store::{SecretStore, StoredName},
+};
 
 /// How deep files may include each other.
 const INCLUDE_DEPTH_MAX: usize = 8;
@@ -22,8 +29,22 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
-/// Loads a file and everything that it includes.
+/// A configuration whose stores of secrets have not been asked yet.
+pub struct Unresolved {
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    tree: Node,
+    draft: Draft,
+    stores: BTreeMap<String, SecretStore>,
+}
+
+/// Loads a file and everything that it includes, where no store of secrets is to be asked.
 pub fn load(path: &Path, sources: &dyn Sources) -> Result<Loaded, Problems> {
+    read(path, sources)?.resolve(sources)
+}
+
+/// Reads a file and everything that it includes, up to what stores of secrets have to say.
+pub fn read(path: &Path, sources: &dyn Sources) -> Result<Unresolved, Problems> {
     let mut loader = Loader { sources, files: Vec::new(), problems: Vec::new() };
     let tree = loader.file(path, 0);
     let Some(mut tree) = tree.filter(|_| loader.problems.is_empty()) else {
@@ -36,7 +57,7 @@ pub fn load(path: &Path, sources: &dyn Sources) -> Result<Loaded, Problems> {
     if !loader.problems.is_empty() {
         return Err(loader.into_problems());
     }
-    let draft: Draft = match serde_json::from_value(tree.to_json()) {
+    let mut draft: Draft = match serde_json::from_value(tree.to_json()) {
         Ok(draft) => draft,
         Err(error) => {
             loader.report(tree.place, String::new(), error.to_string());
@@ -44,15 +65,36 @@ pub fn load(path: &Path, sources: &dyn Sources) -> Result<Loaded, Problems> {
         }
     };
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let (compiled, warnings) = compile(draft, &folder, sources, loader.files.clone());
-    let warnings = warnings.into_iter().map(|(path, message)| loader.locate(&tree, path, message)).collect();
-    match compiled {
-        Ok(snapshot) => Ok(Loaded { snapshot, warnings }),
+    match stores(&mut draft, &folder, sources) {
+        Ok(stores) => Ok(Unresolved { folder, files: loader.files, tree, draft, stores }),
         Err(faults) => {
-            let located = faults.into_iter().map(|(path, message)| loader.locate(&tree, path, message));
-            let located: Vec<Problem> = located.collect();
+            let located =
+                faults.into_iter().map(|(path, message)| locate(&loader.files, &tree, path, message));
             loader.problems.extend(located);
             Err(loader.into_problems())
+        }
+    }
+}
+
+impl Unresolved {
+    pub fn stores(&self) -> &BTreeMap<String, SecretStore> {
+        &self.stores
+    }
+
+    /// What of its stores may be asked for; a text that only looks like a reference may be among it.
+    pub fn wanted(&self) -> Vec<StoredName> {
+        wanted(&self.tree, &self.stores)
+    }
+
+    /// Gives everything its meaning.
+    pub fn resolve(self, sources: &dyn Sources) -> Result<Loaded, Problems> {
+        let (compiled, warnings) =
+            compile(self.draft, &self.folder, sources, &self.stores, self.files.clone());
+        let locate = |(path, message)| locate(&self.files, &self.tree, path, message);
+        let warnings = warnings.into_iter().map(locate).collect();
+        match compiled {
+            Ok(snapshot) => Ok(Loaded { snapshot, warnings }),
+            Err(faults) => Err(sorted(faults.into_iter().map(locate).collect())),
         }
     }
 }
@@ -109,7 +151,7 @@ impl Loader<'_> {
             }
             (Value::List(items), Value::List(others)) => items.extend(others),
             (_, _) => {
-                let first = self.file_name(into.place.file);
+                let first = file_name(&self.files, into.place.file);
                 let message = format!("stands in {first}:{} as well; keep one of them", into.place.line);
                 self.report(from.place, path.to_owned(), message);
             }
@@ -130,24 +172,29 @@ impl Loader<'_> {
         }
     }
 
-    fn locate(&self, tree: &Node, path: String, message: String) -> Problem {
-        let place = tree.nearest(&path).place;
-        Problem { file: self.file_name(place.file), line: place.line, column: place.column, path, message }
-    }
-
     fn report(&mut self, place: Place, path: String, message: String) {
         let (line, column) = (place.line.max(1), place.column.max(1));
-        self.problems.push(Problem { file: self.file_name(place.file), line, column, path, message });
+        let file = file_name(&self.files, place.file);
+        self.problems.push(Problem { file, line, column, path, message });
     }
 
-    fn file_name(&self, number: usize) -> String {
-        self.files.get(number).map_or_else(String::new, |path| path.display().to_string())
+    fn into_problems(self) -> Problems {
+        sorted(self.problems)
     }
+}
 
-    fn into_problems(mut self) -> Problems {
-        self.problems.sort_by_key(|problem| (problem.file.clone(), problem.line, problem.column));
-        Problems(self.problems)
-    }
+fn locate(files: &[PathBuf], tree: &Node, path: String, message: String) -> Problem {
+    let place = tree.nearest(&path).place;
+    Problem { file: file_name(files, place.file), line: place.line, column: place.column, path, message }
+}
+
+fn file_name(files: &[PathBuf], number: usize) -> String {
+    files.get(number).map_or_else(String::new, |path| path.display().to_string())
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Problems {
+    problems.sort_by_key(|problem| (problem.file.clone(), problem.line, problem.column));
+    Problems(problems)
 }
 
 /// Takes `include` out of a file's tree: what it names is part of the tree afterwards.

@@ -15,13 +15,14 @@ mod providers;
 mod reference;
 mod rollout;
 mod routing;
+mod secrets;
 mod sources;
 mod store;
 mod tenancy;
 mod units;
 mod zero;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, Unresolved, load, read};
 pub(crate) use problem::nearest;
 pub use problem::{Problem, Problems};
 pub use reference::{reference, schema};

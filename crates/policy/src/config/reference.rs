@@ -27,7 +27,7 @@ pub fn reference() -> String {
          shares with `%` (`5%`, `0.5%`), counts with or without `k`, `M` or `G` (`600`, `2M`), amounts in USD (`3000`, `0.05`), and margins as how much worse something may be (`+2%`, `-5%`, or `off`). \
          `${NAME}` stands for an environment variable, `${NAME:-default}` for one that may be missing. A \
          secret may be `secret:env/NAME`, `secret:file/PATH` (relative to the file) or \
-         `secret:command/PROGRAM ARGUMENTS` (run without a shell).\n\n",
+         `secret:command/PROGRAM ARGUMENTS` (run without a shell), or stand in a [store](secrets.md).\n\n",
     );
     let mut writer = Writer { root: &schema, page: &mut page, seen: HashSet::new() };
     writer.section(&schema, "");

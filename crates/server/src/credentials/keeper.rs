@@ -69,7 +69,7 @@ pub(super) struct Granted {
 }
 
 /// Where credentials come from.
-enum Source {
+pub(super) enum Source {
     Aws(Box<Aws>),
     Google(Google),
     Azure(Azure),
@@ -78,11 +78,7 @@ enum Source {
 impl Keeper {
     /// Begins to fetch. Call it on the admin runtime.
     pub(crate) fn start(name: &str, identity: &Identity, fetcher: &Fetcher) -> Keeper {
-        let source = match identity {
-            Identity::Aws(identity) => Source::Aws(Box::new(Aws::new(identity, fetcher.clone()))),
-            Identity::Google(identity) => Source::Google(Google::new(identity.clone(), fetcher.clone())),
-            Identity::Azure(identity) => Source::Azure(Azure::new(identity.clone(), fetcher.clone())),
-        };
+        let source = Source::new(identity, fetcher);
         let shared = Arc::new(Shelf {
             state: ArcSwap::from_pointee(State::Waiting),
             changed: watch::channel(()).0,
@@ -127,7 +123,15 @@ impl Drop for Keeper {
 }
 
 impl Source {
-    async fn fetch(&self) -> Result<Granted, String> {
+    pub(super) fn new(identity: &Identity, fetcher: &Fetcher) -> Source {
+        match identity {
+            Identity::Aws(identity) => Source::Aws(Box::new(Aws::new(identity, fetcher.clone()))),
+            Identity::Google(identity) => Source::Google(Google::new(identity.clone(), fetcher.clone())),
+            Identity::Azure(identity) => Source::Azure(Azure::new(identity.clone(), fetcher.clone())),
+        }
+    }
+
+    pub(super) async fn fetch(&self) -> Result<Granted, String> {
         match self {
             Source::Aws(aws) => aws.fetch().await,
             Source::Google(google) => google.fetch().await,

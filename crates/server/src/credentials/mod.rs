@@ -6,10 +6,12 @@ mod azure;
 mod fetch;
 mod google;
 mod keeper;
+mod occasional;
 mod open;
 mod sign;
 
 pub(crate) use fetch::Fetcher;
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, Opened};
+pub(crate) use occasional::Occasional;
 pub(crate) use open::Opening;
-pub(crate) use sign::Signable;
+pub(crate) use sign::{Signable, sign_whole};

@@ -46,6 +46,25 @@ pub(crate) async fn sign(
     Ok(lines)
 }
 
+/// Signs a small request of the gateway's own, with all its headers.
+pub(crate) async fn sign_whole(
+    request: Request<Bytes>,
+    credential: &Credential,
+    (service, region): (&str, &str),
+) -> Result<Request<Bytes>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("the request could not be signed: {error}");
+    let (mut parts, body) = request.into_parts();
+    let (address, _) = Address::parse(&parts.uri.to_string()).ok_or_else(|| failed(&"it has no address"))?;
+    let host = HeaderValue::from_str(&address.authority).map_err(|error| failed(&error))?;
+    let hash = HeaderValue::from_str(&hex_sha256(&body)).map_err(|error| failed(&error))?;
+    parts.headers.insert(header::HOST, host);
+    parts.headers.insert(CONTENT_SHA256, hash);
+    let signer = RequestSigner::new(service, region).with_standard_session_token();
+    let signed = signer.sign_request(&Context::new(), &mut parts, Some(credential), None).await;
+    signed.map_err(|error| failed(&error))?;
+    Ok(Request::from_parts(parts, body))
+}
+
 async fn signed(
     signable: Signable<'_>,
     credential: &Credential,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -45,6 +45,22 @@ impl TlsTrust {
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         TlsTrust(Arc::new(config))
+    }
+
+    /// The authorities of a PEM file and no others.
+    pub(crate) fn only(pem: &str) -> Result<TlsTrust, String> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(|error| format!("is no PEM: {error}"))?;
+            roots
+                .add(certificate)
+                .map_err(|error| format!("holds a certificate of no authority: {error}"))?;
+        }
+        if roots.is_empty() {
+            return Err("holds no certificate; it begins with -----BEGIN CERTIFICATE-----".to_owned());
+        }
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Ok(TlsTrust(Arc::new(config)))
     }
 }
 
