@@ -23,7 +23,7 @@ KEYS = {name: f"tg-{name[0] * 43}" for name in ["metered", "capped", "exact", "l
 CONFIG = """
 server: {{ listen: "127.0.0.1:{port}", threads: 1, metrics: {{ public: true }} }}
 data_dir: {data}
-store: {{ database: "{database}", secret: "{secret}"{shared} }}
+store: {{ database: "{database}", secret: "{secret}", timeout: 20s{shared} }}
 retries: {{ max: 0 }}
 providers:
   house:

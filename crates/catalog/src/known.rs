@@ -1,6 +1,8 @@
 //! The providers that come with the program.
 
-use std::sync::OnceLock;
+use std::{collections::HashMap, sync::OnceLock};
+
+use serde_json::{Map, Value};
 
 use crate::Provider;
 
@@ -13,6 +15,16 @@ pub fn known() -> &'static [Provider] {
     KNOWN.get_or_init(|| {
         FILES.iter().map(|(id, text)| parse(id, text).expect("a test has read every file")).collect()
     })
+}
+
+/// What the catalogue's file says of a provider, as it is written there.
+pub fn entry(id: &str) -> Option<&'static Map<String, Value>> {
+    static ENTRIES: OnceLock<HashMap<&'static str, Map<String, Value>>> = OnceLock::new();
+    let entries = ENTRIES.get_or_init(|| {
+        let read = |text: &str| serde_json::from_str(text).expect("a test has read every file");
+        FILES.iter().map(|(id, text)| (*id, read(text))).collect()
+    });
+    entries.get(id)
 }
 
 fn parse(id: &str, text: &str) -> Result<Provider, String> {

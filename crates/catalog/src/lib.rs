@@ -16,7 +16,7 @@ mod provider;
 mod yaml;
 
 pub use draft::{LongContextDraft, ModelDraft, OneOrMany, PriceDraft, ProviderDraft};
-pub use known::known;
+pub use known::{entry, known};
 pub use price::{LongContext, Price, Rates, UnitRates};
 pub use provider::{Auth, Capability, Cloud, Model, Problem, Provider};
 pub use yaml::parse_yaml;

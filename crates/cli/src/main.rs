@@ -1,6 +1,7 @@
 //! The binary `tollgate`.
 
 mod commands;
+mod import;
 mod welcome;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -57,6 +58,8 @@ enum Command {
     Logs(logs::Arguments),
     /// List rollouts: how far each is, how both sides do, and why it is where it is.
     Rollouts(rollouts::Arguments),
+    /// Make a configuration of another gateway's, and take over its keys.
+    Import(import::Arguments),
     /// Run the provider simulator on its own.
     #[command(after_help = "Example: tollgate sim --listen 127.0.0.1:9090")]
     Sim(simulate::Arguments),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Some(Command::Models(wish)) => catalog::models(&wish),
         Some(Command::Logs(arguments)) => logs::run(&arguments),
         Some(Command::Rollouts(arguments)) => rollouts::run(&arguments),
+        Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Sim(arguments)) => simulate::run(&arguments),
     };
     match done {

@@ -10,6 +10,9 @@ pub const KEY_PREFIX: &str = "tg-";
 /// What the keys of administrators begin with.
 pub const ADMIN_PREFIX: &str = "tg-admin-";
 
+/// What keys of other gateways begin with that were imported.
+pub const IMPORTED_PREFIX: &str = "sk-";
+
 /// A key as it is stored: never the key itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Key {

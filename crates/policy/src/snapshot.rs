@@ -79,13 +79,21 @@ pub struct Tls {
 }
 
 /// Where keys, the journal and what else must last are kept.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Store {
     pub database: Database,
     /// What keys are hashed under; otherwise a file in the data directory holds it.
     pub secret: Option<Secret>,
     /// The address of the Redis or Valkey whose counters replicas share; it may hold a password.
     pub shared: Option<Secret>,
+    /// How long a call waits for shared counters.
+    pub timeout: Duration,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store { database: Database::Sqlite, secret: None, shared: None, timeout: Duration::from_millis(500) }
+    }
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]

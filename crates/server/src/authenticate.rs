@@ -4,7 +4,7 @@ use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, request};
 use policy::{
-    key::{KEY_PREFIX, Scope},
+    key::{IMPORTED_PREFIX, KEY_PREFIX, Scope},
     principal::{AddressRange, Principal},
 };
 use wire::{Fault, Kind, Origin};
@@ -143,7 +143,8 @@ impl<'a> Shown<'a> {
         if self.headers.get("authorization").is_some_and(signed) {
             return None;
         }
-        Shown::in_headers(self.headers).key().filter(|shown| !shown.starts_with(KEY_PREFIX))
+        let is_key = |shown: &str| shown.starts_with(KEY_PREFIX) || shown.starts_with(IMPORTED_PREFIX);
+        Shown::in_headers(self.headers).key().filter(|shown| !is_key(shown))
     }
 
     /// The key in the header of any SDK, or in the address, as Google's older clients send it.

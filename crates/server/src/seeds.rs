@@ -12,7 +12,7 @@ use policy::{
 };
 use store::{
     DataDir,
-    ledger::{Driver, Ledger, LedgerSettings, Raise},
+    ledger::{Driver, Ledger, Raise},
 };
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -61,7 +61,7 @@ pub(crate) struct Counting {
 
 /// Opens what calls are counted by.
 pub(crate) fn open(data: &DataDir) -> Result<((Ledger, Seeds), Counting), store::Error> {
-    let (ledger, driver) = data.ledger(&LedgerSettings::default())?;
+    let (ledger, driver) = data.ledger()?;
     let (seeks, sought) = mpsc::channel(WAITING_MAX);
     let (posts, posted) = mpsc::channel(POSTED_MAX);
     let seeds = Seeds { sought: seeks, posted: posts, is_shared: driver.is_some() };

@@ -10,7 +10,7 @@ use catalog::{Auth, Cloud};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::{
     Snapshot,
-    key::{KEY_PREFIX, Key},
+    key::{IMPORTED_PREFIX, KEY_PREFIX, Key},
     limit::{Adjustments, Limit},
     pool::Opens,
     principal::{Directory, Entity, Principal, Problem},
@@ -179,6 +179,9 @@ impl Callers {
 
     /// Whoever shows this key, good or not.
     pub(crate) fn find(&self, shown: &str) -> Option<&Arc<Principal>> {
+        if shown.starts_with(IMPORTED_PREFIX) {
+            return self.by_hash.get(&self.hasher.hash_imported(shown));
+        }
         if !shown.starts_with(KEY_PREFIX) {
             return None;
         }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{Read, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use policy::{Secret, snapshot};
@@ -26,6 +27,8 @@ pub struct DataDir {
     place: Place,
     /// The Redis that replicas share.
     shared: Option<Secret>,
+    /// How long a call waits for shared counters.
+    timeout: Duration,
 }
 
 /// Held by the process that serves; the system lets go of it when the process ends, however it ends.
@@ -48,7 +51,14 @@ impl DataDir {
         };
         let replica = read_or_make_id(&path.join("replica"))?;
         let place = Place::new(&store.database, path.join("tollgate.db"))?;
-        Ok(DataDir { path: path.to_owned(), hasher, replica, place, shared: store.shared.clone() })
+        Ok(DataDir {
+            path: path.to_owned(),
+            hasher,
+            replica,
+            place,
+            shared: store.shared.clone(),
+            timeout: store.timeout,
+        })
     }
 
     /// Claims the directory for the process that serves.
@@ -82,8 +92,9 @@ impl DataDir {
 
     /// What limits are counted by: in Redis where that is configured, otherwise where the database is, or in memory. What
     /// is returned beside it has to be run.
-    pub fn ledger(&self, settings: &LedgerSettings) -> Result<(Ledger, Option<Driver>), Error> {
-        let settings = LedgerSettings { replica: self.replica.as_u128(), ..settings.clone() };
+    pub fn ledger(&self) -> Result<(Ledger, Option<Driver>), Error> {
+        let replica = self.replica.as_u128();
+        let settings = LedgerSettings { replica, timeout: self.timeout, ..LedgerSettings::default() };
         if let Some(address) = &self.shared {
             let (ledger, driver) = Ledger::redis(address, &settings)?;
             return Ok((ledger, Some(driver)));

@@ -1,6 +1,7 @@
 //! Keys: how they are made, and the keyed hash under which they are stored.
 
 use policy::Secret;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::Error;
@@ -28,6 +29,18 @@ impl KeyHasher {
 
     pub fn hash(&self, key: &str) -> [u8; 32] {
         *blake3::keyed_hash(&self.0, key.as_bytes()).as_bytes()
+    }
+
+    /// For a key of another gateway.
+    pub fn hash_imported(&self, key: &str) -> [u8; 32] {
+        let sha256 = Sha256::digest(key.as_bytes());
+        self.hash_of_sha256(&sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+
+    /// For a key of which another gateway has kept the SHA-256 only, in lower-case hexadecimal digits. No key that somebody
+    /// shows begins as what is hashed here.
+    pub(crate) fn hash_of_sha256(&self, sha256: &str) -> [u8; 32] {
+        self.hash(&format!("sha256:{sha256}"))
     }
 }
 
@@ -104,5 +117,10 @@ mod tests {
         let (here, there) = (KeyHasher::new([1; 32]), KeyHasher::new([2; 32]));
         assert_eq!(here.hash("tg-a"), here.hash("tg-a"));
         assert_ne!(here.hash("tg-a"), there.hash("tg-a"));
+        // FIPS 180-4's example of "abc".
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(here.hash_imported("abc"), here.hash_of_sha256(abc));
+        assert_ne!(here.hash_imported("abc"), here.hash("abc"));
+        assert_ne!(here.hash_imported("abc"), here.hash(abc));
     }
 }

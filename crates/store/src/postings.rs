@@ -59,11 +59,18 @@ pub(crate) fn post(
             *until_us = posting.until_us.max(*until_us);
         }
     }
+    for ((bucket, slot_us), (amount, until_us)) in sums {
+        add(engine, &Posting { bucket, slot_us, amount, until_us })?;
+    }
+    Ok(())
+}
+
+/// Adds to what a slot holds.
+pub(crate) fn add(engine: &mut dyn Engine, posting: &Posting) -> Result<(), Error> {
     let add = "INSERT INTO ledger (bucket, slot_us, amount, until_us) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT (bucket, slot_us) DO UPDATE SET amount = ledger.amount + excluded.amount";
-    for ((bucket, slot_us), (amount, until_us)) in sums {
-        engine.execute(add, &[bucket.into(), slot_us.into(), amount.into(), until_us.into()])?;
-    }
+    let Posting { bucket, slot_us, amount, until_us } = *posting;
+    engine.execute(add, &[bucket.into(), slot_us.into(), amount.into(), until_us.into()])?;
     Ok(())
 }
 

@@ -26,17 +26,31 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The data directory that was named.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
     /// Opens what the gateway serves from.
     pub(crate) fn open(&self) -> anyhow::Result<DataDir> {
-        Ok(self.open_configured()?.0)
+        Ok(self.open_or(false)?.0)
     }
 
     /// The same, with the configuration that it serves by.
     pub(crate) fn open_configured(&self) -> anyhow::Result<(DataDir, Snapshot)> {
+        self.open_or(false)
+    }
+
+    /// Opens what the gateway will serve from, and makes it where it is not there.
+    pub(crate) fn make(&self) -> anyhow::Result<DataDir> {
+        Ok(self.open_or(true)?.0)
+    }
+
+    fn open_or(&self, make: bool) -> anyhow::Result<(DataDir, Snapshot)> {
         let snapshot = load(self.config.as_deref(), &SecretStores::default())?;
         let path = self.data_dir.as_ref().unwrap_or(&snapshot.data_dir);
         match snapshot.store.database {
-            Database::Sqlite if !path.is_dir() => bail!(
+            Database::Sqlite if !make && !path.is_dir() => bail!(
                 "there is no data directory at {}; start tollgate once, or name it with --data-dir or --config",
                 path.display()
             ),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::compile::Compiler;
+use super::{Span, compile::Compiler};
 use crate::snapshot::{Database, Store};
 
 /// How many characters the secret of an installation must have.
@@ -23,6 +23,8 @@ pub(super) struct StoreDraft {
     /// The Redis or Valkey whose counters replicas share, `redis://USER:PASSWORD@HOST:PORT` or `rediss://…` with TLS, as
     /// `${VARIABLE}` or a `secret:` reference. Default: what the database is; a PostgreSQL keeps them as well.
     shared: Option<String>,
+    /// How long a call waits for counters that are shared; later each limit's `on_store_failure` decides. Default: `500ms`.
+    timeout: Option<Span>,
 }
 
 impl Compiler<'_> {
@@ -52,6 +54,7 @@ impl Compiler<'_> {
         {
             self.fault("store.shared", "must be redis://USER:PASSWORD@HOST:PORT, or rediss://… with TLS");
         }
-        Store { database, secret, shared }
+        let timeout = draft.timeout.map_or(Store::default().timeout, |span| span.0);
+        Store { database, secret, shared, timeout }
     }
 }

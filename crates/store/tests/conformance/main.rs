@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its case")]
 
 mod audit;
+mod import;
 mod journal;
 mod keys;
 mod objects;
@@ -70,6 +71,9 @@ on_every_database! {
     keys {
         keys_live_from_creation_to_revocation
         a_key_may_have_several_hashes
+    }
+    import {
+        what_comes_from_elsewhere_is_taken_over_once
     }
     objects {
         objects_have_versions

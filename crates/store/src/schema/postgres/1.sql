@@ -39,7 +39,9 @@ CREATE TABLE key_hashes (
     hash BYTEA PRIMARY KEY,
     key_id UUID NOT NULL,
     created_us BIGINT NOT NULL,
-    until_us BIGINT
+    until_us BIGINT,
+    -- Of the key itself, or of the SHA-256 by which another gateway knew it.
+    made_of TEXT NOT NULL DEFAULT 'key'
 );
 -- Every entry holds the hash of the one before it.
 CREATE TABLE audit (
@@ -76,6 +78,14 @@ CREATE TABLE ledger (
     PRIMARY KEY (bucket, slot_us)
 );
 CREATE INDEX ledger_by_end ON ledger (until_us);
+
+-- What of the ledger was counted by other gateways.
+CREATE TABLE imported (
+    bucket UUID NOT NULL,
+    slot_us BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
+    PRIMARY KEY (bucket, slot_us)
+);
 
 -- What budgets are given beside what is configured; entries are added and never changed.
 CREATE TABLE adjustments (

@@ -35,7 +35,9 @@ CREATE TABLE key_hashes (
     hash BLOB PRIMARY KEY,
     key_id BLOB NOT NULL,
     created_us INTEGER NOT NULL,
-    until_us INTEGER
+    until_us INTEGER,
+    -- Of the key itself, or of the SHA-256 by which another gateway knew it.
+    made_of TEXT NOT NULL DEFAULT 'key'
 ) STRICT, WITHOUT ROWID;
 
 -- Every entry holds the hash of the one before it.
@@ -75,6 +77,14 @@ CREATE TABLE ledger (
     PRIMARY KEY (bucket, slot_us)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ledger_by_end ON ledger (until_us);
+
+-- What of the ledger was counted by other gateways.
+CREATE TABLE imported (
+    bucket BLOB NOT NULL,
+    slot_us INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (bucket, slot_us)
+) STRICT, WITHOUT ROWID;
 
 -- What budgets are given beside what is configured; entries are added and never changed.
 CREATE TABLE adjustments (

@@ -1,0 +1,14 @@
+//! `tollgate import`: from another gateway's configuration to one of Tollgate's, with a report on every field.
+
+mod command;
+mod draft;
+mod fields;
+mod litellm;
+mod names;
+mod prices;
+mod registry;
+mod report;
+mod work;
+mod yaml;
+
+pub(crate) use command::{Arguments, run};
