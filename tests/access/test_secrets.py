@@ -1,5 +1,6 @@
 """Secrets that are kept in stores: read at load, kept while a store is away, taken up when they change."""
 
+import base64
 import json
 import os
 import subprocess
@@ -204,3 +205,26 @@ def test_the_command_tells_which_store_answers_and_no_value(stores, tmp_path):
     assert "sk-" not in done.stdout + done.stderr
     table = check("--config", str(file), environment={**AWS_KEYS, "AWS_SECRET_ACCESS_KEY": "wrong"})
     assert "access is refused (403: InvalidSignatureException, the signature does not match)" in table.stdout
+
+
+def test_keys_of_the_database_are_made_and_changed_by_commands(tmp_path):
+    def run(*words, key=None):
+        environment = {**os.environ, **({"NEW_KEY": key} if key else {})}
+        return subprocess.run(
+            [BINARY, "secrets", *words], capture_output=True, text=True, timeout=30, env=environment
+        )
+
+    first, second = (run("generate").stdout.strip() for _ in range(2))
+    assert first != second and len(base64.b64decode(first)) == 32
+    file = tmp_path / "t.yaml"
+    (tmp_path / "data").mkdir()
+    file.write_text("data_dir: data\nproviders: {}\n")
+    unset = run("rotate", "--config", str(file))
+    assert unset.returncode == 1 and "store.encryption is not set" in unset.stderr
+    encryption = f"store: {{ encryption: {{ key: 'secret:env/NEW_KEY', previous: [ '{first}' ] }} }}\n"
+    file.write_text(file.read_text() + encryption)
+    done = run("rotate", "--config", str(file), key=second)
+    assert done.returncode == 0 and "0 of 0 data keys" in done.stdout, done.stderr
+    wrong = run("rotate", "--config", str(file), key="short")
+    assert wrong.returncode == 1 and "store.encryption.key  must be 32 bytes in base64" in wrong.stderr
+    assert "short" not in wrong.stderr

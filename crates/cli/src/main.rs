@@ -42,7 +42,7 @@ enum Command {
     Keys(keys::Arguments),
     /// List budgets, top them up, and start them anew.
     Budgets(budgets::Arguments),
-    /// Ask the stores of secrets.
+    /// Ask the stores of secrets; make and change the key that secrets in the database are sealed under.
     Secrets(secrets::Arguments),
     /// List the providers of the catalogue.
     #[command(after_help = "Example: tollgate providers --json")]
@@ -75,7 +75,10 @@ fn main() -> ExitCode {
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Keys(arguments)) => keys::run(&arguments),
         Some(Command::Budgets(arguments)) => budgets::run(&arguments),
-        Some(Command::Secrets(arguments)) => return secrets::run(&arguments),
+        Some(Command::Secrets(arguments)) => match secrets::run(&arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Some(Command::Providers { json }) => catalog::providers(json),
         Some(Command::Models(wish)) => catalog::models(&wish),
         Some(Command::Logs(arguments)) => logs::run(&arguments),

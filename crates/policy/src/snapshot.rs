@@ -88,12 +88,28 @@ pub struct Store {
     pub shared: Option<Secret>,
     /// How long a call waits for shared counters.
     pub timeout: Duration,
+    /// What seals data keys in the database.
+    pub encryption: Option<Encryption>,
 }
 
 impl Default for Store {
     fn default() -> Store {
-        Store { database: Database::Sqlite, secret: None, shared: None, timeout: Duration::from_millis(500) }
+        Store {
+            database: Database::Sqlite,
+            secret: None,
+            shared: None,
+            timeout: Duration::from_millis(500),
+            encryption: None,
+        }
     }
+}
+
+/// Keys of 32 bytes, in base64.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Encryption {
+    pub key: Secret,
+    /// They open what was sealed before.
+    pub previous: Vec<Secret>,
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -426,6 +426,18 @@ fn stores_of_secrets_say_where_they_are_and_what_opens_them() {
     );
 }
 
+#[test]
+fn what_seals_the_database_has_32_bytes() {
+    let wrong = "must be 32 bytes in base64; tollgate secrets generate prints some";
+    check("store: { encryption: { key: c2hvcnQ= } }", &format!("t.yaml:1:29  store.encryption.key  {wrong}"));
+    let good = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+    check(&format!("store: {{ encryption: {{ key: {good} }} }}"), "");
+    let path = "store.encryption.previous[0]";
+    let found =
+        errors(&[("t.yaml", &format!("store: {{ encryption: {{ key: {good}, previous: [ '*' ] }} }}"))]);
+    assert!(found.contains(&format!("{path}  {wrong}")), "{found}");
+}
+
 /// What an unresolved configuration asks its stores, and what comes of the answers.
 #[test]
 fn references_to_stores_are_asked_for_before_anything_is_compiled() {

@@ -93,7 +93,7 @@ impl Database {
         if kept == ours { Ok(()) } else { Err(Error::OtherSecret) }
     }
 
-    fn setting(&mut self, name: &str) -> Result<Option<String>, Error> {
+    pub(crate) fn setting(&mut self, name: &str) -> Result<Option<String>, Error> {
         let select = "SELECT value FROM settings WHERE name = ?1";
         let row = self.engine.query_first(select, &[name.into()])?;
         row.map(|row| row.get(0)).transpose()

@@ -5,6 +5,7 @@
 //! - The only crate that knows SQL.
 //! - Whoever touches objects says whose ([`Tenancy`]), and that is part of the statement.
 //! - A key is stored as a keyed hash, never in the clear.
+//! - What others could use is sealed before it is stored ([`Sealer`]).
 //! - Every call that was noted has exactly one record, also after `kill -9`: entries are appended to spool
 //!   files before the call leaves, and reach the database exactly once, since the position up to which a
 //!   spool file was read is stored in the same transaction as the records.
@@ -19,6 +20,7 @@
 mod adjustments;
 mod audit;
 mod changes;
+mod credentials;
 mod data_dir;
 mod database;
 mod entities;
@@ -32,6 +34,7 @@ mod objects;
 mod partition;
 mod postings;
 mod rollouts;
+mod seal;
 pub mod spool;
 mod sql;
 mod watch;
@@ -39,6 +42,7 @@ mod watch;
 pub use adjustments::Adjustment;
 pub use audit::{AuditQuery, Entry, Event};
 pub use changes::{ActorKind, Author, Change};
+pub use credentials::{NewCredential, Rewrapped};
 pub use data_dir::{DataDir, Lock};
 pub use database::Database;
 pub use entities::entity_of;
@@ -49,6 +53,7 @@ pub use journal::{Filter, Summary};
 pub use keys::{KeyHash, NewKey};
 pub use objects::{Object, Query, Tenancy, Version};
 pub use rollouts::Feedback;
+pub use seal::{Sealer, new_encryption_key};
 pub use watch::Watch;
 
 use uuid::Uuid;
@@ -90,6 +95,8 @@ pub enum Error {
     NameTaken { kind: String, name: String },
     #[error("it was changed meanwhile and has version {found} now; read it again")]
     VersionMismatch { found: u64 },
+    #[error("store.encryption: {0}")]
+    Encryption(String),
     #[error("the spool holds its most of {0} bytes; the journal does not keep up, or its disk is full")]
     SpoolFull(u64),
 }

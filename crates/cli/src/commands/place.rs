@@ -26,6 +26,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The configuration file, where one is named.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// The data directory that was named.
     pub(crate) fn data_dir(&self) -> Option<&Path> {
         self.data_dir.as_deref()

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its case")]
 
 mod audit;
+mod credentials;
 mod import;
 mod journal;
 mod keys;
@@ -83,6 +84,10 @@ on_every_database! {
         tenants_cannot_cross
         replicas_see_what_has_changed
         the_clock_has_no_gaps
+    }
+    credentials {
+        credentials_are_sealed_and_go_on_under_another_key
+        one_credential_does_not_stand_in_for_another
     }
     audit {
         who_did_what_is_written_down
