@@ -36,6 +36,9 @@ enum Command {
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = "Example: tollgate schema > tollgate.schema.json")]
     Schema,
+    /// Print the description of the admin API (OpenAPI 3.1).
+    #[command(after_help = "Example: tollgate openapi > openapi.json")]
+    Openapi,
     /// Tell where a request would go, and why, and send nothing.
     Explain(explain::Arguments),
     /// Make, list and revoke keys.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Check { file, json }) => return check::run(&file, json),
         Some(Command::Schema) => check::schema(),
+        Some(Command::Openapi) => check::openapi(),
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Keys(arguments)) => keys::run(&arguments),
         Some(Command::Budgets(arguments)) => budgets::run(&arguments),

@@ -1,9 +1,10 @@
 //! Virtual keys: what callers show, and what they may do.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::principal::Settings;
+use crate::{principal::Settings, role::Role};
 
 /// What every key begins with.
 pub const KEY_PREFIX: &str = "tg-";
@@ -24,6 +25,9 @@ pub struct Key {
     #[serde(flatten)]
     pub settings: Settings,
     pub scope: Scope,
+    /// What it may administer, where it opens the admin API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     pub owner: Owner,
     /// Microseconds since 1970.
     pub created_us: i64,
@@ -34,7 +38,7 @@ pub struct Key {
 }
 
 /// What a key opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Calls to models.
@@ -44,7 +48,7 @@ pub enum Scope {
 }
 
 /// Who may change an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
     /// The configuration file: read-only elsewhere.
@@ -63,6 +67,7 @@ impl Key {
             parent: None,
             settings: Settings::default(),
             scope: Scope::Calls,
+            role: None,
             owner: Owner::File,
             created_us: 0,
             expires_us: None,

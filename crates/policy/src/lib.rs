@@ -41,6 +41,7 @@ pub mod principal;
 pub mod queue;
 pub mod record;
 mod resource;
+pub mod role;
 pub mod rollout;
 pub mod route;
 pub mod rule;

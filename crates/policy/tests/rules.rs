@@ -62,6 +62,7 @@ fn principal() -> Principal {
         parent: None,
         settings: Settings { models: vec!["smart-1".to_owned(), "fast*".to_owned()], ..Settings::default() },
         scope: Scope::Calls,
+        role: None,
         owner: Owner::File,
         created_us: 0,
         expires_us: None,

@@ -8,6 +8,7 @@ use policy::{
     explain::{Rehearsed, explain as rehearse},
     key::Scope,
     principal::Principal,
+    role::{Permission, Role},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -42,7 +43,9 @@ pub(crate) async fn explain(
     arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    authenticate(core, parts, arrival, Scope::Admin)?;
+    let administrator = authenticate(core, parts, arrival, Scope::Admin)?;
+    let role = administrator.role.unwrap_or(Role::Viewer);
+    Permission::RoutesExplain.check(role, administrator.organization)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let question: Question = serde_json::from_slice(&body).map_err(|error| {
         let message = format!("is no question: {error}; write {{\"request\": {{…}}}}, and path, key and headers where they matter");

@@ -63,6 +63,7 @@ mod tls;
 mod upstream;
 mod world;
 
+pub use admin::openapi;
 pub use control::keys_changed;
 pub use secrets::{SecretStores, Tried};
 pub use serve::{Error, Options, Ready, Server, Source};

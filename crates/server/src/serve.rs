@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::{Admin, AdminRequest},
+    admin::{self, Admin, AdminRequest},
     carry_over, control,
     core::{Core, Shared},
     credentials::Fetcher,
@@ -132,13 +132,13 @@ impl Server {
         };
         let (lanes, cores) = start.cores(threads, &options.data)?;
         let (reload, causes) = mpsc::channel(8);
-        let admin = Admin {
+        let admin = Admin::new(admin::Settings {
             shared: Arc::clone(&shared),
             database: database.clone(),
             rollouts: rollouts.clone(),
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
             secrets: options.secrets.clone(),
-        };
+        });
         background(&shared, &database, &fetcher);
         let reloader = Reloader {
             shared: Arc::clone(&shared),

@@ -61,6 +61,10 @@ pub struct AuditQuery {
     pub kind: Option<String>,
     pub object_id: Option<Uuid>,
     pub actor: Option<String>,
+    pub action: Option<String>,
+    /// Microseconds since 1970; the first that counts, and the first that does not.
+    pub since_us: Option<i64>,
+    pub until_us: Option<i64>,
     pub limit: u32,
 }
 
@@ -89,7 +93,8 @@ impl Database {
         let select = format!(
             "SELECT {COLUMNS} FROM audit WHERE (organization = ?1 OR ?1 IS NULL) AND seq < ?2 \
              AND (kind = ?3 OR ?3 IS NULL) AND (object_id = ?4 OR ?4 IS NULL) \
-             AND (actor = ?5 OR ?5 IS NULL) ORDER BY seq DESC LIMIT ?6"
+             AND (actor = ?5 OR ?5 IS NULL) AND (action = ?6 OR ?6 IS NULL) AND at_us >= ?7 AND at_us < ?8 \
+             ORDER BY seq DESC LIMIT ?9"
         );
         let values = [
             tenancy.value(),
@@ -97,6 +102,9 @@ impl Database {
             query.kind.as_ref().into(),
             query.object_id.into(),
             query.actor.as_ref().into(),
+            query.action.as_ref().into(),
+            query.since_us.unwrap_or(i64::MIN).into(),
+            query.until_us.unwrap_or(i64::MAX).into(),
             query.limit.into(),
         ];
         self.engine.query(&select, &values)?.iter().map(entry_of).collect()

@@ -1,5 +1,7 @@
 //! Changes of the registry: all or none, told to replicas, and written down in the audit.
 
+use std::collections::HashMap;
+
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -100,7 +102,9 @@ impl Database {
 /// Writes within one transaction.
 pub(crate) struct Writer<'w> {
     pub(crate) engine: &'w mut dyn Engine,
-    tenancy: Tenancy,
+    pub(crate) tenancy: Tenancy,
+    /// Parents that are in no registry, with their organizations.
+    pub(crate) outside: HashMap<Uuid, Option<Uuid>>,
     author: &'w Author,
     now_us: i64,
     /// The clock of this transaction.
@@ -120,7 +124,7 @@ impl<'w> Writer<'w> {
         let row = engine.query_first(tick, &[])?;
         let row = row.ok_or_else(|| Error::Database("its clock is missing".to_owned()))?;
         let head = Head { seq: row.get(1)?, hash: row.get(2)? };
-        Ok(Writer { seq: row.get(0)?, head, engine, tenancy, author, now_us })
+        Ok(Writer { seq: row.get(0)?, head, engine, tenancy, outside: HashMap::new(), author, now_us })
     }
 
     /// Writes down what is no change of an object.
@@ -247,9 +251,14 @@ impl<'w> Writer<'w> {
     /// first two.
     fn check_parent(&mut self, object: &Object) -> Result<(), Error> {
         let Some(parent) = object.parent.filter(|_| object.deleted_us.is_none()) else { return Ok(()) };
-        let select = "SELECT organization FROM objects WHERE id = ?1 AND deleted_us IS NULL";
-        let row = self.engine.query_first(select, &[parent.into()])?.ok_or(Error::NoObject(parent))?;
-        let organization: Option<Uuid> = row.get(0)?;
+        let organization = match self.outside.get(&parent) {
+            Some(organization) => *organization,
+            None => {
+                let select = "SELECT organization FROM objects WHERE id = ?1 AND deleted_us IS NULL";
+                let row = self.engine.query_first(select, &[parent.into()])?;
+                row.ok_or(Error::NoObject(parent))?.get(0)?
+            }
+        };
         let nobodys = organization.is_none() && self.tenancy == Tenancy::All;
         let own = organization == object.organization || object.organization == Some(parent);
         if parent == object.id || !(own || nobodys) { Err(Error::NoObject(parent)) } else { Ok(()) }

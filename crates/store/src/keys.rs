@@ -4,6 +4,7 @@ use policy::{
     Secret,
     key::{ADMIN_PREFIX, KEY_PREFIX, Key, Owner, Scope},
     principal::Settings,
+    role::Role,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::{
     sql::transaction,
 };
 
-const KIND: &str = "key";
+pub(crate) const KIND: &str = "key";
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -153,21 +154,28 @@ impl Database {
 }
 
 /// What cannot be read of a body opens nothing.
-fn key_of(object: &Object) -> Key {
+pub fn key_of(object: &Object) -> Key {
     let member = |name: &str| object.body.get(name);
     let settings = serde_json::from_value(object.body.clone());
     let scope = member("scope").and_then(|scope| serde_json::from_value(scope.clone()).ok());
+    let role = member("role").map_or(Ok(None), |role| serde_json::from_value(role.clone()));
+    let settings = if role.is_ok() { settings } else { Ok(closed()) };
     Key {
         id: object.id,
         name: object.name.clone(),
         organization: object.organization,
         parent: object.parent,
-        settings: settings.unwrap_or_else(|_| Settings { disabled: true, ..Settings::default() }),
+        settings: settings.unwrap_or_else(|_| closed()),
         scope: scope.unwrap_or(Scope::Calls),
+        role: role.unwrap_or(Some(Role::Viewer)),
         owner: Owner::Registry,
         hint: member("hint").and_then(|hint| hint.as_str()).unwrap_or_default().to_owned(),
         created_us: object.created_us,
         expires_us: member("expires_us").and_then(serde_json::Value::as_i64),
         revoked_us: object.deleted_us,
     }
+}
+
+fn closed() -> Settings {
+    Settings { disabled: true, ..Settings::default() }
 }

@@ -18,6 +18,7 @@
 //! spool's writer, which only appends to a file.
 
 mod adjustments;
+mod answers;
 mod audit;
 mod changes;
 mod credentials;
@@ -37,9 +38,11 @@ mod rollouts;
 mod seal;
 pub mod spool;
 mod sql;
+mod transaction;
 mod watch;
 
 pub use adjustments::Adjustment;
+pub use answers::{Answer, Answered, Repeatable};
 pub use audit::{AuditQuery, Entry, Event};
 pub use changes::{ActorKind, Author, Change};
 pub use credentials::{NewCredential, Rewrapped};
@@ -50,10 +53,11 @@ pub use foreign::Foreign;
 pub use hash::{KeyHasher, later_id, new_key};
 pub use import::{Import, ImportedKey};
 pub use journal::{Filter, Summary};
-pub use keys::{KeyHash, NewKey};
+pub use keys::{KeyHash, NewKey, key_of};
 pub use objects::{Object, Query, Tenancy, Version};
 pub use rollouts::Feedback;
 pub use seal::{Sealer, new_encryption_key};
+pub use transaction::Transaction;
 pub use watch::Watch;
 
 use uuid::Uuid;
@@ -97,6 +101,8 @@ pub enum Error {
     VersionMismatch { found: u64 },
     #[error("store.encryption: {0}")]
     Encryption(String),
+    #[error("this key has used {0} idempotency keys in 24 hours, which is the most; send none, or try later")]
+    TooManyAnswers(u64),
     #[error("the spool holds its most of {0} bytes; the journal does not keep up, or its disk is full")]
     SpoolFull(u64),
 }

@@ -1,4 +1,4 @@
-//! `tollgate check` and `tollgate schema`.
+//! `tollgate check`, `tollgate schema` and `tollgate openapi`.
 
 use std::{path::Path, process::ExitCode};
 
@@ -33,6 +33,11 @@ pub(crate) fn run(file: &Path, as_json: bool) -> ExitCode {
 
 pub(crate) fn schema() -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(&config::schema())?);
+    Ok(())
+}
+
+pub(crate) fn openapi() -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(&server::openapi())?);
     Ok(())
 }
 

@@ -11,6 +11,12 @@ use super::{
 /// A problem and its place and path.
 pub(super) type Misfit = (Place, String, String);
 
+/// Checks JSON as a configuration file is checked: the path of everything that does not fit, and what is wrong with it.
+pub fn check_json(schema: &Json, json: &Json) -> Vec<(String, String)> {
+    let misfits = check(schema, &Node::from_json(json));
+    misfits.into_iter().map(|(_, path, message)| (path, message)).collect()
+}
+
 /// Checks a whole tree.
 pub(super) fn check(schema: &Json, node: &Node) -> Vec<Misfit> {
     let mut checker = Checker { root: schema, misfits: Vec::new() };

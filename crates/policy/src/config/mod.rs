@@ -22,10 +22,11 @@ mod tenancy;
 mod units;
 mod zero;
 
+pub use check::check_json;
 pub use load::{Loaded, Unresolved, load, read};
-pub(crate) use problem::nearest;
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, nearest};
 pub use reference::{reference, schema};
 pub use sources::Sources;
+pub use tenancy::moment;
 pub use units::{Share, Span, span};
 pub use zero::zero;

@@ -97,6 +97,24 @@ impl Node {
         }
     }
 
+    /// The same tree for JSON, which has no places.
+    pub(super) fn from_json(json: &Json) -> Node {
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Boolean(*value),
+            Json::Number(number) => Value::Number(number.to_string()),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => Value::List(items.iter().map(Node::from_json).collect()),
+            Json::Object(members) => {
+                let node = |(name, value): (&String, &Json)| {
+                    (name.clone(), Place::default(), Node::from_json(value))
+                };
+                Value::Map(members.iter().map(node).collect())
+            }
+        };
+        Node { place: Place::default(), value }
+    }
+
     pub(super) fn to_json(&self) -> Json {
         match &self.value {
             Value::Null => Json::Null,

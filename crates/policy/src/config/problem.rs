@@ -44,7 +44,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// The known word that is nearest to one that is not known, where one is near.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
         .map(|known| (strsim::damerau_levenshtein(word, known), known))

@@ -11,6 +11,7 @@ use crate::{
     Secret,
     key::{KEY_PREFIX, Key, Owner, Scope},
     principal::{Directory, Entity, EntityKind, Settings},
+    role::Role,
     snapshot::FileKey,
 };
 
@@ -55,9 +56,13 @@ pub(super) struct KeyEntry {
     /// When it ends, as `2027-01-31` (the end of that day in UTC) or `2027-01-31T12:00:00Z`. Default: never.
     #[serde(default)]
     pub(super) expires: Option<String>,
-    /// Whether it opens the admin API instead of models. Default: false.
+    /// Whether it opens the admin API instead of models, as an owner. Default: false.
     #[serde(default)]
     pub(super) admin: bool,
+    /// What it may administer; a key with a role opens the admin API instead of models. With an organization, it
+    /// administers that organization only.
+    #[serde(default)]
+    pub(super) role: Option<Role>,
     /// The organization it belongs to, where it belongs to no part of one.
     #[serde(default)]
     pub(super) organization: Option<String>,
@@ -219,7 +224,8 @@ impl Compiler<'_> {
                 organization: stand.organization,
                 parent: stand.parent,
                 settings: entry.settings,
-                scope: if entry.admin { Scope::Admin } else { Scope::Calls },
+                scope: if entry.admin || entry.role.is_some() { Scope::Admin } else { Scope::Calls },
+                role: entry.role,
                 owner: Owner::File,
                 created_us: 0,
                 expires_us,
@@ -259,21 +265,27 @@ impl Compiler<'_> {
         }
     }
 
-    /// A date is good to its end; a moment is a moment.
     fn moment(&mut self, text: &str, path: &str) -> Option<i64> {
-        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-            return Some(moment.as_microsecond());
+        match moment(text) {
+            Ok(end) => Some(end),
+            Err(message) => {
+                self.fault(path, message);
+                None
+            }
         }
-        let end = text.parse::<jiff::civil::Date>().ok().and_then(|date| date.tomorrow().ok());
-        let end = end.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
-        if end.is_none() {
-            self.fault(
-                path,
-                format!("\"{text}\" is no date; write it as 2027-01-31 or 2027-01-31T12:00:00Z"),
-            );
-        }
-        end.map(|end| end.timestamp().as_microsecond())
     }
+}
+
+/// When something ends, in microseconds since 1970: a date is good to its end in UTC, a moment is a moment.
+pub fn moment(text: &str) -> Result<i64, String> {
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        return Ok(moment.as_microsecond());
+    }
+    let end = text.parse::<jiff::civil::Date>().ok().and_then(|date| date.tomorrow().ok());
+    let end = end.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    let end =
+        end.ok_or_else(|| format!("\"{text}\" is no date; write it as 2027-01-31 or 2027-01-31T12:00:00Z"))?;
+    Ok(end.timestamp().as_microsecond())
 }
 
 /// What is in its place already.

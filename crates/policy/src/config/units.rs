@@ -27,6 +27,12 @@ pub struct Share(pub(crate) u32);
 #[serde(try_from = "String")]
 pub(super) struct Margin(pub(super) Option<u32>);
 
+impl Span {
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
 impl TryFrom<String> for Margin {
     type Error = String;
 

@@ -10,6 +10,7 @@ use crate::{
     authentication::Identified,
     key::{Key, Owner, Scope},
     limit::Limit,
+    role::{self, Role},
     rule::RuleFacts,
 };
 
@@ -20,6 +21,8 @@ pub struct Principal {
     pub name: String,
     pub proof: Proof,
     pub scope: Scope,
+    /// What it may administer; nothing where it opens models.
+    pub role: Option<Role>,
     pub owner: Owner,
     pub organization: Option<Uuid>,
     /// What the caller belongs to, the nearest first.
@@ -55,6 +58,7 @@ impl Principal {
             name: key.name.clone(),
             proof: Proof::Key,
             scope: key.scope,
+            role: role::of_key(key),
             owner: key.owner,
             organization: key.organization,
             ancestors: lineage.ancestors,
@@ -78,6 +82,7 @@ impl Principal {
             name: found.name.clone(),
             proof,
             scope: Scope::Calls,
+            role: None,
             owner: Owner::Registry,
             organization,
             ancestors: lineage.ancestors,

@@ -57,12 +57,12 @@ pub(crate) struct Bulk<'b> {
 }
 
 /// Does everything or nothing.
-pub(crate) fn transaction<T>(
+pub(crate) fn transaction<T, E: From<Error>>(
     engine: &mut dyn Engine,
-    work: impl FnOnce(&mut dyn Engine) -> Result<T, Error>,
-) -> Result<T, Error> {
+    work: impl FnOnce(&mut dyn Engine) -> Result<T, E>,
+) -> Result<T, E> {
     engine.begin()?;
-    match work(engine).and_then(|done| engine.commit().map(|()| done)) {
+    match work(engine).and_then(|done| Ok(engine.commit().map(|()| done)?)) {
         Ok(done) => Ok(done),
         Err(error) => {
             engine.roll_back();

@@ -17,7 +17,7 @@ const BUSY_TIME_MAX: Duration = Duration::from_secs(10);
 const STATEMENTS_MAX: usize = 128;
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../schema/sqlite/1.sql"),
     include_str!("../schema/sqlite/2.sql"),
     include_str!("../schema/sqlite/3.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../schema/sqlite/5.sql"),
     include_str!("../schema/sqlite/6.sql"),
     include_str!("../schema/sqlite/7.sql"),
+    include_str!("../schema/sqlite/8.sql"),
 ];
 
 pub(crate) struct Sqlite(Connection);

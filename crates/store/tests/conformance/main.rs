@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its case")]
 
+mod answers;
 mod audit;
 mod credentials;
 mod import;
@@ -84,6 +85,10 @@ on_every_database! {
         tenants_cannot_cross
         replicas_see_what_has_changed
         the_clock_has_no_gaps
+    }
+    answers {
+        a_request_that_comes_again_has_its_answer
+        a_transaction_reads_what_it_writes
     }
     credentials {
         credentials_are_sealed_and_go_on_under_another_key

@@ -1,0 +1,24 @@
+//! The admin side: metrics, the registry, calls, rollouts, the audit. It runs on a runtime of its own, so that nothing it
+//! does stalls a call.
+
+mod audit;
+mod bodies;
+mod calls;
+mod change;
+mod examine;
+mod find;
+mod guard;
+mod list;
+mod openapi;
+mod query;
+mod refusal;
+mod request;
+mod resource;
+mod rotate;
+mod routes;
+mod side;
+mod who;
+
+pub use openapi::openapi;
+pub(crate) use request::{AdminRequest, Reply, ask, forward};
+pub(crate) use side::{Admin, Settings};
