@@ -217,7 +217,7 @@ impl Thing {
         match &self.is {
             Is::Part { deleted_us, settings } => {
                 let (deleted_us, settings) = (*deleted_us, settings.clone());
-                Shown::Part(Box::new(Part { id, name, stand, state, deleted_us, settings }))
+                Shown::Part(Box::new(Part { id, name, stand, state, deleted_us, settings: *settings }))
             }
             Is::Key(key) => Shown::Key(Box::new(bodies::Key {
                 id,
