@@ -123,6 +123,18 @@ def test_a_file_of_litellm_becomes_one_that_is_accepted(source):
     assert not (source / "other.yaml").exists()
 
 
+def test_a_file_of_bifrost_becomes_one_that_is_accepted(tmp_path, sim):
+    (tmp_path / "config.json").write_text((HERE / "bifrost.json").read_text().replace("SIM", sim.url))
+    tollgate(tmp_path, "import", "bifrost", "config.json", "--report", "report.json")
+    tollgate(tmp_path, "check", "tollgate.yaml")
+    found, report = grades(tmp_path)
+    assert found["providers.openai.network_config.max_retries"] == "manual"
+    assert found["governance"] == "manual"
+    assert found["a_section_of_tomorrow"] == "unsupported"
+    assert report["variables"] == ["OPENAI_API_KEY"]
+    assert "sk-" not in (tmp_path / "tollgate.yaml").read_text() + (tmp_path / "report.json").read_text()
+
+
 def test_keys_of_litellm_go_on_where_they_were(source, database, sim):
     words = ["import", "litellm", "config.yaml", "--database", database, "--data-dir", "data", "--report", "report.json"]
     tollgate(source, *words, "--dry-run")

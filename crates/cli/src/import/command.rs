@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use policy::{Secret, config};
 
 use super::{
+    bifrost,
     draft::Draft,
     litellm,
     registry::{self, Outcome, Thing},
@@ -39,6 +40,9 @@ enum Source {
         #[arg(long, env = "LITELLM_DATABASE_URL", hide_env_values = true)]
         database: Option<String>,
     },
+    /// Bifrost's config.json.
+    #[command(after_help = "Example: tollgate import bifrost config.json")]
+    Bifrost { file: PathBuf },
 }
 
 #[derive(Args)]
@@ -93,6 +97,10 @@ fn read(source: &Source, now_us: i64, work: &mut Work) -> anyhow::Result<(&'stat
             let address = database.as_deref().map(Secret::new);
             let tenants = litellm::read(file, address.as_ref(), now_us, work)?;
             ("LiteLLM", tenants.things, address.is_some())
+        }
+        Source::Bifrost { file } => {
+            bifrost::read(file, work)?;
+            ("Bifrost", Vec::new(), false)
         }
     })
 }

@@ -1,5 +1,6 @@
 //! `tollgate import`: from another gateway's configuration to one of Tollgate's, with a report on every field.
 
+mod bifrost;
 mod command;
 mod draft;
 mod fields;
