@@ -135,6 +135,17 @@ def test_a_file_of_bifrost_becomes_one_that_is_accepted(tmp_path, sim):
     assert "sk-" not in (tmp_path / "tollgate.yaml").read_text() + (tmp_path / "report.json").read_text()
 
 
+def test_a_config_of_portkey_becomes_a_model(tmp_path):
+    (tmp_path / "chat.json").write_text((HERE / "portkey.json").read_text())
+    tollgate(tmp_path, "import", "portkey", "chat.json", "--report", "report.json")
+    tollgate(tmp_path, "check", "tollgate.yaml")
+    found, _ = grades(tmp_path)
+    assert found["strategy.mode"] == "exact"
+    assert found["targets[1].retry.attempts"] == "approximate"
+    assert found["cache"] == "unsupported"
+    assert "\n  chat:\n" in (tmp_path / "tollgate.yaml").read_text()
+
+
 def test_keys_of_litellm_go_on_where_they_were(source, database, sim):
     words = ["import", "litellm", "config.yaml", "--database", database, "--data-dir", "data", "--report", "report.json"]
     tollgate(source, *words, "--dry-run")

@@ -10,7 +10,7 @@ use super::{
     fields::{Fields, Known, span},
     names::catalogued,
     report::Grade::{Manual, Unsupported},
-    work::{Work, put},
+    work::{Work, even, put},
 };
 
 /// What stands before the name of an environment variable.
@@ -75,12 +75,13 @@ fn provider(name: &str, value: &Value, work: &mut Work) {
             .manual(&path, "the catalogue has no such provider; write one with its `base_url` and `dialect`");
         return;
     }
-    let keys: Vec<Value> = entry
+    let mut keys: Vec<Value> = entry
         .list("keys", &mut work.report)
         .iter()
         .enumerate()
         .filter_map(|(at, key)| credential(&format!("{path}.keys[{at}]"), name, key, work))
         .collect();
+    even(&mut keys);
     match keys.as_slice() {
         [] => {}
         [only] if only.get("models").is_none() => {
@@ -207,10 +208,11 @@ fn credential(path: &str, provider: &str, value: &Value, work: &mut Work) -> Opt
         put(&mut key, "models", models);
     }
     // Weights are shares of one there, and whole numbers here.
-    if let Some(weight) = fields.number("weight", &mut work.report).filter(|weight| *weight != 1.0) {
+    let weight = fields.number("weight", &mut work.report);
+    if weight.is_some() {
         work.report.approximate(&fields.at("weight"), "is `weight` of the key, in thousandths");
-        put(&mut key, "weight", (weight.max(0.0) * 1_000.0).round() as u64);
     }
+    put(&mut key, "weight", (weight.unwrap_or(1.0).max(0.0) * 1_000.0).round() as u64);
     fields.known(&KEY, &mut work.report);
     fields.rest(&mut work.report);
     key.contains_key("key").then(|| {

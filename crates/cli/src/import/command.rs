@@ -12,7 +12,7 @@ use policy::{Secret, config};
 use super::{
     bifrost,
     draft::Draft,
-    litellm,
+    litellm, portkey,
     registry::{self, Outcome, Thing},
     report::Report,
     work::{Work, put},
@@ -40,6 +40,9 @@ enum Source {
         #[arg(long, env = "LITELLM_DATABASE_URL", hide_env_values = true)]
         database: Option<String>,
     },
+    /// Portkey's configs, as JSON: one, or several by their names.
+    #[command(after_help = "Example: tollgate import portkey config.json")]
+    Portkey { file: PathBuf },
     /// Bifrost's config.json.
     #[command(after_help = "Example: tollgate import bifrost config.json")]
     Bifrost { file: PathBuf },
@@ -97,6 +100,10 @@ fn read(source: &Source, now_us: i64, work: &mut Work) -> anyhow::Result<(&'stat
             let address = database.as_deref().map(Secret::new);
             let tenants = litellm::read(file, address.as_ref(), now_us, work)?;
             ("LiteLLM", tenants.things, address.is_some())
+        }
+        Source::Portkey { file } => {
+            portkey::read(file, work)?;
+            ("Portkey", Vec::new(), false)
         }
         Source::Bifrost { file } => {
             bifrost::read(file, work)?;

@@ -44,3 +44,13 @@ impl Work {
 pub(super) fn put(map: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
     map.insert(name.to_owned(), value.into());
 }
+
+/// Weights that are all the same say nothing: they are taken out.
+pub(super) fn even(entries: &mut [Value]) {
+    let first = entries.first().and_then(|entry| entry.get("weight")).cloned();
+    if entries.iter().all(|entry| entry.get("weight") == first.as_ref()) {
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            entry.shift_remove("weight");
+        }
+    }
+}
