@@ -348,7 +348,8 @@ def test_credit_is_topped_up_and_budgets_are_started_anew(start):
     assert chat(gateway, max_tokens=10)[0] == 200, "at once"
     assert "0.014" in spend(APP_KEY)
     spend(NARROW_KEY)
-    wait_for(lambda: "0.004" in budgets("list")[1], "the journal")
+    used = lambda: {one["budget"]: float(one["used_usd"]) for one in json.loads(budgets("--json", "list")[1])}
+    wait_for(lambda: used()['monthly of key "other"'] > 0.003, "the journal")
     code, told = budgets("reset", 'monthly of key "other"')
     assert code == 0, told
     assert chat(gateway, max_tokens=10, key=NARROW_KEY)[0] == 200
