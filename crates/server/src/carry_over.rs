@@ -1,6 +1,6 @@
 //! What a period left of a budget is added to the next, once, whichever replica comes to it first.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use policy::limit::{AdjustmentKind, Limit};
 use store::{Adjustment, Author, Database};
@@ -22,22 +22,31 @@ pub(crate) async fn run(shared: Arc<Shared>, database: DatabaseThread) {
         if carrying.is_empty() {
             continue;
         }
-        let done = database
-            .ask(move |database| carrying.iter().try_for_each(|limit| carry(database, limit, now_us())));
+        let done = database.ask(move |database| carry_all(database, &carrying, now_us()));
         if let Err(error) = done.await {
             tracing::warn!(%error, "what budgets have left could not be carried over; it is tried again");
         }
     }
 }
 
-fn carry(database: &mut Database, limit: &Limit, now_us: i64) -> Result<(), store::Error> {
+fn carry_all(database: &mut Database, limits: &[Arc<Limit>], now_us: i64) -> Result<(), store::Error> {
+    let done: HashSet<Uuid> = database.adjustments(now_us)?.iter().map(|entry| entry.id).collect();
+    limits.iter().try_for_each(|limit| carry(database, limit, &done, now_us))
+}
+
+fn carry(
+    database: &mut Database,
+    limit: &Limit,
+    done: &HashSet<Uuid>,
+    now_us: i64,
+) -> Result<(), store::Error> {
     let Some((start_us, until_us)) = limit.slot(now_us).filter(|(start, _)| now_us > start + SETTLED_US)
     else {
         return Ok(());
     };
     // The same in every replica, so that one of them adds it.
     let id = Uuid::new_v5(&limit.id, format!("carry over {start_us}").as_bytes());
-    if database.adjustments(now_us)?.iter().any(|entry| entry.id == id) {
+    if done.contains(&id) {
         return Ok(());
     }
     let Some((before_us, _)) = limit.slot(start_us - 1) else { return Ok(()) };
@@ -110,6 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path()).unwrap();
         let limit = limit();
+        let limits = [Arc::clone(&limit)];
         let day = 20_000 * DAY;
         spend(&data, &limit, day, 3_000_000_000_000);
         let mut database = data.database().unwrap();
@@ -117,13 +127,13 @@ mod tests {
             let entries = database.adjustments(now_us).unwrap();
             entries.iter().map(|entry| (entry.slot_us, entry.amount)).collect::<Vec<_>>()
         };
-        carry(&mut database, &limit, day + DAY + 1).unwrap();
+        carry_all(&mut database, &limits, day + DAY + 1).unwrap();
         assert_eq!(given(&mut database, day + DAY + 1), [], "calls of the day before may still end");
         for _ in 0..3 {
-            carry(&mut database, &limit, day + DAY + 2 * SETTLED_US).unwrap();
+            carry_all(&mut database, &limits, day + DAY + 2 * SETTLED_US).unwrap();
         }
         assert_eq!(given(&mut database, day + DAY), [(day + DAY, 7_000_000_000_000)]);
-        carry(&mut database, &limit, day + 2 * DAY + 2 * SETTLED_US).unwrap();
+        carry_all(&mut database, &limits, day + 2 * DAY + 2 * SETTLED_US).unwrap();
         assert_eq!(
             given(&mut database, day + 2 * DAY),
             [],

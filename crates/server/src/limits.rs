@@ -174,7 +174,8 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
                     && cause == Cause::Limit
                     && amount > sure
                 {
-                    *room = left.max(sure);
+                    // Less than before in any case, so that this ends.
+                    *room = if left < amount { left.max(sure) } else { sure };
                     continue;
                 }
                 let over = Over { cause, limit, left, amount: sure, retry_us };

@@ -1,25 +1,16 @@
-//! Databases of other programs: they are only read, a table at a time.
-
-use std::path::Path;
+//! Databases of other programs, in PostgreSQL: they are only read, a table at a time.
 
 use policy::Secret;
 use serde_json::{Map, Value as Json};
 
 use crate::{
     Error,
-    sql::{Engine, Postgres, Server, Sqlite},
+    sql::{Engine, Postgres, Server},
 };
 
 /// An open database of another program.
 pub struct Foreign {
-    engine: Box<dyn Engine>,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Postgres,
-    Sqlite,
+    engine: Postgres,
 }
 
 /// What Prisma writes into an address and PostgreSQL's own clients do not know
@@ -44,48 +35,23 @@ impl Foreign {
         let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
         let kept: Vec<&str> = pairs().filter(|pair| !PRISMA.contains(&name(pair).as_str())).collect();
         let server = Server::parse(&Secret::new(format!("{bare}?{}", kept.join("&"))))?;
-        let mut engine = Box::new(Postgres::open(server)?);
+        let mut engine = Postgres::open(server)?;
         if let Some(schema) = pairs().find_map(|pair| pair.strip_prefix("schema=")) {
             check_name(schema)?;
             engine.batch(&format!("SET search_path TO \"{schema}\""))?;
         }
         engine.batch("SET default_transaction_read_only = on")?;
-        Ok(Foreign { engine, kind: Kind::Postgres })
-    }
-
-    /// In a file of SQLite.
-    pub fn sqlite(path: &Path) -> Result<Foreign, Error> {
-        Ok(Foreign { engine: Box::new(Sqlite::read_only(path)?), kind: Kind::Sqlite })
+        Ok(Foreign { engine })
     }
 
     /// All rows of a table, as objects whose members are its columns; `None` where there is no such table.
     pub fn table(&mut self, name: &str) -> Result<Option<Vec<Map<String, Json>>>, Error> {
         check_name(name)?;
-        let select = match self.kind {
-            Kind::Postgres => {
-                let there =
-                    self.engine.query_first(&format!("SELECT to_regclass('\"{name}\"') IS NOT NULL"), &[])?;
-                if !there.map_or(Ok(false), |row| row.get::<bool>(0))? {
-                    return Ok(None);
-                }
-                format!("SELECT CAST(row_to_json(t) AS TEXT) FROM \"{name}\" t")
-            }
-            Kind::Sqlite => {
-                let rows =
-                    self.engine.query("SELECT name FROM pragma_table_info(?1)", &[name.to_owned().into()])?;
-                let columns = rows.iter().map(|row| row.get::<String>(0)).collect::<Result<Vec<_>, _>>()?;
-                if columns.is_empty() {
-                    return Ok(None);
-                }
-                let pairs: Vec<String> = columns
-                    .iter()
-                    .map(|column| {
-                        format!("'{}', \"{}\"", column.replace('\'', "''"), column.replace('"', "\"\""))
-                    })
-                    .collect();
-                format!("SELECT json_object({}) FROM \"{name}\"", pairs.join(", "))
-            }
-        };
+        let there = self.engine.query_first(&format!("SELECT to_regclass('\"{name}\"') IS NOT NULL"), &[])?;
+        if !there.map_or(Ok(false), |row| row.get::<bool>(0))? {
+            return Ok(None);
+        }
+        let select = format!("SELECT CAST(row_to_json(t) AS TEXT) FROM \"{name}\" t");
         let rows = self.engine.query(&select, &[])?;
         let read = rows.iter().map(|row| {
             let text: String = row.get(0)?;

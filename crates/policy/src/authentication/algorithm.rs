@@ -1,5 +1,10 @@
 //! How tokens are signed (<https://www.rfc-editor.org/rfc/rfc7518#section-3.1>).
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
 /// An algorithm of signatures. `none` is not one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -43,6 +48,23 @@ const NAMES: [(Algorithm, &str); 12] = [
     (Algorithm::Hs384, "HS384"),
     (Algorithm::Hs512, "HS512"),
 ];
+
+impl<'de> Deserialize<'de> for Algorithm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Algorithm, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Algorithm::named(&name).ok_or_else(|| de::Error::custom(format!("\"{name}\" is no algorithm")))
+    }
+}
+
+impl JsonSchema for Algorithm {
+    fn schema_name() -> Cow<'static, str> {
+        "Algorithm".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "enum": NAMES.map(|(_, name)| name)})
+    }
+}
 
 impl Algorithm {
     /// By its name in a token. `Ed25519` is the newer name of what is called `EdDSA` elsewhere

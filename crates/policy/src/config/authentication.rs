@@ -38,7 +38,7 @@ pub(super) struct IssuerDraft {
     pub(super) secret: Option<String>,
     /// How tokens may be signed. Default: every way that needs a public key; with `secret`, `HS256`.
     #[serde(default)]
-    pub(super) algorithms: Option<Vec<AlgorithmDraft>>,
+    pub(super) algorithms: Option<Vec<Algorithm>>,
     /// How far the issuer's clock and this one may be apart. Default: `30s`.
     #[serde(default)]
     pub(super) clock_skew: Option<Span>,
@@ -55,44 +55,6 @@ pub(super) struct IssuerDraft {
     /// What claims mean.
     #[serde(default)]
     pub(super) map: MapDraft,
-}
-
-/// A way to sign a token.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub(super) enum AlgorithmDraft {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-    Hs256,
-    Hs384,
-    Hs512,
-}
-
-impl AlgorithmDraft {
-    pub(super) fn meaning(self) -> Algorithm {
-        match self {
-            AlgorithmDraft::Rs256 => Algorithm::Rs256,
-            AlgorithmDraft::Rs384 => Algorithm::Rs384,
-            AlgorithmDraft::Rs512 => Algorithm::Rs512,
-            AlgorithmDraft::Ps256 => Algorithm::Ps256,
-            AlgorithmDraft::Ps384 => Algorithm::Ps384,
-            AlgorithmDraft::Ps512 => Algorithm::Ps512,
-            AlgorithmDraft::Es256 => Algorithm::Es256,
-            AlgorithmDraft::Es384 => Algorithm::Es384,
-            AlgorithmDraft::EdDsa => Algorithm::EdDsa,
-            AlgorithmDraft::Hs256 => Algorithm::Hs256,
-            AlgorithmDraft::Hs384 => Algorithm::Hs384,
-            AlgorithmDraft::Hs512 => Algorithm::Hs512,
-        }
-    }
 }
 
 /// What claims mean. A claim is named by its path: names with dots between them, as `realm_access.roles`, or a JSON pointer, as

@@ -50,7 +50,7 @@ impl Compiler<'_> {
         let symmetric = draft.secret.is_some();
         let keys = self.issuer_keys(&draft, path);
         let algorithms = match &draft.algorithms {
-            Some(named) => named.iter().map(|algorithm| algorithm.meaning()).collect(),
+            Some(named) => named.clone(),
             None if symmetric => vec![Algorithm::Hs256],
             None => Algorithm::asymmetric().collect::<Vec<_>>(),
         };

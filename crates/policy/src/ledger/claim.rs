@@ -1,5 +1,8 @@
 //! What a call claims.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Rule;
 
 /// A counter's name: a hash over whatever it counts for, so that no text of a caller gets as far as a store.
@@ -26,8 +29,16 @@ pub struct Claim {
     pub on_failure: OnFailure,
 }
 
+impl Claim {
+    /// What looks at a bucket and takes nothing of it.
+    pub fn look(bucket: Bucket, rule: Rule) -> Claim {
+        Claim { bucket, rule, amount: 0, shadow: true, durable: false, on_failure: OnFailure::Allow }
+    }
+}
+
 /// What becomes of a claim while the store that all replicas share does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// It is granted, and not counted until it is settled.
     Allow,

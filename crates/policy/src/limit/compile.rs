@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::{
-    AlgorithmSpec, BudgetSpec, Each, EachSpec, Exceeded, ExceededSpec, Limit, LimitSpec, Meter, ModeSpec,
-    Only, OperationSpec, Period, StoreFailureSpec, Terms, UnpricedSpec, Window, zone,
+    AlgorithmSpec, BudgetSpec, Exceeded, ExceededSpec, Limit, LimitSpec, Meter, ModeSpec, Only, Period,
+    Terms, UnpricedSpec, Window, zone,
 };
 use crate::{config::span, ledger::OnFailure};
 
@@ -218,22 +218,12 @@ impl<'t> Meant<'t> {
 
     fn limit(self, holder: &Holder, said: Said) -> Limit {
         let terms = self.terms;
-        let each = terms.each.iter().map(|each| match each {
-            EachSpec::EndUser => Each::EndUser,
-            EachSpec::Model => Each::Model,
-            EachSpec::Operation => Each::Operation,
-            EachSpec::Key => Each::Key,
-        });
         let only = Only {
             models: terms.models.clone(),
-            operations: terms
-                .operations
-                .iter()
-                .map(|operation| OperationSpec::operation(*operation))
-                .collect(),
+            operations: terms.operations.iter().map(|name| name.0).collect(),
             tags: terms.tags.clone(),
         };
-        let each: Vec<Each> = each.collect();
+        let each = terms.each.clone();
         let kind = if said.budget { "budget" } else { "limit" };
         // What two limits of one holder may differ in, but for their amounts: a counter keeps its kind for life.
         let (name, meter, counted) = (&said.name, said.meter, counted(&said.window));
@@ -250,11 +240,7 @@ impl<'t> Meant<'t> {
             shadow: terms.mode == Some(ModeSpec::Shadow),
             warn_permille: terms.warn_at.map(|share| share.0),
             exceeded: self.exceeded,
-            on_failure: match terms.on_store_failure {
-                Some(StoreFailureSpec::Allow) => OnFailure::Allow,
-                Some(StoreFailureSpec::Refuse) => OnFailure::Refuse,
-                Some(StoreFailureSpec::Share) | None => OnFailure::Share,
-            },
+            on_failure: terms.on_store_failure.unwrap_or(OnFailure::Share),
             carry_over: false,
             allows_unpriced: terms.unpriced == Some(UnpricedSpec::Allow),
         }

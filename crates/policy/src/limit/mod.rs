@@ -15,8 +15,8 @@ pub use refusal::{Over, refusal, unpriced};
 pub(crate) use spec::parse_count;
 pub use spec::parse_usd;
 pub use spec::{
-    AlgorithmSpec, BudgetSpec, Budgets, Count, EachSpec, ExceededSpec, LimitSpec, ModeSpec, OperationSpec,
-    StoreFailureSpec, Terms, UnpricedSpec, Usd,
+    AlgorithmSpec, BudgetSpec, Budgets, Count, ExceededSpec, LimitSpec, ModeSpec, OperationName, Terms,
+    UnpricedSpec, Usd,
 };
 pub use terms::{Each, Exceeded, Limit, Meter, Only};
 pub use window::{Period, Window, zone};

@@ -5,7 +5,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Share, Span};
+use super::Each;
+use crate::{
+    config::{Share, Span},
+    ledger::OnFailure,
+};
 
 /// How much of something may be used, and over which time. One of `requests`, `tokens`, `input_tokens`, `output_tokens`,
 /// `usd` and `concurrent` says what is counted.
@@ -78,13 +82,13 @@ pub struct Terms {
     pub time_zone: Option<String>,
     /// Counted on its own for each of these. Default: all together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub each: Vec<EachSpec>,
+    pub each: Vec<Each>,
     /// The model names it holds for, exact or with a trailing `*`. Default: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// The operations it holds for, as `chat` or `embeddings`. Default: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub operations: Vec<OperationSpec>,
+    pub operations: Vec<OperationName>,
     /// The tags that a call must have for it to hold. Default: none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
@@ -105,7 +109,7 @@ pub struct Terms {
     pub unpriced: Option<UnpricedSpec>,
     /// What becomes of calls while the store that replicas share cannot be reached. Default: share.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_store_failure: Option<StoreFailureSpec>,
+    pub on_store_failure: Option<OnFailure>,
 }
 
 /// How something is counted over time.
@@ -120,19 +124,6 @@ pub enum AlgorithmSpec {
     TokenBucket,
     /// Lets calls go at a steady rate; those that come too soon wait.
     LeakyBucket,
-}
-
-/// What something is counted for on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EachSpec {
-    /// The end user that the call names, by `x-tollgate-user` or in its body.
-    EndUser,
-    /// The model's name as the caller writes it.
-    Model,
-    Operation,
-    /// The key, or whoever else calls.
-    Key,
 }
 
 /// Whether a limit refuses.
@@ -155,18 +146,6 @@ pub enum ExceededSpec {
     Downgrade,
 }
 
-/// What becomes of calls while counters cannot be shared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StoreFailureSpec {
-    /// They go on, uncounted until the store is back.
-    Allow,
-    /// They are refused.
-    Refuse,
-    /// Each replica counts by itself, and gives out its share of the limit.
-    Share,
-}
-
 /// What becomes of calls whose cost is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -176,24 +155,9 @@ pub enum UnpricedSpec {
     Refuse,
 }
 
-/// What a caller asks a provider to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OperationSpec {
-    Chat,
-    Completions,
-    Embeddings,
-    Rerank,
-    Images,
-    Speech,
-    Transcription,
-    Moderations,
-    CountTokens,
-    Files,
-    Batches,
-    StoredResponses,
-    PassThrough,
-}
+/// What a caller asks a provider to do, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationName(pub wire::Operation);
 
 /// One budget or several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -221,23 +185,28 @@ impl Budgets {
     }
 }
 
-impl OperationSpec {
-    pub fn operation(self) -> wire::Operation {
-        match self {
-            OperationSpec::Chat => wire::Operation::Chat,
-            OperationSpec::Completions => wire::Operation::Completions,
-            OperationSpec::Embeddings => wire::Operation::Embeddings,
-            OperationSpec::Rerank => wire::Operation::Rerank,
-            OperationSpec::Images => wire::Operation::Images,
-            OperationSpec::Speech => wire::Operation::Speech,
-            OperationSpec::Transcription => wire::Operation::Transcription,
-            OperationSpec::Moderations => wire::Operation::Moderations,
-            OperationSpec::CountTokens => wire::Operation::CountTokens,
-            OperationSpec::Files => wire::Operation::Files,
-            OperationSpec::Batches => wire::Operation::Batches,
-            OperationSpec::StoredResponses => wire::Operation::StoredResponses,
-            OperationSpec::PassThrough => wire::Operation::PassThrough,
-        }
+impl Serialize for OperationName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for OperationName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<OperationName, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = wire::Operation::ALL.into_iter().find(|operation| operation.name() == name);
+        let unknown = || serde::de::Error::custom(format!("\"{name}\" is no operation"));
+        known.map(OperationName).ok_or_else(unknown)
+    }
+}
+
+impl JsonSchema for OperationName {
+    fn schema_name() -> Cow<'static, str> {
+        "Operation".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "enum": wire::Operation::ALL.map(wire::Operation::name)})
     }
 }
 

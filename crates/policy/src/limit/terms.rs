@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wire::Operation;
 
@@ -60,11 +62,15 @@ pub struct Only {
 }
 
 /// What something is counted for on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Each {
+    /// The end user that the call names, by `x-tollgate-user` or in its body.
     EndUser,
+    /// The model's name as the caller writes it.
     Model,
     Operation,
+    /// The key, or whoever else calls.
     Key,
 }
 

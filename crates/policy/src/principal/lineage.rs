@@ -8,7 +8,7 @@ use wire::{Fault, Kind, Operation, Origin};
 use super::{AddressRange, EntityKind, Settings, access::AccessRules};
 use crate::{
     Money,
-    limit::{self, Budgets, Holder, Limit, OperationSpec},
+    limit::{self, Budgets, Holder, Limit},
 };
 
 /// What one holder allows.
@@ -152,11 +152,7 @@ fn grant(holder: &Holder, settings: &Settings, faults: &mut Vec<Wrong>) -> Grant
     Grant {
         whose: Arc::clone(&holder.shown),
         models: settings.models.clone(),
-        operations: settings
-            .operations
-            .iter()
-            .map(|operation| OperationSpec::operation(*operation))
-            .collect(),
+        operations: settings.operations.iter().map(|name| name.0).collect(),
         addresses,
         disabled: settings.disabled,
         cost_max: CostMax {

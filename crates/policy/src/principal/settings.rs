@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AccessSpec;
-use crate::limit::{Budgets, Count, LimitSpec, OperationSpec, Usd};
+use crate::limit::{Budgets, Count, LimitSpec, OperationName, Usd};
 
 /// What a part of an organization, or a key, may do. What stands above it holds for it as well.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct Settings {
     pub models: Vec<String>,
     /// The operations it may ask for, as `chat` or `embeddings`. Default: all that are allowed above it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub operations: Vec<OperationSpec>,
+    pub operations: Vec<OperationName>,
     /// How much money may be spent: one budget, or several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budgets>,

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashSet, path::Path, time::Duration};
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, ToSql,
+    Connection, ErrorCode, ToSql,
     types::{ToSqlOutput, ValueRef},
 };
 use uuid::Uuid;
@@ -39,11 +39,6 @@ impl Sqlite {
         sqlite.0.pragma_update(None, "journal_mode", "WAL")?;
         sqlite.0.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(sqlite)
-    }
-
-    /// A file of another program.
-    pub(crate) fn read_only(path: &Path) -> Result<Sqlite, Error> {
-        Sqlite::new(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
     }
 
     /// One of the connections to a database in memory, which is there as long as one of them is

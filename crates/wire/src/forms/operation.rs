@@ -35,6 +35,22 @@ pub enum Counting {
 }
 
 impl Operation {
+    pub const ALL: [Operation; 13] = [
+        Operation::Chat,
+        Operation::Completions,
+        Operation::Embeddings,
+        Operation::Rerank,
+        Operation::Images,
+        Operation::Speech,
+        Operation::Transcription,
+        Operation::Moderations,
+        Operation::CountTokens,
+        Operation::Files,
+        Operation::Batches,
+        Operation::StoredResponses,
+        Operation::PassThrough,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Operation::Chat => "chat",

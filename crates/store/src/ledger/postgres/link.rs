@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use policy::ledger::{
-    Bucket, Claim, Judged, OnFailure, Reserved, Rule, Seen, Standing, Tenant, conclude, hold_end,
-};
+use policy::ledger::{Bucket, Claim, Judged, Reserved, Rule, Seen, Standing, Tenant, conclude, hold_end};
 use tokio_postgres::{Client, Error, Row, Statement};
 use uuid::Uuid;
 
@@ -103,14 +101,7 @@ impl PostgresLink {
         now_us: i64,
         buckets: &[(Bucket, Rule)],
     ) -> Result<Vec<Standing>, Failure> {
-        let claim = |(bucket, rule): &(Bucket, Rule)| Claim {
-            bucket: *bucket,
-            rule: *rule,
-            amount: 0,
-            shadow: true,
-            durable: false,
-            on_failure: OnFailure::Allow,
-        };
+        let claim = |(bucket, rule): &(Bucket, Rule)| Claim::look(*bucket, *rule);
         let claims = buckets.iter().map(claim).collect();
         let ask = Ask { tenant: Tenant(0), now_us, hold_until_us: now_us, claims };
         let rows = self.look(std::slice::from_ref(&ask), true).await?;

@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use policy::ledger::{
-    Bucket, Claim, Judged, OnFailure, Reserved, Rule, Standing, Tenant, conclude, hold_end,
-};
+use policy::ledger::{Bucket, Claim, Judged, Reserved, Rule, Standing, Tenant, conclude, hold_end};
 use redis::{
     RedisError, Script, ScriptInvocation, Value, aio::MultiplexedConnection, cluster_async::ClusterConnection,
 };
@@ -66,14 +64,7 @@ impl RedisLink {
         now_us: i64,
         buckets: &[(Bucket, Rule)],
     ) -> Result<Vec<Standing>, Failure> {
-        let claim = |(bucket, rule): &(Bucket, Rule)| Claim {
-            bucket: *bucket,
-            rule: *rule,
-            amount: 0,
-            shadow: true,
-            durable: false,
-            on_failure: OnFailure::Allow,
-        };
+        let claim = |(bucket, rule): &(Bucket, Rule)| Claim::look(*bucket, *rule);
         let claims: Vec<Claim> = buckets.iter().map(claim).collect();
         let ask = Ask { tenant, now_us, hold_until_us: now_us, claims };
         let reply = self.look(&ask, "look").await?;
