@@ -26,6 +26,8 @@ organizations:
 teams:
   search: {{ organization: acme, tags: {{ floor: "3" }} }}
   rockets: {{ organization: globex }}
+roles:
+  caretaker: {{ permissions: ["keys:read", "keys:write", "admins:write"] }}
 keys:
   - {{ name: app, key: {app} }}
   - {{ name: boss, key: {admin}, admin: true }}
@@ -35,8 +37,9 @@ keys:
   - {{ name: acme viewer, key: {acme_viewer}, role: viewer, organization: acme }}
   - {{ name: globex owner, key: {globex_owner}, admin: true, organization: globex }}
   - {{ name: analyst, key: {analyst}, role: analyst }}
+  - {{ name: caretaker, key: {caretaker}, role: caretaker, organization: acme }}
 """
-NAMES = ["acme_owner", "acme_admin", "acme_developer", "acme_viewer", "globex_owner", "analyst"]
+NAMES = ["acme_owner", "acme_admin", "acme_developer", "acme_viewer", "globex_owner", "analyst", "caretaker"]
 KEYS = {name: "tg-admin-" + name[:1] + f"{at}" * 40 for at, name in enumerate(NAMES)}
 PLURALS = ["organizations", "teams", "projects", "users", "service-accounts", "keys"]
 FRESH = itertools.count()
@@ -375,6 +378,19 @@ def test_roles_permit_what_they_say(gateway, method, path, body, roles):
         else:
             assert answer.code == (403, "permission_missing"), (role, answer.text)
             assert ":" in answer.message or "role is" in answer.message
+
+
+def test_roles_of_the_configuration_permit_what_they_list(gateway):
+    key = KEYS["caretaker"]
+    assert ask(gateway, "GET", "keys", key=key).status == 200
+    assert ask(gateway, "GET", "audit", key=key).code == (403, "permission_missing")
+    given = ask(gateway, "POST", "keys", {"name": "another caretaker", "role": "caretaker"}, key)
+    assert given.status == 201, given.text
+    for role in ["viewer", "owner"]:
+        refused = ask(gateway, "POST", "keys", {"name": f"a {role} too many", "role": role}, key)
+        assert refused.code == (403, "permission_missing"), refused.text
+    wrong = problems(ask(gateway, "POST", "keys", {"name": "mistaken", "role": "caretakr"}))
+    assert "caretaker" in wrong["role"]
 
 
 def test_keys_of_administrators_are_out_of_reach_of_lower_roles(gateway):

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{principal::Settings, role::Role};
+use crate::{principal::Settings, role::RoleName};
 
 /// What every key begins with.
 pub const KEY_PREFIX: &str = "tg-";
@@ -27,7 +27,7 @@ pub struct Key {
     pub scope: Scope,
     /// What it may administer, where it opens the admin API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<Role>,
+    pub role: Option<RoleName>,
     pub owner: Owner,
     /// Microseconds since 1970.
     pub created_us: i64,

@@ -1,4 +1,6 @@
-//! What those who administer may do: roles, and what each permits.
+//! What those who administer may do: permissions, and roles by name, the gateway's own and those of the configuration.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,102 +9,240 @@ use wire::{Fault, Kind, Origin};
 
 use crate::key::{Key, Scope};
 
-/// What a key of the admin API may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything.
-    Owner,
-    /// Everything but to make and end organizations.
-    Admin,
-    /// Sees everything but the audit, and makes and ends keys for calls.
-    Developer,
-    /// Sees everything.
-    Analyst,
-    /// Sees organizations, keys, rollouts and metrics.
-    Viewer,
-}
-
 /// One thing that may be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Permission {
     /// To see organizations and their parts.
+    #[serde(rename = "parts:read")]
     PartsRead,
     /// To make, change and end teams, projects, users and service accounts.
+    #[serde(rename = "parts:write")]
     PartsWrite,
     /// To make, change and end organizations.
+    #[serde(rename = "organizations:write")]
     OrganizationsWrite,
+    /// To see keys; never the keys themselves.
+    #[serde(rename = "keys:read")]
     KeysRead,
     /// To make, change, rotate and revoke keys for calls.
+    #[serde(rename = "keys:write")]
     KeysWrite,
-    /// The same for keys of the admin API, up to one's own role.
+    /// The same for keys of the admin API whose role may do nothing that one's own may not.
+    #[serde(rename = "admins:write")]
     AdminsWrite,
+    /// To see who did what.
+    #[serde(rename = "audit:read")]
     AuditRead,
     /// To have the chain of the audit looked at.
+    #[serde(rename = "audit:verify")]
     AuditVerify,
+    /// To see the journal.
+    #[serde(rename = "calls:read")]
     CallsRead,
+    /// To see how far rollouts are.
+    #[serde(rename = "rollouts:read")]
     RolloutsRead,
+    /// To take rollouts on, hold them or take them back.
+    #[serde(rename = "rollouts:write")]
     RolloutsWrite,
     /// To ask where a request would go.
+    #[serde(rename = "routes:explain")]
     RoutesExplain,
+    /// To see metrics.
+    #[serde(rename = "metrics:read")]
     MetricsRead,
 }
 
-/// Who may do what: a permission, and the roles that have it.
-const PERMITTED: [(Permission, &[Role]); 13] = {
+/// The roles that every gateway has, and what each may do.
+const USUAL: [(&str, &[Permission]); 5] = {
     use Permission::*;
-    use Role::*;
     [
-        (PartsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
-        (PartsWrite, &[Owner, Admin]),
-        (OrganizationsWrite, &[Owner]),
-        (KeysRead, &[Owner, Admin, Developer, Analyst, Viewer]),
-        (KeysWrite, &[Owner, Admin, Developer]),
-        (AdminsWrite, &[Owner, Admin]),
-        (AuditRead, &[Owner, Admin, Analyst]),
-        (AuditVerify, &[Owner, Admin, Analyst]),
-        (CallsRead, &[Owner, Admin, Developer, Analyst]),
-        (RolloutsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
-        (RolloutsWrite, &[Owner, Admin]),
-        (RoutesExplain, &[Owner, Admin, Developer, Analyst]),
-        (MetricsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
+        ("owner", &Permission::ALL),
+        (
+            "admin",
+            &[
+                PartsRead,
+                PartsWrite,
+                KeysRead,
+                KeysWrite,
+                AdminsWrite,
+                AuditRead,
+                AuditVerify,
+                CallsRead,
+                RolloutsRead,
+                RolloutsWrite,
+                RoutesExplain,
+                MetricsRead,
+            ],
+        ),
+        ("developer", &[PartsRead, KeysRead, KeysWrite, CallsRead, RolloutsRead, RoutesExplain, MetricsRead]),
+        (
+            "analyst",
+            &[
+                PartsRead,
+                KeysRead,
+                AuditRead,
+                AuditVerify,
+                CallsRead,
+                RolloutsRead,
+                RoutesExplain,
+                MetricsRead,
+            ],
+        ),
+        ("viewer", &[PartsRead, KeysRead, RolloutsRead, MetricsRead]),
     ]
 };
 
+/// The name of a role: `owner`, `admin`, `developer`, `analyst`, `viewer`, or one of `roles` in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RoleName(Cow<'static, str>);
+
+/// A role with what it may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    pub name: RoleName,
+    may: Arc<[Permission]>,
+}
+
+/// Every role that there is, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roles(Arc<BTreeMap<RoleName, Role>>);
+
 /// What a key may administer: whoever opens the admin API without a role is an owner.
-pub fn of_key(key: &Key) -> Option<Role> {
+pub fn of_key(key: &Key) -> Option<RoleName> {
     match key.scope {
         Scope::Calls => None,
-        Scope::Admin => Some(key.role.unwrap_or(Role::Owner)),
+        Scope::Admin => Some(key.role.clone().unwrap_or(RoleName::OWNER)),
+    }
+}
+
+impl RoleName {
+    pub const OWNER: RoleName = RoleName(Cow::Borrowed("owner"));
+    /// What there is no role of.
+    pub const NONE: RoleName = RoleName(Cow::Borrowed(""));
+
+    pub fn new(name: &str) -> RoleName {
+        RoleName(Cow::Owned(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
     }
 }
 
 impl Role {
-    pub const ALL: [Role; 5] = [Role::Owner, Role::Admin, Role::Developer, Role::Analyst, Role::Viewer];
+    pub fn may(&self, permission: Permission) -> bool {
+        self.may.contains(&permission)
+    }
 
-    /// As in the configuration and the admin API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Owner => "owner",
-            Role::Admin => "admin",
-            Role::Developer => "developer",
-            Role::Analyst => "analyst",
-            Role::Viewer => "viewer",
+    /// Everything that it may do.
+    pub fn permissions(&self) -> &[Permission] {
+        &self.may
+    }
+
+    /// Whether this role may give another, and end keys that have it: the other may do nothing more.
+    pub fn covers(&self, other: &Role) -> bool {
+        other.may.iter().all(|permission| self.may(*permission))
+    }
+}
+
+impl Default for Roles {
+    fn default() -> Roles {
+        let usual = USUAL.iter().map(|(name, may)| {
+            let name = RoleName(Cow::Borrowed(name));
+            (name.clone(), Role { name, may: (*may).into() })
+        });
+        Roles(Arc::new(usual.collect()))
+    }
+}
+
+impl Roles {
+    /// Whether every gateway has a role of this name.
+    pub fn is_usual(name: &str) -> bool {
+        USUAL.iter().any(|(usual, _)| *usual == name)
+    }
+
+    /// One more; it takes the place of one of the same name.
+    pub fn add(&mut self, name: &str, mut may: Vec<Permission>) {
+        may.sort_unstable();
+        may.dedup();
+        let name = RoleName::new(name);
+        Arc::make_mut(&mut self.0).insert(name.clone(), Role { name, may: may.into() });
+    }
+
+    pub fn find(&self, name: &RoleName) -> Option<&Role> {
+        self.0.get(name)
+    }
+
+    /// The role of this name; one that may do nothing where it is gone.
+    pub fn named(&self, name: &RoleName) -> Role {
+        let gone = || Role { name: name.clone(), may: Arc::default() };
+        self.find(name).cloned().unwrap_or_else(gone)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(RoleName::as_str)
+    }
+
+    /// Whether a role, of one organization or of none, may do something; the refusal names what is missing.
+    pub fn check(
+        &self,
+        role: &Role,
+        permission: Permission,
+        organization: Option<Uuid>,
+    ) -> Result<(), Fault> {
+        let refused = |message: String| {
+            Err(Fault::new(Origin::Client, Kind::Forbidden, message).code("permission_missing"))
+        };
+        let name = permission.name();
+        if !role.may(permission) {
+            let able = self.0.values().filter(|role| role.may(permission)).map(|role| role.name.as_str());
+            let able = able.collect::<Vec<_>>().join(", ");
+            let own = &role.name;
+            let lacks =
+                if self.find(own).is_some() { "does not have" } else { "is not there to have any more" };
+            return refused(format!(
+                "this needs the permission {name}, which the role {own} {lacks}; use a key whose role is one of: {able}"
+            ));
         }
-    }
-
-    pub fn may(self, permission: Permission) -> bool {
-        PERMITTED.iter().any(|(known, roles)| *known == permission && roles.contains(&self))
-    }
-
-    /// Whether this role may give another, and end keys that have it.
-    pub fn covers(self, other: Role) -> bool {
-        self <= other
+        if permission.is_global() && organization.is_some() {
+            return refused(format!(
+                "this needs the permission {name} for the whole gateway, and this key is bound to one organization; use \
+                 one that is bound to none"
+            ));
+        }
+        Ok(())
     }
 }
 
 impl Permission {
-    /// As in refusals and the description of the admin API.
+    pub const ALL: [Permission; 13] = {
+        use Permission::*;
+        [
+            PartsRead,
+            PartsWrite,
+            OrganizationsWrite,
+            KeysRead,
+            KeysWrite,
+            AdminsWrite,
+            AuditRead,
+            AuditVerify,
+            CallsRead,
+            RolloutsRead,
+            RolloutsWrite,
+            RoutesExplain,
+            MetricsRead,
+        ]
+    };
+
+    /// As in the configuration, in refusals and in the description of the admin API.
     pub fn name(self) -> &'static str {
         match self {
             Permission::PartsRead => "parts:read",
@@ -139,29 +279,6 @@ impl Permission {
             | Permission::MetricsRead => true,
         }
     }
-
-    /// Whether a key of this role, of this organization or of none, may do it; the refusal names what is missing.
-    pub fn check(self, role: Role, organization: Option<Uuid>) -> Result<(), Fault> {
-        let refused = |message: String| {
-            Err(Fault::new(Origin::Client, Kind::Forbidden, message).code("permission_missing"))
-        };
-        let name = self.name();
-        if !role.may(self) {
-            let roles = Role::ALL.into_iter().filter(|role| role.may(self)).map(Role::name);
-            let roles = roles.collect::<Vec<_>>().join(", ");
-            let own = role.name();
-            return refused(format!(
-                "this needs the permission {name}, which the role {own} does not have; use a key whose role is one of: {roles}"
-            ));
-        }
-        if self.is_global() && organization.is_some() {
-            return refused(format!(
-                "this needs the permission {name} for the whole gateway, and this key is bound to one organization; use \
-                 one that is bound to none"
-            ));
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -170,23 +287,56 @@ mod tests {
 
     #[test]
     fn roles_permit_what_their_table_says() {
-        let check = |role: Role, permission: Permission, bound: bool, allowed: bool| {
-            let found = permission.check(role, bound.then(Uuid::nil));
+        let mut roles = Roles::default();
+        roles.add("auditor", vec![Permission::AuditRead, Permission::KeysRead, Permission::AuditRead]);
+        let check = |role: &str, permission: Permission, bound: bool, allowed: bool| {
+            let role = roles.named(&RoleName::new(role));
+            let found = roles.check(&role, permission, bound.then(Uuid::nil));
             assert_eq!(found.is_ok(), allowed, "{role:?} {permission:?} {bound}");
             if let Err(fault) = found {
                 assert!(fault.message.contains(permission.name()), "{}", fault.message);
             }
         };
-        check(Role::Owner, Permission::OrganizationsWrite, false, true);
-        check(Role::Owner, Permission::OrganizationsWrite, true, false);
-        check(Role::Admin, Permission::OrganizationsWrite, false, false);
-        check(Role::Admin, Permission::AdminsWrite, true, true);
-        check(Role::Developer, Permission::KeysWrite, true, true);
-        check(Role::Developer, Permission::AdminsWrite, true, false);
-        check(Role::Analyst, Permission::CallsRead, false, true);
-        check(Role::Analyst, Permission::CallsRead, true, false);
-        check(Role::Viewer, Permission::AuditRead, false, false);
-        assert!(PERMITTED.iter().all(|(permission, _)| Role::Owner.may(*permission)));
-        assert!(Role::Admin.covers(Role::Developer) && !Role::Admin.covers(Role::Owner));
+        check("owner", Permission::OrganizationsWrite, false, true);
+        check("owner", Permission::OrganizationsWrite, true, false);
+        check("admin", Permission::OrganizationsWrite, false, false);
+        check("admin", Permission::AdminsWrite, true, true);
+        check("developer", Permission::KeysWrite, true, true);
+        check("developer", Permission::AdminsWrite, true, false);
+        check("analyst", Permission::CallsRead, false, true);
+        check("analyst", Permission::CallsRead, true, false);
+        check("viewer", Permission::AuditRead, false, false);
+        check("auditor", Permission::AuditRead, true, true);
+        check("auditor", Permission::CallsRead, false, false);
+        check("gone", Permission::PartsRead, false, false);
+    }
+
+    #[test]
+    fn a_role_gives_roles_that_may_do_no_more() {
+        let mut roles = Roles::default();
+        roles.add("auditor", vec![Permission::AuditRead, Permission::KeysRead]);
+        roles.add("caretaker", vec![Permission::AdminsWrite, Permission::KeysRead]);
+        let check = |own: &str, other: &str, covers: bool| {
+            let named = |name: &str| roles.named(&RoleName::new(name));
+            assert_eq!(named(own).covers(&named(other)), covers, "{own} {other}");
+        };
+        for other in roles.names() {
+            check("owner", other, true);
+        }
+        check("admin", "owner", false);
+        check("admin", "developer", true);
+        check("admin", "auditor", true);
+        check("developer", "viewer", true);
+        check("viewer", "developer", false);
+        check("caretaker", "viewer", false);
+        check("caretaker", "auditor", false);
+    }
+
+    #[test]
+    fn names_of_permissions_are_those_of_the_configuration() {
+        for permission in Permission::ALL {
+            let written = serde_json::to_value(permission).unwrap_or_default();
+            assert_eq!(written, permission.name());
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     pool::Credential,
     principal::{AddressRange, Directory, Entity, Principal},
     queue::Priority,
+    role::Roles,
     rollout::{Rollout, Shadow},
     rule::Rule,
     strategy::Strategy,
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub intents: Option<Arc<Intents>>,
     /// Organizations and their parts that the file owns.
     pub entities: Vec<Entity>,
+    /// What those who administer may do.
+    pub roles: Roles,
     /// Keys that the file owns.
     pub keys: Vec<FileKey>,
     /// How callers are known beside keys.

@@ -255,6 +255,30 @@ fn errors_in_rollouts_and_shadows_say_where_and_what_to_do() {
 
 /// Settings of a provider and what is reported of them.
 #[test]
+fn roles_say_what_they_may_do() {
+    let permissions = |list: &str| format!("roles: {{ auditor: {{ permissions: {list} }} }}\n");
+    let key = |role: &str| format!("keys: [{{ name: a, key: 'tg-{}', role: {role} }}]\n", "0".repeat(32));
+    let check = |text: &str, expected: &str| {
+        let found = errors(&[("t.yaml", text)]);
+        let told = found.lines().next().unwrap_or_default().contains(expected);
+        assert!(told && found.is_empty() == expected.is_empty(), "{text}: {found}");
+    };
+    check(&(permissions("[audit:read]") + &key("auditor")), "");
+    check(&key("viewer"), "");
+    check(
+        &key("auditor"),
+        "keys[0].role  there is no role \"auditor\"; there are: admin, analyst, developer, owner, viewer",
+    );
+    check(&key("onwer"), "keys[0].role  there is no role \"onwer\"; did you mean \"owner\"?");
+    check(&permissions("[]"), "roles.auditor.permissions  is empty");
+    check(&permissions("[audit:raed]"), "audit:read");
+    check(
+        "roles: { owner: { permissions: [audit:read] } }\n",
+        "roles.owner  is a role that every gateway has",
+    );
+}
+
+#[test]
 fn limits_that_mean_nothing_are_named() {
     let check = |settings: &str, expected: &str| {
         let provider = format!("{{ dialect: openai_chat, base_url: 'http://h/v1', auth: none, {settings} }}");

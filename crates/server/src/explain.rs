@@ -8,7 +8,7 @@ use policy::{
     explain::{Rehearsed, explain as rehearse},
     key::Scope,
     principal::Principal,
-    role::{Permission, Role},
+    role::{Permission, RoleName},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -44,8 +44,9 @@ pub(crate) async fn explain(
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
     let administrator = authenticate(core, parts, arrival, Scope::Admin)?;
-    let role = administrator.role.unwrap_or(Role::Viewer);
-    Permission::RoutesExplain.check(role, administrator.organization)?;
+    let roles = &world.snapshot.roles;
+    let role = roles.named(administrator.role.as_ref().unwrap_or(&RoleName::NONE));
+    roles.check(&role, Permission::RoutesExplain, administrator.organization)?;
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let question: Question = serde_json::from_slice(&body).map_err(|error| {
         let message = format!("is no question: {error}; write {{\"request\": {{…}}}}, and path, key and headers where they matter");

@@ -4,7 +4,7 @@ use policy::{
     Secret,
     key::{ADMIN_PREFIX, KEY_PREFIX, Key, Owner, Scope},
     principal::Settings,
-    role::Role,
+    role::RoleName,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -167,7 +167,7 @@ pub fn key_of(object: &Object) -> Key {
         parent: object.parent,
         settings: settings.unwrap_or_else(|_| closed()),
         scope: scope.unwrap_or(Scope::Calls),
-        role: role.unwrap_or(Some(Role::Viewer)),
+        role: role.unwrap_or(Some(RoleName::NONE)),
         owner: Owner::Registry,
         hint: member("hint").and_then(|hint| hint.as_str()).unwrap_or_default().to_owned(),
         created_us: object.created_us,

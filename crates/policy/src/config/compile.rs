@@ -21,6 +21,7 @@ use crate::{
     authentication::Authentication,
     classify::intents::Intents,
     principal::AddressRange,
+    role::Roles,
     secret_store::SecretStore,
     snapshot::{Deadlines, Fidelity, Hold, Limits, Provider, Server, Store, Tls},
 };
@@ -65,6 +66,7 @@ pub(super) fn compile(
         users: draft.users,
         service_accounts: draft.service_accounts,
     });
+    let roles = compiler.roles(draft.roles);
     let snapshot = Snapshot {
         authentication: compiler.authentication(draft.authentication, draft.server.tls.is_some()),
         server: compiler.server(draft.server),
@@ -76,7 +78,8 @@ pub(super) fn compile(
         hold,
         models,
         intents: compiler.intents(&draft.intents),
-        keys: compiler.keys(draft.keys, &entities),
+        keys: compiler.keys(draft.keys, &entities, &roles),
+        roles,
         entities,
         providers,
         files,
@@ -244,6 +247,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
         intents: None,
         entities: Vec::new(),
         keys: Vec::new(),
+        roles: Roles::default(),
         authentication: Authentication::default(),
         files: Vec::new(),
     }

@@ -10,6 +10,7 @@ use super::{
     authentication::AuthenticationDraft,
     concurrency::{ConcurrencyEntry, PriorityDraft, QueueDraft},
     identity::{AwsDraft, AzureDraft, GoogleDraft},
+    roles::RoleEntry,
     rollout::{RolloutDraft, ShadowDraft},
     routing::{
         DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
@@ -66,6 +67,8 @@ pub(super) struct Draft {
     pub(super) users: BTreeMap<String, Option<PartEntry>>,
     /// Programs that are nobody's own.
     pub(super) service_accounts: BTreeMap<String, Option<AccountEntry>>,
+    /// Roles at the [admin API](admin-api.md), beside owner, admin, developer, analyst and viewer.
+    pub(super) roles: BTreeMap<String, RoleEntry>,
     /// Keys that this file owns. Other keys are made with `tollgate keys create`.
     pub(super) keys: Vec<KeyEntry>,
     /// How callers are known that show no key: [tokens and certificates](authentication.md).

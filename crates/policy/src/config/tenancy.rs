@@ -11,7 +11,7 @@ use crate::{
     Secret,
     key::{KEY_PREFIX, Key, Owner, Scope},
     principal::{Directory, Entity, EntityKind, Settings},
-    role::Role,
+    role::{RoleName, Roles},
     snapshot::FileKey,
 };
 
@@ -62,7 +62,7 @@ pub(super) struct KeyEntry {
     /// What it may administer; a key with a role opens the admin API instead of models. With an organization, it
     /// administers that organization only.
     #[serde(default)]
-    pub(super) role: Option<Role>,
+    pub(super) role: Option<RoleName>,
     /// The organization it belongs to, where it belongs to no part of one.
     #[serde(default)]
     pub(super) organization: Option<String>,
@@ -202,7 +202,12 @@ impl Compiler<'_> {
         self.fault(path, format!("there is no {} \"{name}\"; {remedy}", kind.shown()));
     }
 
-    pub(super) fn keys(&mut self, entries: Vec<KeyEntry>, entities: &[Entity]) -> Vec<FileKey> {
+    pub(super) fn keys(
+        &mut self,
+        entries: Vec<KeyEntry>,
+        entities: &[Entity],
+        roles: &Roles,
+    ) -> Vec<FileKey> {
         let placer = Placer { placed: entities.to_vec(), open: HashSet::new() };
         let (directory, _) = Directory::new(entities.to_vec());
         let mut names = HashSet::new();
@@ -213,6 +218,7 @@ impl Compiler<'_> {
             if !names.insert(entry.name.clone()) {
                 self.fault(&format!("{path}.name"), format!("there are two keys named \"{}\"", entry.name));
             }
+            self.check_role(entry.role.as_ref(), roles, &format!("{path}.role"));
             let stand = self.key_stand(&path, &entry, &placer);
             let Some(secret) = self.secret(&entry.key, &format!("{path}.key")) else { continue };
             self.check_key(&secret, &secrets, &path);

@@ -10,7 +10,7 @@ use crate::{
     authentication::Identified,
     key::{Key, Owner, Scope},
     limit::Limit,
-    role::{self, Role},
+    role::{self, RoleName},
     rule::RuleFacts,
 };
 
@@ -22,7 +22,7 @@ pub struct Principal {
     pub proof: Proof,
     pub scope: Scope,
     /// What it may administer; nothing where it opens models.
-    pub role: Option<Role>,
+    pub role: Option<RoleName>,
     pub owner: Owner,
     pub organization: Option<Uuid>,
     /// What the caller belongs to, the nearest first.

@@ -3,7 +3,7 @@
 use policy::{
     key::{Owner, Scope},
     principal::Settings,
-    role::Role,
+    role::RoleName,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,7 @@ pub(super) struct Draft {
     /// What it may administer; a key with a role opens the admin API instead of models. With an organization, it
     /// administers that organization only.
     #[serde(default)]
-    pub(super) role: Option<Role>,
+    pub(super) role: Option<RoleName>,
     /// Short for the role of an owner. Default: false.
     #[serde(default)]
     pub(super) admin: bool,
@@ -116,7 +116,7 @@ pub(super) struct Key {
     pub(super) scope: Scope,
     /// What it may administer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) role: Option<Role>,
+    pub(super) role: Option<RoleName>,
     /// Its first characters.
     pub(super) hint: String,
     /// Microseconds since 1970.

@@ -171,7 +171,7 @@ impl Wish {
     /// The same while nobody else writes.
     pub(super) fn reread(&self, transaction: &mut Transaction<'_>, id: Uuid) -> Result<Thing, Refusal> {
         let found = self.finder.reread(transaction, id)?;
-        self.finder.who.may_give(found.role())?;
+        self.finder.who.may_give(found.role().as_ref())?;
         self.expected.check(found.state.version)?;
         Ok(found)
     }
@@ -210,7 +210,7 @@ fn body(resource: Resource, sound: &Sound, hint: &str) -> Json {
             body["scope"] = json!(if sound.role.is_some() { Scope::Admin } else { Scope::Calls });
             body["hint"] = hint.into();
             body["expires_us"] = json!(sound.expires_us);
-            if let Some(role) = sound.role {
+            if let Some(role) = &sound.role {
                 body["role"] = json!(role);
             }
         }

@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 use policy::{
-    config::{check_json, moment, nearest},
+    config::{check_json, moment, nearest, unknown_role},
     key::{Key, Owner, Scope},
     principal::{Directory, Entity, EntityKind, Problem},
-    role::Role,
+    role::RoleName,
 };
 use schemars::schema_for;
 use serde_json::{Map, Value as Json};
@@ -26,7 +26,7 @@ pub(super) struct Sound {
     pub(super) name: String,
     pub(super) organization: Option<Uuid>,
     pub(super) parent: Option<Uuid>,
-    pub(super) role: Option<Role>,
+    pub(super) role: Option<RoleName>,
     pub(super) expires_us: Option<i64>,
     pub(super) settings: policy::principal::Settings,
 }
@@ -100,7 +100,7 @@ impl Examiner<'_> {
         if !wrong.is_empty() {
             return Err(Refusal::invalid(wrong));
         }
-        self.finder.who.may_give(role)?;
+        self.finder.who.may_give(sound.role.as_ref())?;
         self.check_file(&sound)?;
         Ok(sound)
     }
@@ -187,11 +187,15 @@ impl Examiner<'_> {
     }
 
     /// What it may administer. What a key opens is the same for all its life: its first letters tell of it.
-    fn role(&self, draft: &Draft, wrong: &mut Vec<Wrong>) -> Option<Role> {
-        if draft.admin && draft.role.is_some_and(|role| role != Role::Owner) {
+    fn role(&self, draft: &Draft, wrong: &mut Vec<Wrong>) -> Option<RoleName> {
+        if draft.admin && draft.role.as_ref().is_some_and(|role| *role != RoleName::OWNER) {
             wrong.push(Wrong::new("admin", "is short for the role owner; write role alone"));
         }
-        let role = draft.role.or(draft.admin.then_some(Role::Owner));
+        let role = draft.role.clone().or(draft.admin.then_some(RoleName::OWNER));
+        let roles = &self.finder.world.snapshot.roles;
+        if let Some(message) = role.as_ref().and_then(|role| unknown_role(role, roles)) {
+            wrong.push(Wrong::new("role", message));
+        }
         if self.before.is_some_and(|before| before.role().is_some() != role.is_some()) {
             let message =
                 "a key opens models or, with a role, the admin API, for all its life; make another key";
@@ -262,7 +266,7 @@ fn key(sound: &Sound, id: Uuid) -> Key {
         parent: sound.parent,
         settings: sound.settings.clone(),
         scope: if sound.role.is_some() { Scope::Admin } else { Scope::Calls },
-        role: sound.role,
+        role: sound.role.clone(),
         owner: Owner::Registry,
         created_us: 0,
         expires_us: sound.expires_us,

@@ -6,7 +6,7 @@ use http::StatusCode;
 use policy::{
     key::{Key, Owner},
     principal::{Entity, EntityKind, Settings},
-    role::Role,
+    role::RoleName,
 };
 use store::{Database, Object, Query, Tenancy, Transaction};
 use uuid::Uuid;
@@ -190,7 +190,7 @@ impl Thing {
     }
 
     /// What it may administer, where it is a key that opens the admin API.
-    pub(super) fn role(&self) -> Option<Role> {
+    pub(super) fn role(&self) -> Option<RoleName> {
         match &self.is {
             Is::Part { .. } => None,
             Is::Key(key) => policy::role::of_key(key),

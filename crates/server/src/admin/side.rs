@@ -116,11 +116,13 @@ impl Admin {
     /// Who asks, with a key that is good here. Whoever has none is told why a few times, and then no more.
     async fn caller(&self, request: &AdminRequest) -> Result<Who, Refusal> {
         let shown = Shown::in_headers(&request.headers);
-        let trusted = self.shared.world.load().snapshot.server.trusted_proxies.clone();
-        let address = authenticate::address(request.peer, &request.headers, &trusted);
+        let world = self.shared.world.load_full();
+        let (trusted, roles) = (&world.snapshot.server.trusted_proxies, &world.snapshot.roles);
+        let address = authenticate::address(request.peer, &request.headers, trusted);
         let now_us = now_us();
         let found = authenticate::by_key(&self.shared.callers.load(), shown, Scope::Admin, (now_us, address));
-        let who = found.as_ref().ok().and_then(|principal| Who::new(principal, address, request.id));
+        let who =
+            found.as_ref().ok().and_then(|principal| Who::new(principal, &roles, (address, request.id)));
         if let Some(who) = who {
             self.guard.asked(who.id, now_us)?;
             return Ok(who);

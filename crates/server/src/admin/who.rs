@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use policy::{
     principal::Principal,
-    role::{Permission, Role},
+    role::{Permission, Role, RoleName, Roles},
 };
 use store::{ActorKind, Author, Tenancy};
 use uuid::Uuid;
@@ -14,7 +14,9 @@ use wire::{Fault, Kind, Origin};
 #[derive(Clone, Debug)]
 pub(super) struct Who {
     pub(super) id: Uuid,
-    pub(super) role: Role,
+    role: Role,
+    /// Every role that there is.
+    roles: Roles,
     /// The one it administers; all where there is none.
     pub(super) organization: Option<Uuid>,
     address: IpAddr,
@@ -23,9 +25,14 @@ pub(super) struct Who {
 
 impl Who {
     /// Nobody, where the caller is none of the admin API.
-    pub(super) fn new(principal: &Principal, address: IpAddr, request_id: Uuid) -> Option<Who> {
-        let organization = principal.organization;
-        Some(Who { id: principal.id, role: principal.role?, organization, address, request_id })
+    pub(super) fn new(
+        principal: &Principal,
+        roles: &Roles,
+        (address, request_id): (IpAddr, Uuid),
+    ) -> Option<Who> {
+        let (id, organization) = (principal.id, principal.organization);
+        let role = roles.named(principal.role.as_ref()?);
+        Some(Who { id, role, roles: roles.clone(), organization, address, request_id })
     }
 
     pub(super) fn tenancy(&self) -> Tenancy {
@@ -33,17 +40,18 @@ impl Who {
     }
 
     pub(super) fn may(&self, permission: Permission) -> Result<(), Fault> {
-        permission.check(self.role, self.organization)
+        self.roles.check(&self.role, permission, self.organization)
     }
 
     /// Whether it may make, change and end keys of this role; nothing for keys that open models.
-    pub(super) fn may_give(&self, role: Option<Role>) -> Result<(), Fault> {
+    pub(super) fn may_give(&self, role: Option<&RoleName>) -> Result<(), Fault> {
         let Some(role) = role else { return Ok(()) };
         self.may(Permission::AdminsWrite)?;
-        if self.role.covers(role) {
+        let other = self.roles.named(role);
+        if self.role.covers(&other) {
             return Ok(());
         }
-        let (own, other) = (self.role.name(), role.name());
+        let (own, other) = (&self.role.name, &other.name);
         let message = format!(
             "a key whose role is {own} cannot touch one whose role is {other}; use a key whose role is {other}"
         );
