@@ -361,7 +361,10 @@ PERMITTED = [
     ("GET", "audit", None, {"owner", "admin"}),
     ("POST", "organizations", {}, set()),
     ("GET", "audit/verify", None, set()),
-    ("GET", "calls", None, set()),
+    ("GET", "calls", None, {"owner", "admin", "developer"}),
+    ("GET", "budgets", None, {"owner", "admin", "developer", "viewer"}),
+    ("GET", "erasures", None, {"owner", "admin"}),
+    ("POST", "erasures", {"caller": "nobody"}, {"owner", "admin"}),
     ("GET", "rollouts", None, set()),
     ("POST", "explain", {"request": {"model": "smart", "messages": []}}, set()),
     ("GET", "/metrics", None, set()),
@@ -371,7 +374,7 @@ PERMITTED = [
 @pytest.mark.parametrize("method,path,body,roles", PERMITTED)
 def test_roles_permit_what_they_say(gateway, method, path, body, roles):
     for role in ["owner", "admin", "developer", "viewer"]:
-        named = body if body is None or path == "explain" else {"name": f"by {role} {next(FRESH)}", **body}
+        named = body if body is None or path in ("explain", "erasures") else {"name": f"by {role} {next(FRESH)}", **body}
         answer = ask(gateway, method, path, named, KEYS[f"acme_{role}"])
         if role in roles:
             assert answer.status in (200, 201), (role, answer.text)

@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use commands::{budgets, catalog, check, explain, keys, logs, rollouts, secrets, serve, simulate};
+use commands::{budgets, catalog, check, erase, explain, keys, logs, rollouts, secrets, serve, simulate};
 
 /// An LLM gateway: one address for every provider, with keys, costs and a journal.
 #[derive(Parser)]
@@ -45,6 +45,8 @@ enum Command {
     Keys(keys::Arguments),
     /// List budgets, top them up, and start them anew.
     Budgets(budgets::Arguments),
+    /// Forget everything about somebody.
+    Erase(erase::Arguments),
     /// Ask the stores of secrets; make and change the key that secrets in the database are sealed under.
     Secrets(secrets::Arguments),
     /// List the providers of the catalogue.
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Keys(arguments)) => keys::run(&arguments),
         Some(Command::Budgets(arguments)) => budgets::run(&arguments),
+        Some(Command::Erase(arguments)) => erase::run(&arguments),
         Some(Command::Secrets(arguments)) => match secrets::run(&arguments) {
             Ok(code) => return code,
             Err(error) => Err(error),

@@ -1,12 +1,12 @@
 //! What the journal keeps of a call.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::Money;
+use crate::{Money, principal::Stand};
 
 /// Written before a call's first request leaves for an upstream, so that the call is known to have happened
 /// whatever becomes of this process. Enough for a record of a call whose end is unknown.
@@ -29,6 +29,10 @@ pub struct Note<'a> {
     #[serde(borrow)]
     pub model: Cow<'a, str>,
     pub stream: bool,
+    /// Where the caller stood.
+    pub stand: Stand,
+    #[serde(borrow)]
+    pub end_user: Option<Cow<'a, str>>,
     /// What the call is part of, as in a [`Record`].
     #[serde(borrow)]
     pub experiment: Option<Cow<'a, str>>,
@@ -93,6 +97,14 @@ pub struct Record<'a> {
     /// What the call is part of: the side of a rollout, or the shadow of another call.
     #[serde(borrow)]
     pub experiment: Option<Cow<'a, str>>,
+    /// Where the caller stood in its organization.
+    #[serde(rename = "belongs_to")]
+    pub stand: Stand,
+    /// For whom the caller asked, in its own words.
+    #[serde(borrow)]
+    pub end_user: Option<Cow<'a, str>>,
+    /// What the caller and its request were marked with.
+    pub tags: BTreeMap<String, String>,
     /// What it adds to the ledger when it reaches the journal; kept in the spool only.
     #[serde(skip)]
     pub postings: Vec<Posting>,
@@ -236,6 +248,8 @@ impl Note<'_> {
             provider: owned(self.provider),
             model: owned(self.model),
             stream: self.stream,
+            stand: self.stand,
+            end_user: self.end_user.map(owned),
             experiment: self.experiment.map(owned),
         }
     }
@@ -377,6 +391,9 @@ impl<'a> From<Note<'a>> for Record<'a> {
             }],
             routed: None,
             experiment: note.experiment,
+            stand: note.stand,
+            end_user: note.end_user,
+            tags: BTreeMap::new(),
             postings: Vec::new(),
             provider: note.provider,
             model: note.model,

@@ -30,6 +30,12 @@ pub enum Permission {
     /// The same for keys of the admin API whose role may do nothing that one's own may not.
     #[serde(rename = "admins:write")]
     AdminsWrite,
+    /// To see budgets, and what was used of them.
+    #[serde(rename = "budgets:read")]
+    BudgetsRead,
+    /// To top budgets up, and to start them anew.
+    #[serde(rename = "budgets:write")]
+    BudgetsWrite,
     /// To see who did what.
     #[serde(rename = "audit:read")]
     AuditRead,
@@ -39,6 +45,9 @@ pub enum Permission {
     /// To see the journal.
     #[serde(rename = "calls:read")]
     CallsRead,
+    /// To have everything about somebody forgotten.
+    #[serde(rename = "data:erase")]
+    DataErase,
     /// To see how far rollouts are.
     #[serde(rename = "rollouts:read")]
     RolloutsRead,
@@ -66,21 +75,37 @@ const USUAL: [(&str, &[Permission]); 5] = {
                 KeysRead,
                 KeysWrite,
                 AdminsWrite,
+                BudgetsRead,
+                BudgetsWrite,
                 AuditRead,
                 AuditVerify,
                 CallsRead,
+                DataErase,
                 RolloutsRead,
                 RolloutsWrite,
                 RoutesExplain,
                 MetricsRead,
             ],
         ),
-        ("developer", &[PartsRead, KeysRead, KeysWrite, CallsRead, RolloutsRead, RoutesExplain, MetricsRead]),
+        (
+            "developer",
+            &[
+                PartsRead,
+                KeysRead,
+                KeysWrite,
+                BudgetsRead,
+                CallsRead,
+                RolloutsRead,
+                RoutesExplain,
+                MetricsRead,
+            ],
+        ),
         (
             "analyst",
             &[
                 PartsRead,
                 KeysRead,
+                BudgetsRead,
                 AuditRead,
                 AuditVerify,
                 CallsRead,
@@ -89,7 +114,7 @@ const USUAL: [(&str, &[Permission]); 5] = {
                 MetricsRead,
             ],
         ),
-        ("viewer", &[PartsRead, KeysRead, RolloutsRead, MetricsRead]),
+        ("viewer", &[PartsRead, KeysRead, BudgetsRead, RolloutsRead, MetricsRead]),
     ]
 };
 
@@ -223,7 +248,7 @@ impl Roles {
 }
 
 impl Permission {
-    pub const ALL: [Permission; 13] = {
+    pub const ALL: [Permission; 16] = {
         use Permission::*;
         [
             PartsRead,
@@ -232,9 +257,12 @@ impl Permission {
             KeysRead,
             KeysWrite,
             AdminsWrite,
+            BudgetsRead,
+            BudgetsWrite,
             AuditRead,
             AuditVerify,
             CallsRead,
+            DataErase,
             RolloutsRead,
             RolloutsWrite,
             RoutesExplain,
@@ -251,9 +279,12 @@ impl Permission {
             Permission::KeysRead => "keys:read",
             Permission::KeysWrite => "keys:write",
             Permission::AdminsWrite => "admins:write",
+            Permission::BudgetsRead => "budgets:read",
+            Permission::BudgetsWrite => "budgets:write",
             Permission::AuditRead => "audit:read",
             Permission::AuditVerify => "audit:verify",
             Permission::CallsRead => "calls:read",
+            Permission::DataErase => "data:erase",
             Permission::RolloutsRead => "rollouts:read",
             Permission::RolloutsWrite => "rollouts:write",
             Permission::RoutesExplain => "routes:explain",
@@ -269,10 +300,13 @@ impl Permission {
             | Permission::KeysRead
             | Permission::KeysWrite
             | Permission::AdminsWrite
-            | Permission::AuditRead => false,
+            | Permission::BudgetsRead
+            | Permission::BudgetsWrite
+            | Permission::AuditRead
+            | Permission::CallsRead
+            | Permission::DataErase => false,
             Permission::OrganizationsWrite
             | Permission::AuditVerify
-            | Permission::CallsRead
             | Permission::RolloutsRead
             | Permission::RolloutsWrite
             | Permission::RoutesExplain
@@ -304,7 +338,9 @@ mod tests {
         check("developer", Permission::KeysWrite, true, true);
         check("developer", Permission::AdminsWrite, true, false);
         check("analyst", Permission::CallsRead, false, true);
-        check("analyst", Permission::CallsRead, true, false);
+        check("analyst", Permission::CallsRead, true, true);
+        check("analyst", Permission::BudgetsWrite, true, false);
+        check("analyst", Permission::RolloutsRead, true, false);
         check("viewer", Permission::AuditRead, false, false);
         check("auditor", Permission::AuditRead, true, true);
         check("auditor", Permission::CallsRead, false, false);

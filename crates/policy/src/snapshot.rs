@@ -28,6 +28,7 @@ pub struct Snapshot {
     pub server: Server,
     pub data_dir: PathBuf,
     pub store: Store,
+    pub journal: Journal,
     /// For models without deadlines of their own.
     pub deadlines: Deadlines,
     pub fidelity: Fidelity,
@@ -93,6 +94,13 @@ pub struct Store {
     pub timeout: Duration,
     /// What seals data keys in the database.
     pub encryption: Option<Encryption>,
+}
+
+/// What is kept of calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Journal {
+    /// For how long, unless an organization says otherwise; for ever where it is nothing.
+    pub keep: Option<Duration>,
 }
 
 impl Default for Store {

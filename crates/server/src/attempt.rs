@@ -250,6 +250,8 @@ fn note(call: &mut Call, target: &Target) -> Result<(), Fault> {
         provider: target.provider.facts.id.as_str().into(),
         model: (&*target.model).into(),
         stream: open.stream,
+        stand: open.principal.stand,
+        end_user: open.end_user.as_deref().map(Cow::Borrowed),
         experiment: experiment::label(open).map(Cow::Owned),
     };
     let noted = core.spool.borrow_mut().note(&note);

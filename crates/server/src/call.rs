@@ -179,6 +179,13 @@ impl Open {
         }
     }
 
+    /// What the call is marked with: what it says itself, and what is set for its caller.
+    pub(crate) fn all_tags(&self) -> BTreeMap<String, String> {
+        let mut tags = self.principal.tags.clone();
+        tags.extend(self.tags.clone());
+        tags
+    }
+
     /// Whether a fault only says that the caller's own time was over: one that is always in a hurry must not have targets
     /// rest for everybody.
     pub(crate) fn is_hasty(&self, fault: &Fault, now: Instant) -> bool {

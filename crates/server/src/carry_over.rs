@@ -74,7 +74,7 @@ fn carry(
 mod tests {
     use policy::{
         key::Key,
-        principal::{Directory, Settings},
+        principal::{Directory, Settings, Stand},
         record::{Note, Posting, Record},
     };
     use store::{DataDir, spool};
@@ -103,6 +103,8 @@ mod tests {
             provider: "p".into(),
             model: "m".into(),
             stream: false,
+            stand: Stand::default(),
+            end_user: None,
             experiment: None,
         };
         let posting = Posting { bucket: limit.id, slot_us, amount, until_us: slot_us + DAY };

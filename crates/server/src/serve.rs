@@ -32,6 +32,7 @@ use crate::{
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
     reload::{Cause, Reloader, follow},
+    retention,
     rollouts::{self, Rollouts, SAMPLES_MAX},
     secrets::SecretStores,
     seeds, tasks,
@@ -239,6 +240,7 @@ impl Opened {
 
 /// Starts what goes on beside calls.
 fn background(shared: &Arc<Shared>, database: &DatabaseThread, fetcher: &Fetcher) {
+    tasks::spawn("retention", retention::run(Arc::clone(shared), database.clone()));
     tasks::spawn("carry over", carry_over::run(Arc::clone(shared), database.clone()));
     tasks::spawn("health checks", health_check::run(Arc::clone(shared), fetcher.clone()));
 }

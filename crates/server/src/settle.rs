@@ -235,6 +235,9 @@ fn record<'a>(open: &'a Open, outcome: Outcome, fault: Option<&'static str>, bil
         attempts: open.attempts.iter().map(|attempt| tried(attempt, since(attempt.began))).collect(),
         routed: open.plan.as_ref().and_then(|plan| routed(plan, &open.standing)),
         experiment: experiment::label(open).map(Cow::Owned),
+        stand: open.principal.stand,
+        end_user: open.end_user.as_deref().map(borrowed),
+        tags: open.all_tags(),
         postings: Vec::new(),
     }
 }

@@ -68,6 +68,9 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         attempts: Vec::new(),
         routed: None,
         experiment: None,
+        stand: open.principal.stand,
+        end_user: open.end_user.as_deref().map(Cow::Borrowed),
+        tags: open.all_tags(),
         postings,
     };
     if let Err(error) = core.spool.borrow_mut().done(&record) {

@@ -20,6 +20,7 @@ use policy::{
     vitals::RouteId,
 };
 use store::{Adjustment, KeyHasher};
+use uuid::Uuid;
 use wire::{Dialect, Form};
 use zeroize::Zeroizing;
 
@@ -169,6 +170,15 @@ impl Callers {
         let of_keys = self.by_hash.values().flat_map(|principal| &principal.limits);
         let mut seen = HashSet::new();
         let all = self.directory.limits().chain(of_keys);
+        all.filter(|limit| seen.insert(limit.id)).cloned().collect()
+    }
+
+    /// The same, for somebody of an organization where one is named.
+    pub(crate) fn limits_of(&self, organization: Option<Uuid>) -> Vec<Arc<Limit>> {
+        let Some(organization) = organization else { return self.limits() };
+        let own = self.by_hash.values().filter(|principal| principal.organization == Some(organization));
+        let mut seen = HashSet::new();
+        let all = self.directory.limits_of(organization).chain(own.flat_map(|principal| &principal.limits));
         all.filter(|limit| seen.insert(limit.id)).cloned().collect()
     }
 

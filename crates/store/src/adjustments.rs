@@ -37,34 +37,7 @@ impl Database {
     pub fn adjust(&mut self, entry: &Adjustment, author: &Author) -> Result<bool, Error> {
         transaction(&mut *self.engine, |engine| {
             let mut writer = Writer::begin(engine, Tenancy::All, author, entry.at_us)?;
-            let insert = format!(
-                "INSERT INTO adjustments ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-                 ON CONFLICT (id) DO NOTHING"
-            );
-            let values = [
-                entry.id.into(),
-                entry.bucket.into(),
-                entry.slot_us.into(),
-                entry.until_us.into(),
-                entry.kind.name().into(),
-                entry.amount.into(),
-                clean(&entry.of).into(),
-                entry.note.as_deref().map(clean).into(),
-                entry.at_us.into(),
-            ];
-            let added = writer.engine.execute(&insert, &values)? > 0;
-            if added {
-                let after =
-                    serde_json::to_string(entry).map_err(|error| Error::Database(error.to_string()))?;
-                writer.tell(&Event {
-                    action: entry.kind.name().to_owned(),
-                    kind: Some("budget".to_owned()),
-                    object_id: Some(entry.bucket),
-                    object_name: Some(clean(&entry.of)),
-                    after: Some(after),
-                    ..Event::default()
-                })?;
-            }
+            let added = add(&mut writer, entry, None)?;
             writer.finish()?;
             Ok(added)
         })
@@ -75,6 +48,42 @@ impl Database {
         let select = format!("SELECT {COLUMNS} FROM adjustments WHERE until_us > ?1 ORDER BY at_us, id");
         self.engine.query(&select, &[now_us.into()])?.iter().map(adjustment_of).collect()
     }
+}
+
+pub(crate) fn add(
+    writer: &mut Writer<'_>,
+    entry: &Adjustment,
+    organization: Option<Uuid>,
+) -> Result<bool, Error> {
+    let insert = format!(
+        "INSERT INTO adjustments ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (id) DO NOTHING"
+    );
+    let values = [
+        entry.id.into(),
+        entry.bucket.into(),
+        entry.slot_us.into(),
+        entry.until_us.into(),
+        entry.kind.name().into(),
+        entry.amount.into(),
+        clean(&entry.of).into(),
+        entry.note.as_deref().map(clean).into(),
+        entry.at_us.into(),
+    ];
+    let added = writer.engine.execute(&insert, &values)? > 0;
+    if added {
+        let after = serde_json::to_string(entry).map_err(|error| Error::Database(error.to_string()))?;
+        writer.tell(&Event {
+            action: entry.kind.name().to_owned(),
+            kind: Some("budget".to_owned()),
+            object_id: Some(entry.bucket),
+            object_name: Some(clean(&entry.of)),
+            organization,
+            after: Some(after),
+            ..Event::default()
+        })?;
+    }
+    Ok(added)
 }
 
 fn adjustment_of(row: &Row) -> Result<Adjustment, Error> {

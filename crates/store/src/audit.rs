@@ -10,7 +10,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "seq, at_us, actor, actor_kind, address, request_id, action, kind, object_id, object_name, \
-                       organization, before, after, previous, hash";
+                       organization, before, after, previous, hash, erased";
 /// How many entries are read at a time while the chain is looked at.
 const BATCH: u32 = 1_000;
 
@@ -51,6 +51,9 @@ pub struct Entry {
     pub previous: [u8; 32],
     #[serde(skip)]
     pub hash: [u8; 32],
+    /// The digest of its texts, where those were taken out.
+    #[serde(skip)]
+    erased: Option<[u8; 32]>,
 }
 
 /// Which entries to show, the latest first.
@@ -162,9 +165,10 @@ impl Head {
             after: cleaned(&event.after),
             previous: self.hash,
             hash: [0; 32],
+            erased: None,
         };
         entry.hash = entry.digest();
-        let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15";
+        let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL";
         let insert = format!("INSERT INTO audit ({COLUMNS}) VALUES ({places})");
         let mut values: Vec<Value<'_>> = entry.values();
         values.push((&entry.hash).into());
@@ -204,25 +208,50 @@ impl Entry {
         ]
     }
 
-    /// Over all values, each with a byte for its kind and its length before it: no two entries have the same bytes.
-    fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        let mut add = |kind: u8, bytes: &[u8]| {
-            hasher.update(&[kind]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
-        };
-        for value in self.values() {
-            match &value {
-                Value::Null => add(0, &[]),
-                Value::Int(number) => add(1, &number.to_le_bytes()),
-                Value::Real(number) => add(2, &number.to_le_bytes()),
-                Value::Text(text) => add(3, text.as_bytes()),
-                Value::Bytes(bytes) => add(4, bytes),
-                Value::Uuid(id) => add(5, id.as_bytes()),
-                Value::Bool(value) => add(6, &[u8::from(*value)]),
-            }
-        }
-        *hasher.finalize().as_bytes()
+    /// Over the texts that may be taken out: the object's name, and what it was before and after.
+    fn digest_of_texts(&self) -> [u8; 32] {
+        let texts = [&self.object_name, &self.before, &self.after];
+        digest(texts.map(|text| text.as_ref().into()))
     }
+
+    /// Over everything. Texts that may be taken out stand in it by their digest, so that the chain is whole without them.
+    fn digest(&self) -> [u8; 32] {
+        let texts = self.erased.unwrap_or_else(|| self.digest_of_texts());
+        let bare = Entry { object_name: None, before: None, after: None, ..self.clone() };
+        digest(bare.values().into_iter().chain([(&texts).into()]))
+    }
+}
+
+/// Over values, each with a byte for its kind and its length before it: no two lists have the same bytes.
+fn digest<'v>(values: impl IntoIterator<Item = Value<'v>>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |kind: u8, bytes: &[u8]| {
+        hasher.update(&[kind]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+    };
+    for value in values {
+        match &value {
+            Value::Null => add(0, &[]),
+            Value::Int(number) => add(1, &number.to_le_bytes()),
+            Value::Real(number) => add(2, &number.to_le_bytes()),
+            Value::Text(text) => add(3, text.as_bytes()),
+            Value::Bytes(bytes) => add(4, bytes),
+            Value::Uuid(id) => add(5, id.as_bytes()),
+            Value::Bool(value) => add(6, &[u8::from(*value)]),
+        }
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// Takes the texts out of every entry about an object. That it was changed, when and by whom stays.
+pub(crate) fn erase(engine: &mut dyn Engine, object_id: Uuid) -> Result<(), Error> {
+    let select = format!("SELECT {COLUMNS} FROM audit WHERE object_id = ?1 AND erased IS NULL");
+    let update =
+        "UPDATE audit SET object_name = NULL, before = NULL, after = NULL, erased = ?2 WHERE seq = ?1";
+    for row in engine.query(&select, &[object_id.into()])? {
+        let entry = entry_of(&row)?;
+        engine.execute(update, &[entry.seq.into(), (&entry.digest_of_texts()).into()])?;
+    }
+    Ok(())
 }
 
 fn entry_of(row: &Row) -> Result<Entry, Error> {
@@ -242,5 +271,6 @@ fn entry_of(row: &Row) -> Result<Entry, Error> {
         after: row.get(12)?,
         previous: row.get(13)?,
         hash: row.get(14)?,
+        erased: row.get(15)?,
     })
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     Error, KeyHasher,
     sql::{Engine, Postgres, Server, Sqlite, transaction},
+    uses::Uses,
 };
 
 /// An open database. Everything it does waits: keep it off threads that run tasks.
@@ -18,6 +19,7 @@ pub struct Database {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) hasher: KeyHasher,
     pub(crate) replica: Uuid,
+    pub(crate) uses: Uses,
 }
 
 /// Where the database is.
@@ -70,7 +72,7 @@ impl Database {
     pub(crate) fn open(place: &Place, hasher: KeyHasher, replica: Uuid) -> Result<Database, Error> {
         let mut engine = place.engine()?;
         engine.migrate()?;
-        let mut database = Database { engine, hasher, replica };
+        let mut database = Database { engine, hasher, replica, uses: Uses::default() };
         database.check_secret()?;
         Ok(database)
     }

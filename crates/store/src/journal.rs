@@ -4,20 +4,22 @@ use std::borrow::Cow;
 
 use policy::{
     Money,
+    principal::Stand,
     record::{AppliedPrice, Counted, Outcome, Record, Routed, Tokens, Tried, Units},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Database, Error, postings,
+    Database, Error, Tenancy, postings,
     sql::{Bulk, Row, Value, transaction},
 };
 
 const COLUMNS: &str = "id, started_us, key_id, key_name, dialect, model_asked, provider, model, stream, \
                        outcome, status, fault, stop, input_tokens, cache_read_tokens, cache_write_tokens, \
                        cache_write_1h_tokens, output_tokens, reasoning_tokens, counted, cost_picodollars, \
-                       price, first_byte_us, total_us, losses, attempts, operation, units, routed, experiment";
+                       price, first_byte_us, total_us, losses, attempts, operation, units, routed, experiment, \
+                       organization_id, team_id, project_id, user_id, service_account_id, end_user, tags";
 
 /// An id is made at most this long before or after its call is said to have started.
 const ID_SLACK_US: i64 = 1_000_000;
@@ -26,7 +28,11 @@ const ID_SLACK_US: i64 = 1_000_000;
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub key_name: Option<String>,
-    /// Only records that started before this one.
+    /// Only calls of this team, project, user or service account, or of this organization.
+    pub of: Option<Uuid>,
+    pub end_user: Option<String>,
+    /// Microseconds since 1970; the first that counts, and the first that does not.
+    pub since_us: Option<i64>,
     pub before_us: Option<i64>,
     pub limit: u32,
 }
@@ -52,11 +58,13 @@ impl Database {
         let started_us: Vec<i64> = records.iter().map(|record| record.started_us).collect();
         self.engine.make_room(&started_us)?;
         let file = self.spool_name(file);
+        let uses = &mut self.uses;
         transaction(&mut *self.engine, |engine| {
             if !records.is_empty() {
                 let rows = records.iter().map(values_of).collect();
                 let inserted = engine.insert_new(&Bulk { table: "calls", columns: COLUMNS, rows })?;
                 postings::post(engine, records, inserted)?;
+                uses.write(engine, records)?;
             }
             let upsert = "INSERT INTO spool (file, position) VALUES (?1, ?2) \
                           ON CONFLICT (file) DO UPDATE SET position = excluded.position";
@@ -94,15 +102,32 @@ impl Database {
         row.map_or(Ok(0), |row| row.get(0))
     }
 
-    pub fn calls(&mut self, filter: &Filter) -> Result<Vec<Record<'static>>, Error> {
+    pub fn calls(&mut self, tenancy: Tenancy, filter: &Filter) -> Result<Vec<Record<'static>>, Error> {
+        // Each has an index of its own.
+        let mine = match tenancy {
+            Tenancy::All => "(organization_id = ?1 OR ?1 IS NULL)",
+            Tenancy::Organization(_) => "organization_id = ?1",
+        };
         let select = format!(
-            "SELECT {COLUMNS} FROM calls WHERE (CAST(?1 AS TEXT) IS NULL OR key_name = ?1) \
-             AND id < ?2 AND started_us < ?3 ORDER BY id DESC LIMIT ?4"
+            "SELECT {COLUMNS} FROM calls WHERE {mine} \
+             AND (CAST(?2 AS TEXT) IS NULL OR key_name = ?2) AND (CAST(?3 AS TEXT) IS NULL OR end_user = ?3) \
+             AND (?4 IN (organization_id, team_id, project_id, user_id, service_account_id) OR ?4 IS NULL) \
+             AND id < ?5 AND started_us < ?6 AND id >= ?7 AND started_us >= ?8 ORDER BY id DESC LIMIT ?9"
         );
         let before_us = filter.before_us.unwrap_or(i64::MAX);
         let bound = id_at(before_us.saturating_add(ID_SLACK_US));
-        let key_name = filter.key_name.as_deref();
-        let values = [key_name.into(), bound.into(), before_us.into(), filter.limit.into()];
+        let since_us = filter.since_us.unwrap_or_default();
+        let values = [
+            tenancy.value(),
+            filter.key_name.as_deref().into(),
+            filter.end_user.as_deref().into(),
+            filter.of.into(),
+            bound.into(),
+            before_us.into(),
+            id_at(since_us.saturating_sub(ID_SLACK_US)).into(),
+            since_us.into(),
+            filter.limit.into(),
+        ];
         self.engine.query(&select, &values)?.iter().map(record_of).collect()
     }
 
@@ -174,6 +199,13 @@ fn values_of<'r>(record: &'r Record<'_>) -> Vec<Value<'r>> {
         (record.units != Units::default()).then(|| json(&record.units)).into(),
         record.routed.as_ref().map(json).into(),
         record.experiment.as_ref().into(),
+        record.stand.organization.into(),
+        record.stand.team.into(),
+        record.stand.project.into(),
+        record.stand.user.into(),
+        record.stand.service_account.into(),
+        record.end_user.as_ref().into(),
+        (!record.tags.is_empty()).then(|| json(&record.tags)).into(),
     ]
 }
 
@@ -220,6 +252,7 @@ fn record_of(row: &Row) -> Result<Record<'static>, Error> {
     let attempts: String = row.get(25)?;
     let units: Option<String> = row.get(27)?;
     let routed: Option<String> = row.get(28)?;
+    let tags: Option<String> = row.get(36)?;
     Ok(Record {
         id: row.get(0)?,
         started_us: row.get(1)?,
@@ -253,6 +286,15 @@ fn record_of(row: &Row) -> Result<Record<'static>, Error> {
         attempts: parse::<Vec<Tried<'_>>>(25, &attempts)?.into_iter().map(Tried::into_owned).collect(),
         routed: routed.map(|routed| parse::<Routed<'_>>(28, &routed).map(Routed::into_owned)).transpose()?,
         experiment: row.get::<Option<String>>(29)?.map(Cow::Owned),
+        stand: Stand {
+            organization: row.get(30)?,
+            team: row.get(31)?,
+            project: row.get(32)?,
+            user: row.get(33)?,
+            service_account: row.get(34)?,
+        },
+        end_user: row.get::<Option<String>>(35)?.map(Cow::Owned),
+        tags: tags.map(|tags| parse(36, &tags)).transpose()?.unwrap_or_default(),
         postings: Vec::new(),
     })
 }
@@ -262,7 +304,7 @@ fn text(row: &Row, column: usize) -> Result<Cow<'static, str>, Error> {
 }
 
 /// The least id of a call that arrived at this moment: ids begin with milliseconds (RFC 9562, section 5.7).
-fn id_at(us: i64) -> Uuid {
+pub(crate) fn id_at(us: i64) -> Uuid {
     let ms = u128::try_from(us / 1000).unwrap_or_default().min((1 << 48) - 1);
     Uuid::from_u128(ms << 80)
 }

@@ -24,6 +24,12 @@ impl Month {
         format!("calls_{:04}_{:02}", self.0.year(), self.0.month())
     }
 
+    /// The month that a table is of.
+    pub(crate) fn of_table(table: &str) -> Option<Month> {
+        let (year, month) = table.strip_prefix("calls_")?.split_once('_')?;
+        Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok().map(Month)
+    }
+
     /// Its first moment, and the first after it.
     pub(crate) fn bounds_us(self) -> (i64, i64) {
         let first_us = |date: Date| {
@@ -41,6 +47,8 @@ mod tests {
     fn months_follow_each_other() {
         let december = Month::of(1_798_761_599_999_999).unwrap();
         assert_eq!(december.table(), "calls_2026_12");
+        assert_eq!(Month::of_table("calls_2026_12"), Some(december));
+        assert_eq!((Month::of_table("calls_other"), Month::of_table("calls_2026_13")), (None, None));
         assert_eq!(december.next().table(), "calls_2027_01");
         assert_eq!(december.bounds_us().1, december.next().bounds_us().0);
         assert_eq!(Month::of(1_798_761_600_000_000), Some(december.next()));

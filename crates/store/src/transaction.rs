@@ -6,7 +6,7 @@ use policy::Secret;
 use uuid::Uuid;
 
 use crate::{
-    Author, Change, Database, Error, KeyHasher, Object, Tenancy,
+    Adjustment, Author, Change, Database, Error, KeyHasher, Object, Tenancy, adjustments,
     changes::Writer,
     keys::KIND,
     objects::{COLUMNS, object_of},
@@ -70,6 +70,11 @@ impl Transaction<'_> {
         );
         let rows = self.writer.engine.query(&select, &[id.into(), limit.into()])?;
         rows.iter().map(object_of).collect()
+    }
+
+    /// Adds an entry to a budget of an organization, or of nobody's, and writes it into the audit.
+    pub fn adjust(&mut self, entry: &Adjustment, organization: Option<Uuid>) -> Result<bool, Error> {
+        adjustments::add(&mut self.writer, entry, organization)
     }
 
     /// Makes a key known by this secret as well.

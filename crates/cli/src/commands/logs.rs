@@ -3,7 +3,7 @@
 use clap::Args;
 use policy::{Money, record::Record};
 use serde_json::json;
-use store::{Filter, Summary};
+use store::{Filter, Summary, Tenancy};
 
 use super::{Place, say, table};
 
@@ -33,8 +33,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say(&if arguments.json { json!(sums).to_string() } else { sum_table(&sums) });
         return Ok(());
     }
-    let filter = Filter { key_name: arguments.key.clone(), before_us: None, limit: arguments.limit };
-    let calls = database.calls(&filter)?;
+    let filter = Filter { key_name: arguments.key.clone(), limit: arguments.limit, ..Filter::default() };
+    let calls = database.calls(Tenancy::All, &filter)?;
     say(&if arguments.json { json!(calls).to_string() } else { call_table(&calls) });
     Ok(())
 }

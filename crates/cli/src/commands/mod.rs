@@ -3,6 +3,7 @@
 pub(crate) mod budgets;
 pub(crate) mod catalog;
 pub(crate) mod check;
+pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod logs;
@@ -14,4 +15,4 @@ pub(crate) mod serve;
 pub(crate) mod simulate;
 
 pub(crate) use out::{say, say_error, table};
-pub(crate) use place::{Place, load};
+pub(crate) use place::{Place, author, load};

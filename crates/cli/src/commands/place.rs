@@ -10,7 +10,7 @@ use policy::{
     snapshot::Database,
 };
 use server::SecretStores;
-use store::DataDir;
+use store::{ActorKind, Author, DataDir};
 
 use super::say_error;
 
@@ -66,6 +66,12 @@ impl Place {
         }
         Ok((DataDir::open_with(path, &snapshot.store)?, snapshot))
     }
+}
+
+/// Somebody at this machine, for the audit.
+pub(crate) fn author() -> Author {
+    let actor = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
+    Author { actor, kind: ActorKind::Command, address: None, request_id: None }
 }
 
 /// Loads a configuration and tells what is odd about it; without a file, that of somebody who has written none.

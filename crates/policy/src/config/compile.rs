@@ -23,7 +23,7 @@ use crate::{
     principal::AddressRange,
     role::Roles,
     secret_store::SecretStore,
-    snapshot::{Deadlines, Fidelity, Hold, Limits, Provider, Server, Store, Tls},
+    snapshot::{Deadlines, Fidelity, Hold, Journal, Limits, Provider, Server, Store, Tls},
 };
 
 /// A field's path and what is wrong with it.
@@ -72,6 +72,7 @@ pub(super) fn compile(
         server: compiler.server(draft.server),
         data_dir: draft.data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |path| folder.join(path)),
         store: compiler.store(draft.store),
+        journal: draft.journal.compile(),
         deadlines,
         fidelity,
         retries,
@@ -238,6 +239,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
         },
         data_dir: PathBuf::from(DATA_DIR),
         store: Store::default(),
+        journal: Journal::default(),
         deadlines: Deadlines::default(),
         fidelity: Fidelity::Lenient,
         retries: Retries::default(),

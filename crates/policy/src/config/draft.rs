@@ -10,6 +10,7 @@ use super::{
     authentication::AuthenticationDraft,
     concurrency::{ConcurrencyEntry, PriorityDraft, QueueDraft},
     identity::{AwsDraft, AzureDraft, GoogleDraft},
+    journal::JournalDraft,
     roles::RoleEntry,
     rollout::{RolloutDraft, ShadowDraft},
     routing::{
@@ -38,6 +39,8 @@ pub(super) struct Draft {
     pub(super) data_dir: Option<String>,
     /// Where keys and history are kept, and what replicas share.
     pub(super) store: StoreDraft,
+    /// What is kept of calls, and for how long.
+    pub(super) journal: JournalDraft,
     /// [Stores of secrets](secrets.md) by name, for references of the form `secret:NAME/PATH#FIELD`.
     pub(super) secrets: BTreeMap<String, SecretStoreDraft>,
     /// How long calls may take, unless a provider or a model says otherwise.

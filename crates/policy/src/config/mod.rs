@@ -7,6 +7,7 @@ mod compile;
 mod concurrency;
 mod draft;
 mod identity;
+mod journal;
 mod load;
 mod models;
 mod node;

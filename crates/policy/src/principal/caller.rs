@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use uuid::Uuid;
 use wire::{Fault, Kind, Operation, Origin};
 
-use super::{Ancestor, CostMax, EntityKind, Grant, access::AccessRules, lineage::Lineage};
+use super::{Ancestor, CostMax, EntityKind, Grant, Stand, access::AccessRules, lineage::Lineage};
 use crate::{
     authentication::Identified,
     key::{Key, Owner, Scope},
@@ -25,6 +25,7 @@ pub struct Principal {
     pub role: Option<RoleName>,
     pub owner: Owner,
     pub organization: Option<Uuid>,
+    pub stand: Stand,
     /// What the caller belongs to, the nearest first.
     pub ancestors: Vec<Ancestor>,
     /// What each of those above allows, where it does not allow everything; the caller's own first.
@@ -61,6 +62,7 @@ impl Principal {
             role: role::of_key(key),
             owner: key.owner,
             organization: key.organization,
+            stand: Stand::of(key.organization, &lineage.ancestors),
             ancestors: lineage.ancestors,
             grants: lineage.grants,
             access: lineage.access,
@@ -85,6 +87,7 @@ impl Principal {
             role: None,
             owner: Owner::Registry,
             organization,
+            stand: Stand::of(organization, &lineage.ancestors),
             ancestors: lineage.ancestors,
             grants: lineage.grants,
             access: lineage.access,

@@ -76,6 +76,12 @@ impl Directory {
         self.entities.values().flat_map(|known| &known.lineage.limits)
     }
 
+    /// The same of the entities of one organization.
+    pub fn limits_of(&self, organization: Uuid) -> impl Iterator<Item = &Arc<Limit>> {
+        let own = self.entities.values().filter(move |known| known.organization() == Some(organization));
+        own.flat_map(|known| &known.lineage.limits)
+    }
+
     /// The caller that shows a key.
     pub fn principal(&self, key: &Key) -> (Principal, Vec<Problem>) {
         let holder = Holder { id: key.id, shown: format!("key \"{}\"", key.name).into() };
@@ -92,7 +98,8 @@ impl Directory {
                 (Arc::new(closed(&holder)), vec![problem])
             }
         };
-        let (lineage, wrong) = above.below(&holder, &key.settings);
+        let (lineage, mut wrong) = above.below(&holder, &key.settings);
+        wrong.extend(misplaced(None, &key.settings));
         problems.extend(wrong.into_iter().map(|(path, message)| Problem {
             kind: "key",
             name: key.name.clone(),
@@ -181,6 +188,7 @@ impl Directory {
         let base = above.flatten().map_or(&none, |known| &known.lineage);
         let (mut lineage, mut faults) = base.below(&holder, &entity.settings);
         faults.extend(wrong.map(|message| ("parent".to_owned(), message)));
+        faults.extend(misplaced(Some(entity.kind), &entity.settings));
         if !faults.is_empty() {
             lineage = closed(&holder);
         }
@@ -200,6 +208,12 @@ impl Known {
             }
         }
     }
+}
+
+/// What may be said of organizations only.
+fn misplaced(kind: Option<EntityKind>, settings: &Settings) -> Option<(String, String)> {
+    let is_wrong = settings.keep_calls.is_some() && kind != Some(EntityKind::Organization);
+    is_wrong.then(|| ("keep_calls".to_owned(), "is for organizations only; set it there".to_owned()))
 }
 
 /// A lineage that lets nothing through.

@@ -8,6 +8,7 @@ mod directory;
 mod entity;
 mod lineage;
 mod settings;
+mod stand;
 
 pub use access::AccessSpec;
 pub use address::AddressRange;
@@ -17,3 +18,4 @@ pub use entity::{Entity, EntityKind};
 pub(crate) use lineage::names;
 pub use lineage::{Ancestor, CostMax, Grant};
 pub use settings::{PerRequest, Settings};
+pub use stand::Stand;

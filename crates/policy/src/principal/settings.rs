@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AccessSpec;
-use crate::limit::{Budgets, Count, LimitSpec, OperationName, Usd};
+use crate::{
+    config::Span,
+    limit::{Budgets, Count, LimitSpec, OperationName, Usd},
+};
 
 /// What a part of an organization, or a key, may do. What stands above it holds for it as well.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +39,9 @@ pub struct Settings {
     /// [Rules](rules.md) over its calls: what is denied, and what is allowed. What is denied stays denied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub access: Vec<AccessSpec>,
+    /// For how long the journal keeps calls of an organization, as `30d`. Default: what `journal.keep` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_calls: Option<Span>,
     /// Whether its calls are refused. Default: false.
     #[serde(skip_serializing_if = "is_false")]
     pub disabled: bool,

@@ -2,7 +2,7 @@
 
 use policy::{
     key::{Owner, Scope},
-    principal::Settings,
+    principal::{Settings, Stand},
     role::RoleName,
 };
 use schemars::JsonSchema;
@@ -124,6 +124,9 @@ pub(super) struct Key {
     /// Microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revoked_us: Option<i64>,
+    /// When it was last used, to about a minute, in microseconds since 1970; only where keys are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_used_us: Option<i64>,
     #[serde(flatten)]
     pub(super) state: State,
     #[serde(flatten)]
@@ -137,21 +140,6 @@ pub(super) struct KeyWithSecret {
     pub(super) of: Key,
     /// The secret itself, this once: nothing where the same request came again.
     pub(super) key: Option<String>,
-}
-
-/// Where something stands, by ids.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-pub(super) struct Stand {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) organization: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) team: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) project: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) user: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) service_account: Option<Uuid>,
 }
 
 /// What the gateway says of everything it keeps.

@@ -5,10 +5,10 @@ use policy::{
     vitals::{News, RouteId, TargetId},
 };
 use serde_json::json;
-use store::{Feedback, Filter};
+use store::{Database, Feedback, Filter};
 use wire::Fault;
 
-use super::{Admin, Reply, query::Parameters, refusal::Refusal};
+use super::{Admin, Reply, find::Finder, list::wanted_organization, query::Parameters, refusal::Refusal};
 use crate::{
     feedback::{self, Opinion},
     tasks,
@@ -20,28 +20,36 @@ const CALLS_MAX: u32 = 1_000;
 /// Who writes on the board and reads nothing of it.
 const NOT_A_CORE: usize = usize::MAX;
 
-impl Admin {
-    pub(super) async fn calls(&self, parameters: &Parameters) -> Result<Reply, Refusal> {
-        let limit = parameters.number("limit")?.unwrap_or(100);
-        let filter = Filter {
-            key_name: parameters.text("key").map(str::to_owned),
-            before_us: parameters.number("before_us")?,
-            limit: u32::try_from(limit).unwrap_or(CALLS_MAX).min(CALLS_MAX),
-        };
-        let shown = self.database.ask(move |database| {
-            let calls = database.calls(&filter)?;
-            let shown = calls.iter().map(|call| {
-                let mut call_shown = json!(call);
-                if let Some(said) = database.feedback(call.id)? {
-                    call_shown["feedback"] = json!({"score": said.score, "comment": said.comment});
-                }
-                Ok(call_shown)
-            });
-            shown.collect::<Result<Vec<_>, _>>()
-        });
-        Ok(Reply::ok(&json!({"data": shown.await?})))
+/// Some of the journal, of what the caller may see.
+pub(super) fn list(
+    finder: &Finder,
+    parameters: &Parameters,
+    database: &mut Database,
+) -> Result<Reply, Refusal> {
+    let limit = parameters.number("limit")?.unwrap_or(100);
+    let Some(tenancy) = wanted_organization(finder, parameters, database)? else {
+        return Ok(Reply::ok(&json!({"data": []})));
+    };
+    let filter = Filter {
+        key_name: parameters.text("key").map(str::to_owned),
+        of: parameters.id("of")?,
+        end_user: parameters.text("end_user").map(str::to_owned),
+        since_us: parameters.number("since_us")?,
+        before_us: parameters.number("before_us")?,
+        limit: u32::try_from(limit).unwrap_or(CALLS_MAX).min(CALLS_MAX),
+    };
+    let mut shown = Vec::new();
+    for call in database.calls(tenancy, &filter)? {
+        let mut call_shown = json!(call);
+        if let Some(said) = database.feedback(call.id)? {
+            call_shown["feedback"] = json!({"score": said.score, "comment": said.comment});
+        }
+        shown.push(call_shown);
     }
+    Ok(Reply::ok(&json!({"data": shown})))
+}
 
+impl Admin {
     /// Keeps what a caller thought of one of its own calls, and tells those who learn from it.
     pub(super) async fn feedback(&self, principal: &Principal, body: &[u8]) -> Result<Reply, Fault> {
         let opinion = Opinion::read(body)?;

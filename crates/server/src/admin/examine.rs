@@ -57,6 +57,10 @@ pub(super) fn draft(
     shown: Option<&Json>,
 ) -> Result<Draft, Refusal> {
     let mut wrong = Vec::new();
+    // It changes by itself.
+    if shown.is_some() {
+        members.shift_remove("last_used_us");
+    }
     for name in SET_BY_GATEWAY {
         if let Some(shown) = shown.and_then(|shown| shown.get(name))
             && let Some(value) = members.shift_remove(name)

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use http::StatusCode;
 use policy::{
     key::{Key, Owner},
-    principal::{Entity, EntityKind, Settings},
+    principal::{Entity, EntityKind, Settings, Stand},
     role::RoleName,
 };
 use store::{Database, Object, Query, Tenancy, Transaction};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Reply, bodies,
-    bodies::{Part, Stand, State},
+    bodies::{Part, State},
     refusal::Refusal,
     resource::Resource,
     who::Who,
@@ -229,6 +229,7 @@ impl Thing {
                 hint: key.hint.clone(),
                 expires_us: key.expires_us,
                 revoked_us: key.revoked_us,
+                last_used_us: None,
                 settings: key.settings.clone(),
             })),
         }
@@ -246,6 +247,23 @@ pub(super) enum Shown {
 }
 
 impl Shown {
+    /// The same keys with when they were last used.
+    pub(super) fn with_uses(mut all: Vec<Shown>, database: &mut Database) -> Result<Vec<Shown>, Refusal> {
+        let mut keys: Vec<&mut bodies::Key> = all
+            .iter_mut()
+            .filter_map(|shown| match shown {
+                Shown::Key(key) => Some(&mut **key),
+                Shown::Part(_) | Shown::New(_) => None,
+            })
+            .collect();
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.id).collect();
+        let used = database.last_used(&ids)?;
+        for key in &mut keys {
+            key.last_used_us = used.get(&key.id).copied();
+        }
+        Ok(all)
+    }
+
     pub(super) fn reply(&self, status: StatusCode) -> Reply {
         let version = match self {
             Shown::Part(part) => part.state.version,

@@ -81,7 +81,7 @@ pub(super) fn list(
     things.truncate(limit as usize);
     let next = things.last().filter(|_| !is_last).map(Place::of);
     let kinds = finder.kinds(database, &things)?;
-    let shown: Vec<Shown> = things.iter().map(|thing| thing.shown(&kinds)).collect();
+    let shown = Shown::with_uses(things.iter().map(|thing| thing.shown(&kinds)).collect(), database)?;
     Ok(Reply::ok(&List { data: shown, next_cursor: next }))
 }
 
@@ -99,7 +99,9 @@ pub(super) fn one(
         return Ok(Reply { body: String::new(), ..reply }.with("etag", format!("\"{version}\"")));
     }
     let kinds = finder.kinds(database, std::slice::from_ref(&thing))?;
-    Ok(thing.shown(&kinds).reply(StatusCode::OK))
+    let shown = Shown::with_uses(vec![thing.shown(&kinds)], database)?;
+    let shown = shown.first().ok_or_else(|| Refusal::not_found(finder.resource.shown(), wanted))?;
+    Ok(shown.reply(StatusCode::OK))
 }
 
 /// Whose things are asked for; nothing where there can be none.

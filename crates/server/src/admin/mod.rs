@@ -3,8 +3,10 @@
 
 mod audit;
 mod bodies;
+mod budgets;
 mod calls;
 mod change;
+mod erasures;
 mod examine;
 mod find;
 mod guard;

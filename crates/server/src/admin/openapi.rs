@@ -1,12 +1,13 @@
 //! The description of the admin API, made of the table of routes
 //! (<https://spec.openapis.org/oas/v3.1.0.html>).
 
+use http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
     refusal::ErrorBody,
-    routes::{Action, Answer, Parameter, ROUTES, Route},
+    routes::{Answer, Parameter, ROUTES, Route},
 };
 
 /// OpenAPI 3.1.
@@ -67,28 +68,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Json {
         described["description"] = format!("Needs the permission {}{whole}.", needs.name()).into();
     }
     if let Some(shape) = route.request {
-        let kind = match route.action {
-            Action::Merge(_) => "application/merge-patch+json",
-            Action::List(_)
-            | Action::Read(_)
-            | Action::Create(_)
-            | Action::Replace(_)
-            | Action::Delete(_)
-            | Action::RotateKey
-            | Action::Audit
-            | Action::VerifyAudit
-            | Action::Calls
-            | Action::Rollouts
-            | Action::Rollout
-            | Action::ActOnRollout
-            | Action::Explain
-            | Action::Metrics
-            | Action::Description => "application/json",
-        };
-        // A key is rotated without overlap where nothing is said.
-        let required = route.action != Action::RotateKey;
+        let is_merged = route.method == Method::PATCH;
+        let kind = if is_merged { "application/merge-patch+json" } else { "application/json" };
         described["requestBody"] =
-            json!({"required": required, "content": {kind: {"schema": shape(generator)}}});
+            json!({"required": !route.may_be_empty, "content": {kind: {"schema": shape(generator)}}});
     }
     described
 }
@@ -120,26 +103,7 @@ fn parameters(route: &Route) -> Vec<Json> {
             .iter()
             .map(|parameter| described(parameter.name, "query", parameter.meaning, kind(parameter))),
     );
-    let headers: &[(&str, &str)] = match route.action {
-        Action::Create(_) | Action::RotateKey => {
-            &[("Idempotency-Key", "what the same request has when it comes again within 24 hours")]
-        }
-        Action::Replace(_) | Action::Merge(_) | Action::Delete(_) => {
-            &[("If-Match", "the version that it must have, as its ETag said")]
-        }
-        Action::Read(_) => &[("If-None-Match", "the version that is known already")],
-        Action::List(_)
-        | Action::Audit
-        | Action::VerifyAudit
-        | Action::Calls
-        | Action::Rollouts
-        | Action::Rollout
-        | Action::ActOnRollout
-        | Action::Explain
-        | Action::Metrics
-        | Action::Description => &[],
-    };
-    all.extend(headers.iter().map(|(name, meaning)| described(name, "header", meaning, "string")));
+    all.extend(route.headers.iter().map(|(name, meaning)| described(name, "header", meaning, "string")));
     all
 }
 

@@ -11,6 +11,8 @@ use super::{
         AccountBody, AuditEntry, Draft, Key, KeyWithSecret, List, OrganizationBody, Part, PartBody, Rotation,
         Verified,
     },
+    budgets::{self, BudgetAction},
+    erasures::{self, ErasureAction},
     resource::Resource,
 };
 use crate::entry;
@@ -29,7 +31,11 @@ pub(super) struct Route {
     /// What a key must be permitted; nothing where any key of the admin API will do.
     pub(super) needs: Option<Permission>,
     pub(super) parameters: &'static [Parameter],
+    /// What requests may carry in headers, with what it means.
+    pub(super) headers: &'static [(&'static str, &'static str)],
     pub(super) request: Option<Shape>,
+    /// Whether a request may have no body.
+    pub(super) may_be_empty: bool,
     pub(super) status: u16,
     pub(super) answer: Answer,
     pub(super) action: Action,
@@ -61,6 +67,8 @@ pub(super) enum Action {
     Merge(Resource),
     Delete(Resource),
     RotateKey,
+    Budgets(BudgetAction),
+    Erasures(ErasureAction),
     Audit,
     VerifyAudit,
     Calls,
@@ -81,6 +89,10 @@ pub(super) enum Found<'r> {
     Nothing,
 }
 
+pub(super) const REPEATABLE: &[(&str, &str)] =
+    &[("Idempotency-Key", "what the same request has when it comes again within 24 hours")];
+const VERSIONED: &[(&str, &str)] = &[("If-Match", "the version that it must have, as its ETag said")];
+const KNOWN: &[(&str, &str)] = &[("If-None-Match", "the version that is known already")];
 const LIST: [Parameter; 5] = [
     text("organization", "only what belongs to this organization, by id or name"),
     text("parent", "only what stands directly below this, by id"),
@@ -99,17 +111,21 @@ const AUDIT: [Parameter; 9] = [
     number("limit", "how many, from 1 to 500 (lines: 10000); 100 where nothing is said"),
     text("cursor", "what next_cursor said, or the header x-tollgate-next-cursor"),
 ];
-const CALLS: [Parameter; 3] = [
+const CALLS: [Parameter; 7] = [
+    text("organization", "only calls of this organization, by id or name"),
+    text("of", "only calls of this team, project, user or service account, by id"),
     text("key", "only calls of the key of this name"),
+    text("end_user", "only calls for this end user, as callers named it"),
+    number("since_us", "only calls that began at this moment or later, in microseconds since 1970"),
     number("before_us", "only calls that began before, in microseconds since 1970"),
     number("limit", "how many, 1000 at most; 100 where nothing is said"),
 ];
 
-const fn text(name: &'static str, meaning: &'static str) -> Parameter {
+pub(super) const fn text(name: &'static str, meaning: &'static str) -> Parameter {
     Parameter { name, meaning, is_number: false }
 }
 
-const fn number(name: &'static str, meaning: &'static str) -> Parameter {
+pub(super) const fn number(name: &'static str, meaning: &'static str) -> Parameter {
     Parameter { name, meaning, is_number: true }
 }
 
@@ -117,6 +133,8 @@ const fn number(name: &'static str, meaning: &'static str) -> Parameter {
 pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let mut routes: Vec<Route> = Resource::ALL.into_iter().flat_map(of_resource).collect();
     routes.extend(of_keys_and_audit());
+    routes.extend(budgets::routes());
+    routes.extend(erasures::routes());
     routes.extend(of_gateway());
     routes
 });
@@ -142,6 +160,7 @@ fn of_resource(resource: Resource) -> Vec<Route> {
             )
         },
         Route {
+            headers: REPEATABLE,
             request: Some(body),
             status: 201,
             ..route(
@@ -151,13 +170,17 @@ fn of_resource(resource: Resource) -> Vec<Route> {
                 (made, Action::Create(resource)),
             )
         },
-        route(
-            (Method::GET, &one),
-            (named("read"), format!("Show a {shown}")),
-            read,
-            (single, Action::Read(resource)),
-        ),
         Route {
+            headers: KNOWN,
+            ..route(
+                (Method::GET, &one),
+                (named("read"), format!("Show a {shown}")),
+                read,
+                (single, Action::Read(resource)),
+            )
+        },
+        Route {
+            headers: VERSIONED,
             request: Some(body),
             ..route(
                 (Method::PUT, &one),
@@ -167,6 +190,7 @@ fn of_resource(resource: Resource) -> Vec<Route> {
             )
         },
         Route {
+            headers: VERSIONED,
             request: Some(SchemaGenerator::subschema_for::<serde_json::Map<String, serde_json::Value>>),
             ..route(
                 (Method::PATCH, &one),
@@ -175,12 +199,15 @@ fn of_resource(resource: Resource) -> Vec<Route> {
                 (single, Action::Merge(resource)),
             )
         },
-        route(
-            (Method::DELETE, &one),
-            (named("delete"), format!("End a {shown}")),
-            write,
-            (single, Action::Delete(resource)),
-        ),
+        Route {
+            headers: VERSIONED,
+            ..route(
+                (Method::DELETE, &one),
+                (named("delete"), format!("End a {shown}")),
+                write,
+                (single, Action::Delete(resource)),
+            )
+        },
     ]
 }
 
@@ -207,7 +234,9 @@ fn of_keys_and_audit() -> Vec<Route> {
     let audit: Shape = SchemaGenerator::subschema_for::<List<AuditEntry>>;
     vec![
         Route {
+            headers: REPEATABLE,
             request: Some(SchemaGenerator::subschema_for::<Rotation>),
+            may_be_empty: true,
             ..simple(
                 Method::POST,
                 "/admin/v1/keys/{id}/rotate",
@@ -307,7 +336,7 @@ fn of_gateway() -> Vec<Route> {
     ]
 }
 
-fn simple(
+pub(super) fn simple(
     method: Method,
     path: &str,
     (operation, summary): (&str, &str),
@@ -330,7 +359,9 @@ fn route(
         summary,
         needs: Some(needs),
         parameters: &[],
+        headers: &[],
         request: None,
+        may_be_empty: false,
         status: 200,
         answer: Answer::Json(shape),
         action,

@@ -12,7 +12,10 @@ use wire::{Fault, Kind, Origin};
 
 use super::{
     AdminRequest, Reply, audit,
+    budgets::{BudgetAction, Budgets},
+    calls,
     change::Wish,
+    erasures::{self, ErasureAction},
     examine::object,
     find::Finder,
     guard::Guard,
@@ -121,8 +124,7 @@ impl Admin {
         let address = authenticate::address(request.peer, &request.headers, trusted);
         let now_us = now_us();
         let found = authenticate::by_key(&self.shared.callers.load(), shown, Scope::Admin, (now_us, address));
-        let who =
-            found.as_ref().ok().and_then(|principal| Who::new(principal, &roles, (address, request.id)));
+        let who = found.as_ref().ok().and_then(|principal| Who::new(principal, roles, (address, request.id)));
         if let Some(who) = who {
             self.guard.asked(who.id, now_us)?;
             return Ok(who);
@@ -186,7 +188,19 @@ impl Admin {
                 self.read(move |database| audit::list(&finder, &parameters, &headers, database)).await
             }
             Action::VerifyAudit => self.read(audit::verify).await,
-            Action::Calls => self.calls(&asked.parameters).await,
+            Action::Budgets(action) => self.budgets(action, asked).await,
+            Action::Erasures(ErasureAction::List) => {
+                let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
+                self.read(move |database| erasures::list(&finder, &parameters, database)).await
+            }
+            Action::Erasures(ErasureAction::Create) => {
+                let (finder, members) = (self.finder(&asked, Resource::Key), object(&asked.request.body)?);
+                self.write(move |database| erasures::create(&finder, &members, database)).await
+            }
+            Action::Calls => {
+                let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
+                self.read(move |database| calls::list(&finder, &parameters, database)).await
+            }
             Action::Rollouts => self.rollouts().await,
             Action::Rollout => self.rollout(asked.name, None).await,
             Action::ActOnRollout => {
@@ -198,6 +212,26 @@ impl Admin {
             Action::Explain => Err(nothing(&asked.request.path)),
             Action::Metrics => Ok(self.metrics()),
             Action::Description => Ok(Reply::ok(&openapi())),
+        }
+    }
+
+    async fn budgets(&self, action: BudgetAction, asked: Asked<'_>) -> Result<Reply, Refusal> {
+        let budgets = Budgets::of(&self.shared, &self.finder(&asked, Resource::Key));
+        let members = match asked.request.body.is_empty() {
+            true => Map::new(),
+            false => object(&asked.request.body)?,
+        };
+        let wish = self.wish(&asked, Resource::Key, true)?;
+        let name = asked.name;
+        match action {
+            BudgetAction::List => self.read(move |database| budgets.list(database)).await,
+            BudgetAction::Read => self.read(move |database| budgets.read(&name, database)).await,
+            BudgetAction::TopUp => {
+                self.write(move |database| budgets.top_up((&name, &members), &wish, database)).await
+            }
+            BudgetAction::Reset => {
+                self.write(move |database| budgets.reset((&name, &members), &wish, database)).await
+            }
         }
     }
 

@@ -12,11 +12,9 @@ const HEADER_BYTES: usize = 9;
 /// The most that one entry's fields take; a longer one is damage.
 pub(super) const ENTRY_BYTES_MAX: usize = 1 << 20;
 
-const NOTE: u8 = 7;
-/// A record alone.
-const DONE: u8 = 8;
+const NOTE: u8 = 10;
 /// A record and its postings.
-const DONE_AND_POSTED: u8 = 9;
+const DONE: u8 = 11;
 
 /// What was read of a file.
 #[derive(Default)]
@@ -39,7 +37,7 @@ pub(super) fn push_note(buffer: &mut Vec<u8>, note: &Note<'_>) {
 }
 
 pub(super) fn push_done(buffer: &mut Vec<u8>, record: &Record<'_>) {
-    push(buffer, DONE_AND_POSTED, &(record, &record.postings));
+    push(buffer, DONE, &(record, &record.postings));
 }
 
 fn push(buffer: &mut Vec<u8>, kind: u8, fields: &impl Serialize) {
@@ -81,8 +79,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], entries: &mut Entries<'a>) -> Found {
     }
     let entry = match body.split_first() {
         Some((&NOTE, fields)) => postcard::from_bytes(fields).map(|note| entries.notes.push(note)),
-        Some((&DONE, fields)) => postcard::from_bytes(fields).map(|record| entries.records.push(record)),
-        Some((&DONE_AND_POSTED, fields)) => {
+        Some((&DONE, fields)) => {
             postcard::from_bytes(fields).map(|(record, postings): (Record<'a>, Vec<Posting>)| {
                 entries.records.push(Record { postings, ..record });
             })
@@ -94,13 +91,15 @@ pub(super) fn read<'a>(bytes: &'a [u8], entries: &mut Entries<'a>) -> Found {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use policy::principal::Stand;
     use uuid::Uuid;
 
     use super::*;
 
-    /// Records of both forms stand in files from before an upgrade and after it.
     #[test]
-    fn records_with_and_without_postings_are_read() {
+    fn records_are_read_as_they_were_written() {
         let note = Note {
             id: Uuid::from_u128(1),
             started_us: 2,
@@ -112,19 +111,22 @@ mod tests {
             provider: "p".into(),
             model: "m".into(),
             stream: false,
+            stand: Stand { team: Some(Uuid::from_u128(9)), ..Stand::default() },
+            end_user: Some("kim".into()),
             experiment: None,
         };
         let plain = Record::from(note);
         let posting = Posting { bucket: Uuid::from_u128(3), slot_us: 60, amount: -7, until_us: 120 };
-        let posted = Record { postings: vec![posting], ..plain.clone() };
+        let tags = BTreeMap::from([("tier".to_owned(), "1".to_owned())]);
+        let posted = Record { postings: vec![posting], tags, ..plain.clone() };
         let mut bytes = Vec::new();
-        push(&mut bytes, DONE, &plain);
+        push_done(&mut bytes, &plain);
         let first = bytes.len();
         push_done(&mut bytes, &posted);
-        let (old, new) = bytes.split_at(first);
+        let (first, second) = bytes.split_at(first);
         let mut entries = Entries::default();
-        assert!(matches!(read(old, &mut entries), Found::Entry(length) if length == old.len()));
-        assert!(matches!(read(new, &mut entries), Found::Entry(length) if length == new.len()));
+        assert!(matches!(read(first, &mut entries), Found::Entry(length) if length == first.len()));
+        assert!(matches!(read(second, &mut entries), Found::Entry(length) if length == second.len()));
         assert_eq!(entries.records, [plain, posted]);
     }
 }

@@ -267,12 +267,13 @@ fn read<'a>(path: &Path, position: u64, growth: Growth, buffer: &'a mut Vec<u8>)
 #[cfg(test)]
 mod tests {
     use policy::{
+        principal::Stand,
         record::Outcome,
         snapshot::{self, Store},
     };
 
     use super::*;
-    use crate::{DataDir, Filter, spool::Writer};
+    use crate::{DataDir, Filter, Tenancy, spool::Writer};
 
     fn note(number: u128) -> Note<'static> {
         Note {
@@ -286,6 +287,8 @@ mod tests {
             provider: "p".into(),
             model: "m".into(),
             stream: true,
+            stand: Stand::default(),
+            end_user: None,
             experiment: Some("shadow of x".into()),
         }
     }
@@ -295,7 +298,7 @@ mod tests {
     }
 
     fn outcomes(database: &mut Database) -> Vec<Outcome> {
-        let mut records = database.calls(&Filter { limit: 100, ..Filter::default() }).unwrap();
+        let mut records = database.calls(Tenancy::All, &Filter { limit: 100, ..Filter::default() }).unwrap();
         records.reverse();
         records.iter().map(|record| record.outcome).collect()
     }
@@ -313,7 +316,10 @@ mod tests {
         writer.note(&note(2)).unwrap();
         assert_eq!(shipper.step().unwrap(), 1);
         assert_eq!(shipper.step().unwrap(), 0);
-        assert_eq!(shipper.database().calls(&Filter { limit: 1, ..Filter::default() }).unwrap(), [record(1)]);
+        assert_eq!(
+            shipper.database().calls(Tenancy::All, &Filter { limit: 1, ..Filter::default() }).unwrap(),
+            [record(1)]
+        );
     }
 
     /// Whatever prefix of the spool a crash leaves, and however much of it had been shipped, every call that

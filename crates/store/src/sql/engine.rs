@@ -33,6 +33,10 @@ pub(crate) trait Engine: Send {
     /// Makes room for calls of these moments, in microseconds since 1970. Not inside a transaction.
     fn make_room(&mut self, started_us: &[i64]) -> Result<(), Error>;
 
+    /// Drops the tables of the months that were over at a moment, in microseconds since 1970, where months have tables of
+    /// their own. Whether there were any. Not inside a transaction.
+    fn drop_months(&mut self, before_us: i64) -> Result<bool, Error>;
+
     /// Brings the schema to this program's version; both engines keep the number where they find it before anything
     /// else. Not inside a transaction.
     fn migrate(&mut self) -> Result<(), Error>;

@@ -33,8 +33,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 const SESSION: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../schema/postgres/1.sql"), include_str!("../schema/postgres/2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../schema/postgres/1.sql"),
+    include_str!("../schema/postgres/2.sql"),
+    include_str!("../schema/postgres/3.sql"),
+];
 /// Whoever changes the schema holds this lock: `tollgate` in ASCII.
 const SCHEMA_LOCK: i64 = 0x746f_6c6c_6761_7465;
 
@@ -237,6 +240,20 @@ impl Engine for Postgres {
             self.months.insert(month);
         }
         Ok(())
+    }
+
+    fn drop_months(&mut self, before_us: i64) -> Result<bool, Error> {
+        let select = "SELECT CAST(c.relname AS TEXT) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+                      WHERE i.inhparent = CAST('calls' AS regclass)";
+        let rows = self.query(select, &[])?;
+        let tables: Vec<String> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+        let months = tables.iter().filter_map(|table| Month::of_table(table));
+        let over: Vec<Month> = months.filter(|month| month.bounds_us().1 <= before_us).collect();
+        for month in &over {
+            self.batch(&format!("DROP TABLE IF EXISTS {}", month.table()))?;
+            self.months.remove(month);
+        }
+        Ok(!over.is_empty())
     }
 
     fn announce(&mut self) -> Result<(), Error> {

@@ -17,7 +17,7 @@ const BUSY_TIME_MAX: Duration = Duration::from_secs(10);
 const STATEMENTS_MAX: usize = 128;
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../schema/sqlite/1.sql"),
     include_str!("../schema/sqlite/2.sql"),
     include_str!("../schema/sqlite/3.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../schema/sqlite/6.sql"),
     include_str!("../schema/sqlite/7.sql"),
     include_str!("../schema/sqlite/8.sql"),
+    include_str!("../schema/sqlite/9.sql"),
 ];
 
 pub(crate) struct Sqlite(Connection);
@@ -110,6 +111,10 @@ impl Engine for Sqlite {
 
     fn make_room(&mut self, _: &[i64]) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn drop_months(&mut self, _: i64) -> Result<bool, Error> {
+        Ok(false)
     }
 
     fn announce(&mut self) -> Result<(), Error> {

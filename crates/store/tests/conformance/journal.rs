@@ -1,9 +1,10 @@
 use policy::{
     Money,
+    principal::Stand,
     record::{Note, Outcome, Posting, Record},
 };
 use tollgate_store::{
-    Database, Filter,
+    Database, Filter, Tenancy,
     spool::{Recovered, Shipper, Writer},
 };
 use uuid::Uuid;
@@ -31,6 +32,8 @@ fn at(started_us: i64, key_name: &'static str) -> Note<'static> {
         provider: "p".into(),
         model: "m".into(),
         stream: true,
+        stand: Stand::default(),
+        end_user: None,
         experiment: None,
     }
 }
@@ -43,7 +46,7 @@ fn record(note: Note<'static>) -> Record<'static> {
 }
 
 fn all(database: &mut Database) -> Vec<Record<'static>> {
-    database.calls(&Filter { limit: 1_000, ..Filter::default() }).unwrap()
+    database.calls(Tenancy::All, &Filter { limit: 1_000, ..Filter::default() }).unwrap()
 }
 
 /// Ships these records from a spool file of a run of its own.
@@ -111,7 +114,9 @@ pub(crate) fn filters_and_sums_agree(place: &mut Place) {
     assert_eq!(database.call_count().unwrap(), 5);
     let mut named = |key_name: Option<&str>, before_us: Option<i64>, limit: u32| {
         let key_name = key_name.map(str::to_owned);
-        let calls = database.calls(&Filter { key_name, before_us, limit }).unwrap();
+        let calls = database
+            .calls(Tenancy::All, &Filter { key_name, before_us, limit, ..Filter::default() })
+            .unwrap();
         calls.iter().map(|call| (call.started_us - NOW_US) / 1_000_000).collect::<Vec<_>>()
     };
     assert_eq!(named(None, None, 10), [5, 4, 3, 2, 1]);

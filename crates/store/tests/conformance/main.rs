@@ -12,6 +12,7 @@ mod journal;
 mod keys;
 mod objects;
 mod place;
+mod privacy;
 mod rollouts;
 mod schema;
 mod tls;
@@ -93,6 +94,13 @@ on_every_database! {
     credentials {
         credentials_are_sealed_and_go_on_under_another_key
         one_credential_does_not_stand_in_for_another
+    }
+    privacy {
+        calls_are_found_by_whose_they_are
+        calls_are_kept_for_as_long_as_is_said
+        who_made_calls_is_forgotten
+        a_user_is_forgotten_and_the_audit_is_whole
+        callers_are_seen_to_the_minute
     }
     audit {
         who_did_what_is_written_down

@@ -1,0 +1,261 @@
+//! `/admin/v1/budgets`: how budgets stand, credit that is added, and fresh starts.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use policy::{
+    Money,
+    limit::{Limit, Usd},
+    role::Permission,
+};
+use schemars::{JsonSchema, SchemaGenerator, schema_for};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value as Json};
+use store::{Adjustment, Database};
+use uuid::Uuid;
+
+use super::{
+    Reply,
+    bodies::List,
+    change::Wish,
+    examine::misfits,
+    find::Finder,
+    refusal::{Refusal, Wrong},
+    routes::{self, Action, Route},
+};
+use crate::{
+    budgets::{Budget, budgets},
+    core::Shared,
+    world::now_us,
+};
+
+/// The longest note, in characters.
+const NOTE_CHARS_MAX: usize = 500;
+
+/// What may be done with budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BudgetAction {
+    List,
+    Read,
+    TopUp,
+    Reset,
+}
+
+/// A budget, as it stands by the journal.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Budget")]
+struct Shown {
+    id: Uuid,
+    /// As `monthly of team search`.
+    name: String,
+    /// What is configured, in USD.
+    usd: String,
+    /// What it has in this period beside that, in USD.
+    given_usd: String,
+    /// What was used of it in this period, in USD.
+    used_usd: String,
+    left_usd: String,
+    /// When the period began, in microseconds since 1970.
+    began_us: i64,
+    /// When the next one begins; nothing for credit.
+    renews_us: Option<i64>,
+    /// What was given, the oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<Vec<Given>>,
+}
+
+/// What was added to a budget. Entries are never changed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BudgetEntry")]
+struct Given {
+    id: Uuid,
+    /// `top_up`, `reset` or `carry_over`.
+    kind: &'static str,
+    usd: String,
+    note: Option<String>,
+    /// Microseconds since 1970.
+    at_us: i64,
+}
+
+/// Credit to be added.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct TopUp {
+    /// How much, in USD.
+    usd: Usd,
+    /// Why, for the list and the audit.
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// A fresh start.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+struct Reset {
+    /// Why, for the list and the audit.
+    note: Option<String>,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    let one: routes::Shape = SchemaGenerator::subschema_for::<Shown>;
+    let route = |method: Method, path: &str, named: (&str, &str), needs, (shape, action)| {
+        routes::simple(method, path, named, needs, (shape, Action::Budgets(action)))
+    };
+    let (read, write) = (Permission::BudgetsRead, Permission::BudgetsWrite);
+    vec![
+        route(
+            Method::GET,
+            "/admin/v1/budgets",
+            ("listBudgets", "How every budget stands"),
+            read,
+            (SchemaGenerator::subschema_for::<List<Shown>>, BudgetAction::List),
+        ),
+        route(
+            Method::GET,
+            "/admin/v1/budgets/{id}",
+            ("readBudget", "How a budget stands, and what it was given"),
+            read,
+            (one, BudgetAction::Read),
+        ),
+        Route {
+            headers: routes::REPEATABLE,
+            request: Some(SchemaGenerator::subschema_for::<TopUp>),
+            ..route(
+                Method::POST,
+                "/admin/v1/budgets/{id}/top-up",
+                ("topUpBudget", "Add to what a budget has in its period, or to credit for good"),
+                write,
+                (one, BudgetAction::TopUp),
+            )
+        },
+        Route {
+            headers: routes::REPEATABLE,
+            request: Some(SchemaGenerator::subschema_for::<Reset>),
+            may_be_empty: true,
+            ..route(
+                Method::POST,
+                "/admin/v1/budgets/{id}/reset",
+                ("resetBudget", "Forgive what was used so far in a budget's period"),
+                write,
+                (one, BudgetAction::Reset),
+            )
+        },
+    ]
+}
+
+/// Whose budgets are looked at.
+pub(super) struct Budgets {
+    limits: Vec<Arc<Limit>>,
+}
+
+impl Budgets {
+    /// Those that the caller may see.
+    pub(super) fn of(shared: &Shared, finder: &Finder) -> Budgets {
+        Budgets { limits: shared.callers.load().limits_of(finder.who.organization) }
+    }
+
+    pub(super) fn list(self, database: &mut Database) -> Result<Reply, Refusal> {
+        let all = budgets(self.limits, database, now_us())?;
+        let data = all.iter().map(|budget| shown(budget, None)).collect();
+        Ok(Reply::ok(&List::<Shown> { data, next_cursor: None }))
+    }
+
+    pub(super) fn read(self, wanted: &str, database: &mut Database) -> Result<Reply, Refusal> {
+        let now_us = now_us();
+        let budget = self.find(wanted, database, now_us)?;
+        let entries = database.adjustments(now_us)?;
+        Ok(Reply::ok(&shown(&budget, Some(&entries))))
+    }
+
+    pub(super) fn top_up(
+        self,
+        (wanted, members): (&str, &Map<String, Json>),
+        wish: &Wish,
+        database: &mut Database,
+    ) -> Result<Reply, Refusal> {
+        let TopUp { usd, note } = read_body(&schema_for!(TopUp).to_value(), members)?;
+        let now_us = now_us();
+        let budget = self.find(wanted, database, now_us)?;
+        let entry = budget.top_up(usd.0.picodollars(), checked(note)?, now_us);
+        add(&budget, &entry, wish, database)
+    }
+
+    pub(super) fn reset(
+        self,
+        (wanted, members): (&str, &Map<String, Json>),
+        wish: &Wish,
+        database: &mut Database,
+    ) -> Result<Reply, Refusal> {
+        let Reset { note } = read_body(&schema_for!(Reset).to_value(), members)?;
+        let now_us = now_us();
+        let budget = self.find(wanted, database, now_us)?;
+        let entry = budget.reset(&database.adjustments(now_us)?, checked(note)?, now_us);
+        add(&budget, &entry, wish, database)
+    }
+
+    /// The budget of this id or name.
+    fn find(self, wanted: &str, database: &mut Database, now_us: i64) -> Result<Budget, Refusal> {
+        let all = budgets(self.limits, database, now_us)?;
+        let id = Uuid::parse_str(wanted).ok();
+        let fits = |budget: &&Budget| id.map_or(budget.shown() == wanted, |id| budget.limit.id == id);
+        all.iter().find(fits).cloned().ok_or_else(|| Refusal::not_found("budget", wanted))
+    }
+}
+
+/// Adds an entry unless the same request came before.
+fn add(budget: &Budget, entry: &Adjustment, wish: &Wish, database: &mut Database) -> Result<Reply, Refusal> {
+    if !budget.limit.each.is_empty() {
+        let message = "it is counted apart for each of something; change its amount instead";
+        return Err(Refusal::new(StatusCode::CONFLICT, "budget_has_parts", message));
+    }
+    if entry.amount <= 0 {
+        return Err(Refusal::new(StatusCode::CONFLICT, "nothing_to_add", "there is nothing to add"));
+    }
+    let after = Budget { given: budget.given.saturating_add(entry.amount), ..budget.clone() };
+    let organization = wish.finder.who.organization;
+    wish.once(database, |transaction| {
+        transaction.adjust(entry, organization)?;
+        Ok((Reply::ok(&shown(&after, None)), None))
+    })
+}
+
+fn read_body<T: DeserializeOwned>(schema: &Json, members: &Map<String, Json>) -> Result<T, Refusal> {
+    let body = Json::Object(members.clone());
+    let wrong = misfits(schema, &body);
+    if !wrong.is_empty() {
+        return Err(Refusal::invalid(wrong));
+    }
+    serde_json::from_value(body).map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))
+}
+
+fn checked(note: Option<String>) -> Result<Option<String>, Refusal> {
+    match note {
+        Some(note) if note.chars().count() > NOTE_CHARS_MAX => {
+            let message = format!("has {NOTE_CHARS_MAX} characters at most");
+            Err(Refusal::invalid(vec![Wrong::new("note", message)]))
+        }
+        note => Ok(note),
+    }
+}
+
+fn shown(budget: &Budget, entries: Option<&[Adjustment]>) -> Shown {
+    let usd = |amount: i64| Money(amount).to_string();
+    let own = |entry: &&Adjustment| (entry.bucket, entry.slot_us) == (budget.limit.id, budget.period.0);
+    let given = |entry: &Adjustment| Given {
+        id: entry.id,
+        kind: entry.kind.name(),
+        usd: usd(entry.amount),
+        note: entry.note.clone(),
+        at_us: entry.at_us,
+    };
+    Shown {
+        id: budget.limit.id,
+        name: budget.shown(),
+        usd: usd(budget.limit.amount),
+        given_usd: usd(budget.given),
+        used_usd: usd(budget.used),
+        left_usd: usd(budget.left()),
+        began_us: budget.period.0,
+        renews_us: budget.renews_us(),
+        entries: entries.map(|entries| entries.iter().filter(own).map(given).collect()),
+    }
+}

@@ -1,0 +1,201 @@
+use policy::{
+    Money,
+    principal::Stand,
+    record::{Note, Outcome, Record},
+};
+use serde_json::json;
+use tollgate_store::{
+    Author, Change, Database, Feedback, Filter, Kept, Subject, Tenancy,
+    spool::{Shipper, Writer},
+};
+use uuid::Uuid;
+
+use crate::place::Place;
+
+const SECOND_US: i64 = 1_000_000;
+const DAY_US: i64 = 24 * 3_600 * SECOND_US;
+/// 2026-11-21 00:00:00 UTC.
+const NOW_US: i64 = 1_795_219_200_000_000;
+const ACME: Uuid = Uuid::from_u128(1);
+const GLOBEX: Uuid = Uuid::from_u128(2);
+const KIM: Uuid = Uuid::from_u128(3);
+
+/// Some seconds after [`NOW_US`]; ids tell calls of one moment apart.
+fn call(number: u64, started_us: i64, organization: Option<Uuid>) -> Record<'static> {
+    let ms = u128::try_from(started_us / 1000).unwrap();
+    let note = Note {
+        id: Uuid::from_u128(ms << 80 | u128::from(number)),
+        started_us,
+        key_id: Uuid::from_u128(100 + u128::from(number)),
+        key_name: format!("key {number}").into(),
+        operation: "chat".into(),
+        dialect: "openai_chat".into(),
+        model_asked: "m".into(),
+        provider: "p".into(),
+        model: "m".into(),
+        stream: false,
+        stand: Stand { organization, user: (number == 1).then_some(KIM), ..Stand::default() },
+        end_user: number.is_multiple_of(2).then(|| "sam@example.com".into()),
+        experiment: None,
+    };
+    let tags = [("tier".to_owned(), number.to_string())].into();
+    Record { outcome: Outcome::Complete, cost: Some(Money(5)), tags, ..Record::from(note) }
+}
+
+fn ship(place: &Place, run: u64, records: &[Record<'_>]) {
+    let (mut shipper, _) = Shipper::recover(&place.data.spool(), place.database()).unwrap();
+    let mut writer = Writer::open(&place.data.spool(), run, 0).unwrap();
+    for record in records {
+        writer.done(record).unwrap();
+    }
+    writer.flush().unwrap();
+    assert_eq!(shipper.step().unwrap(), records.len());
+}
+
+fn names(database: &mut Database, tenancy: Tenancy, filter: Filter) -> Vec<String> {
+    let calls = database.calls(tenancy, &Filter { limit: 5_000, ..filter }).unwrap();
+    calls.iter().map(|call| call.key_name.to_string()).collect()
+}
+
+pub(crate) fn calls_are_found_by_whose_they_are(place: &mut Place) {
+    let calls = [call(1, NOW_US, Some(ACME)), call(2, NOW_US, Some(GLOBEX)), call(3, NOW_US + 5, None)];
+    ship(place, 1, &calls);
+    let mut database = place.database();
+    let all = Filter::default;
+    let mut check = |tenancy: Tenancy, filter: Filter, expected: &[&str]| {
+        assert_eq!(names(&mut database, tenancy, filter.clone()), expected, "{tenancy:?} {filter:?}");
+    };
+    check(Tenancy::All, all(), &["key 3", "key 2", "key 1"]);
+    check(Tenancy::Organization(ACME), all(), &["key 1"]);
+    check(Tenancy::Organization(GLOBEX), Filter { of: Some(KIM), ..all() }, &[]);
+    check(Tenancy::All, Filter { of: Some(KIM), ..all() }, &["key 1"]);
+    check(Tenancy::All, Filter { of: Some(GLOBEX), ..all() }, &["key 2"]);
+    check(Tenancy::All, Filter { end_user: Some("sam@example.com".to_owned()), ..all() }, &["key 2"]);
+    check(Tenancy::All, Filter { since_us: Some(NOW_US + 5), ..all() }, &["key 3"]);
+    let found = database.calls(Tenancy::Organization(ACME), &Filter { limit: 9, ..all() }).unwrap();
+    assert_eq!(found, calls[..1], "everything comes back");
+}
+
+pub(crate) fn calls_are_kept_for_as_long_as_is_said(place: &mut Place) {
+    let at = |number: u64, days: i64, organization| call(number, NOW_US - days * DAY_US, organization);
+    let mut calls = vec![at(1, 1, Some(ACME)), at(2, 40, Some(ACME)), at(3, 40, Some(GLOBEX))];
+    calls.extend([at(4, 100, Some(GLOBEX)), at(5, 40, None), at(6, 1, None)]);
+    // More than one step takes.
+    calls.extend((0..1_500).map(|number| at(1_000 + number, 41, None)));
+    ship(place, 1, &calls);
+    let mut database = place.database();
+    let thought = Feedback { call_id: calls[4].id, score: 0.5, comment: None, given_us: NOW_US };
+    database.keep_feedback(&thought).unwrap();
+    let days = |days: i64| NOW_US - days * DAY_US;
+    let mut forget = |kept: &Kept, expected: &[&str]| {
+        let mut steps = 0;
+        while database.expire(kept).unwrap() > 0 {
+            steps += 1;
+        }
+        let found = names(&mut database, Tenancy::All, Filter::default());
+        let few = found.iter().filter(|name| name.len() < 8).collect::<Vec<_>>();
+        assert_eq!(few, expected, "{kept:?}");
+        steps
+    };
+    assert_eq!(forget(&Kept::default(), &["key 6", "key 1", "key 5", "key 3", "key 2", "key 4"]), 0);
+    let own = Kept { since_us: None, by_organization: vec![(ACME, days(30))] };
+    assert_eq!(forget(&own, &["key 6", "key 1", "key 5", "key 3", "key 4"]), 1);
+    let longer =
+        Kept { since_us: Some(days(30)), by_organization: vec![(ACME, days(30)), (GLOBEX, days(365))] };
+    assert!(forget(&longer, &["key 6", "key 1", "key 3", "key 4"]) > 1, "in steps");
+    let all = Kept { since_us: Some(days(30)), by_organization: Vec::new() };
+    forget(&all, &["key 6", "key 1"]);
+    assert_eq!(database.call_count().unwrap(), 2);
+    assert_eq!(database.feedback(calls[4].id).unwrap(), None);
+}
+
+pub(crate) fn who_made_calls_is_forgotten(place: &mut Place) {
+    let calls: Vec<Record<'_>> = (1..=6)
+        .map(|number| {
+            call(
+                number,
+                NOW_US + i64::try_from(number).unwrap(),
+                Some(if number < 5 { ACME } else { GLOBEX }),
+            )
+        })
+        .collect();
+    ship(place, 1, &calls);
+    let mut database = place.database();
+    let sam = Subject::EndUser("sam@example.com".to_owned());
+    let author = Author::system();
+    let told = database.erase(Tenancy::Organization(ACME), (&sam, false), &author, NOW_US).unwrap();
+    assert_eq!((told.calls, told.organization), (2, Some(ACME)));
+    let shown = |database: &mut Database| {
+        let calls = database.calls(Tenancy::All, &Filter { limit: 9, ..Filter::default() }).unwrap();
+        let sum: i64 = calls.iter().filter_map(|call| call.cost).map(Money::picodollars).sum();
+        let users = calls.iter().filter(|call| call.end_user.is_some()).count();
+        (calls.len(), users, calls.iter().filter(|call| call.tags.is_empty()).count(), sum)
+    };
+    assert_eq!(shown(&mut database), (6, 1, 2, 30), "another tenant's stay as they are, and so do sums");
+    // What was on its way then is forgotten when it comes, for a day.
+    ship(place, 2, &[call(8, NOW_US + 100, Some(ACME))]);
+    database.erase_late(NOW_US + SECOND_US).unwrap();
+    assert_eq!(shown(&mut database), (7, 1, 3, 35));
+    database.erase_late(NOW_US + 2 * DAY_US).unwrap();
+    ship(place, 3, &[call(10, NOW_US + 200, Some(ACME))]);
+    database.erase_late(NOW_US + 2 * DAY_US).unwrap();
+    assert_eq!(shown(&mut database), (8, 2, 3, 40));
+    let told = database.erasures(Tenancy::Organization(ACME), 10).unwrap();
+    assert_eq!(told.iter().map(|one| (&*one.subject, one.calls)).collect::<Vec<_>>(), [("(erased)", 3)]);
+    assert!(database.erasures(Tenancy::Organization(GLOBEX), 10).unwrap().is_empty());
+    let gone = database.erase(Tenancy::All, (&sam, true), &author, NOW_US).unwrap();
+    assert_eq!((gone.calls, shown(&mut database)), (2, (6, 0, 3, 30)));
+    let caller = Subject::Caller("key 3".to_owned());
+    assert_eq!(database.erase(Tenancy::All, (&caller, false), &author, NOW_US).unwrap().calls, 1);
+    assert!(!names(&mut database, Tenancy::All, Filter::default()).contains(&"key 3".to_owned()));
+}
+
+pub(crate) fn a_user_is_forgotten_and_the_audit_is_whole(place: &mut Place) {
+    ship(place, 1, &[call(1, NOW_US, None)]);
+    let mut database = place.database();
+    let author = Author::system();
+    let name = "kim@example.com";
+    let change = Change::Create {
+        id: KIM,
+        kind: "user".to_owned(),
+        organization: None,
+        parent: None,
+        name: name.to_owned(),
+        body: json!({"tags": {"phone": "555-0100"}}),
+    };
+    let end = Change::Delete { id: KIM, expected: None };
+    database.apply(Tenancy::All, &[change, end], &author, NOW_US).unwrap();
+    // Another tenant's administrator reaches nothing of it.
+    let other = Tenancy::Organization(GLOBEX);
+    database.erase(other, (&Subject::User(KIM), false), &author, NOW_US).unwrap();
+    let told = |database: &mut Database| {
+        let entries = database.audit(
+            Tenancy::All,
+            &tollgate_store::AuditQuery { limit: 100, ..tollgate_store::AuditQuery::default() },
+        );
+        let versions = database.history(Tenancy::All, KIM).unwrap();
+        format!("{:?} {versions:?}", entries.unwrap())
+    };
+    assert!(told(&mut database).contains(name));
+    let erased = database.erase(Tenancy::All, (&Subject::User(KIM), false), &author, NOW_US).unwrap();
+    assert_eq!(erased.calls, 1);
+    let left = told(&mut database);
+    assert!(!left.contains(name) && !left.contains("555-0100"), "{left}");
+    assert_eq!(database.verify_audit().unwrap(), None, "the chain is whole without the texts");
+    assert_eq!(names(&mut database, Tenancy::All, Filter::default()), ["(erased)"]);
+    assert!(database.last_used(&[Uuid::from_u128(101)]).unwrap().is_empty());
+}
+
+pub(crate) fn callers_are_seen_to_the_minute(place: &mut Place) {
+    let key = Uuid::from_u128(101);
+    let at = |seconds: i64| {
+        let call = call(1, NOW_US + seconds * SECOND_US, None);
+        Record { id: Uuid::from_u128(call.id.as_u128() + u128::try_from(seconds).unwrap()), ..call }
+    };
+    ship(place, 1, &[at(9), at(5)]);
+    let mut database = place.database();
+    assert_eq!(database.last_used(&[key, KIM]).unwrap(), [(key, NOW_US + 9 * SECOND_US)].into());
+    ship(place, 2, &[at(7), at(200)]);
+    ship(place, 3, &[at(100)]);
+    assert_eq!(database.last_used(&[key]).unwrap(), [(key, NOW_US + 200 * SECOND_US)].into());
+}
