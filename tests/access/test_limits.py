@@ -241,6 +241,15 @@ def test_calls_may_queue_for_room(start):
     assert [chat(gateway)[0] for _ in range(6)] == [200] * 6
 
 
+def test_a_call_waits_for_room_no_longer_than_its_caller_does(start):
+    gateway = start("limits: [ { requests: 1, per: day, on_exceeded: queue } ]")
+    assert chat(gateway)[0] == 200
+    _, message = refused(chat(gateway, headers={"x_tollgate_timeout": "200ms"}), "rate_limit_reached")
+    assert "requests per day" in message
+    status, _, body = chat(gateway, headers={"x_tollgate_timeout": "soon"})
+    assert status == 400 and "x-tollgate-timeout" in json.dumps(body)
+
+
 def test_a_cheaper_model_takes_over_where_the_budget_ends(start, sim):
     gateway = start("budget: { usd: 0.004, per: day, downgrade_to: thrifty }")
     answered = []

@@ -4,7 +4,7 @@ import http.client
 import json
 
 import pytest
-from conftest import APP_KEY, NARROW_KEY, Gateway
+from conftest import ADMIN_KEY, APP_KEY, NARROW_KEY, Gateway
 
 CONFIG = """
 server: {{ listen: "127.0.0.1:{port}", threads: 1, trusted_proxies: [ 127.0.0.1 ] }}
@@ -12,6 +12,16 @@ data_dir: {data}
 retries: {{ max: 0 }}
 providers:
   house: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-house, models: {{ echo: {{}}, embed: {{}} }} }}
+  abroad:
+    dialect: openai_chat
+    base_url: "http://127.0.0.1:{sim}/v1"
+    api_key: sk-abroad
+    regions: [ us ]
+    models: {{ echo: {{}}, "embed": {{}} }}
+  near: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-near, regions: [ eu ], models: {{ echo: {{}} }} }}
+models:
+  anywhere: [ abroad/echo, near/echo ]
+  overseas: [ abroad/echo ]
 organizations:
   acme:
     tags: {{ tier: gold }}
@@ -26,16 +36,25 @@ teams:
       - {{ name: no forged teams, deny: '"x-team" in headers && headers["x-team"] != key.team' }}
       - {{ deny: 'headers["x-danger"] == "yes"' }}
 keys:
+  - name: resident
+    key: {resident}
+    access: [ {{ name: stays here, deny: '!("eu" in target.regions)' }} ]
+  - name: chooser
+    key: {chooser}
+    access: [ {{ name: near only, allow: 'target.provider == "near"' }}, {{ name: short ones, allow: request.tokens < 10 }} ]
+  - {{ name: boss, key: {admin}, admin: true }}
   - {{ name: app, key: {app}, team: search }}
   - {{ name: other, key: {narrow}, access: [ {{ deny: 'request.operation == "pass_through" && key.team == ""' }} ] }}
 """
 
+RESIDENT = "tg-" + "r" * 40
+CHOOSER = "tg-" + "c" * 40
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory, sim):
-    gateway = Gateway(tmp_path_factory.mktemp("rules"), sim, CONFIG)
+    gateway = Gateway(tmp_path_factory.mktemp("rules"), sim, CONFIG, resident=RESIDENT, chooser=CHOOSER)
     yield gateway
     gateway.process.kill()
 
@@ -99,3 +118,29 @@ def test_no_way_in_goes_around_the_rules(gateway):
 def test_keys_have_rules_of_their_own(gateway):
     denied(post(gateway, {"model": "echo", "messages": chat()["messages"]}, NARROW_KEY, "/house/v1/chat/completions"), 'key "other"')
     assert post(gateway, chat(), NARROW_KEY)[0] == 200
+
+
+def test_rules_over_targets_keep_calls_where_they_may_go(gateway):
+    answer = post(gateway, chat(model="anywhere"), RESIDENT)
+    assert answer[0] == 200 and target(gateway, chat(model="anywhere"), RESIDENT) == "near/echo"
+    assert target(gateway, chat(model="anywhere"), NARROW_KEY) == "abroad/echo"
+    for asked in ["overseas", "abroad/echo", "house/echo"]:
+        denied(post(gateway, chat(model=asked), RESIDENT), '"stays here" denies this call')
+    embed = {"model": "abroad/embed", "input": "hi"}
+    denied(post(gateway, embed, RESIDENT, "/v1/embeddings"), "stays here")
+    denied(post(gateway, chat(model="echo"), RESIDENT, "/abroad/v1/chat/completions"), "stays here")
+    assert post(gateway, chat(model="echo"), RESIDENT, "/near/v1/chat/completions")[0] == 200
+    # Where one rule that allows asks of a target, any of them may let the call through.
+    long = "who comes to the gate " * 20
+    assert target(gateway, chat(long, "anywhere"), CHOOSER) == "near/echo"
+    denied(post(gateway, chat(long, "overseas"), CHOOSER), "near only")
+    told = post(gateway, {"request": chat(model="anywhere"), "key": "resident"}, ADMIN_KEY, "/admin/v1/explain")
+    assert told[0] == 200 and "stays here" in json.dumps(told[1])
+
+
+def target(gateway, body, key):
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"authorization": f"Bearer {key}"})
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
+    return answer.headers["x-tollgate-target"]

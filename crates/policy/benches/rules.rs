@@ -54,6 +54,7 @@ fn main() {
         headers: &Sent,
         principal: &principal,
         judge: &Nobody,
+        target: None,
         address: None,
         now_us: 1_772_694_489_000_000,
     };

@@ -13,7 +13,7 @@ use crate::{
     moment::Moment,
     preference::{Aside, Preferences},
     principal::Principal,
-    route::{self, Asked, Asking, Plan, Said, Target, Wants},
+    route::{self, Asked, Asking, Plan, Said, Skipped, Target, Wants},
     rule::{Headers, Judge as _, RuleFacts},
     vitals::Vitals,
 };
@@ -104,6 +104,10 @@ pub struct Manner {
     pub total_ms: u128,
 }
 
+fn passed(skipped: &Skipped) -> Passed {
+    Passed { target: format!("{}/{}", skipped.provider, skipped.model), why: skipped.why.clone() }
+}
+
 /// Plans a request and tells what came of it. What was learned so far is looked at and not changed.
 pub fn explain(
     snapshot: &Snapshot,
@@ -146,12 +150,20 @@ pub fn explain(
             principal,
             judge: &judge,
             address: None,
+            target: None,
             now_us,
         },
         chat: request.as_ref(),
         session: session.as_deref(),
     };
-    let asked = Asked { model: &model, asking, wishes: aside.route.as_ref(), said: Some(&said), wants: None };
+    let asked = Asked {
+        model: &model,
+        asking,
+        wishes: aside.route.as_ref(),
+        said: Some(&said),
+        rules: Some(&said.facts),
+        wants: None,
+    };
     principal.may_call(&said.facts)?;
     let plan = route::plan(snapshot, principal, &asked, &vitals)?;
     let standing = plan.standing(&vitals, now);
@@ -168,14 +180,7 @@ pub fn explain(
         rule: plan.rule.as_deref().map(str::to_owned),
         strategy: plan.strategy.name(),
         targets: order.into_iter().filter_map(explained).collect(),
-        skipped: plan
-            .skipped
-            .iter()
-            .map(|skipped| Passed {
-                target: format!("{}/{}", skipped.provider, skipped.model),
-                why: skipped.why.clone(),
-            })
-            .collect(),
+        skipped: plan.skipped.iter().map(passed).collect(),
         attempts: manner(&plan),
         model,
     })

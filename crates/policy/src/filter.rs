@@ -1,17 +1,22 @@
 //! Which targets of a name come into question for a request, and why others do not.
 
+use wire::Fault;
+
 use crate::{
     label::Demands,
     preference::Preferences,
     route::{Asked, Target, Wants},
+    rule::{RuleFacts, RuleTarget},
     snapshot::AliasTarget,
 };
 
 /// Why a target does not come into question.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Unfit {
     /// It must not be asked.
     Barred(String),
+    /// The caller's access rules deny it.
+    Denied(Fault),
     /// As far as is known it cannot answer this. The catalogue may be wrong: where nothing else is left, it is asked.
     Unable(String),
 }
@@ -30,6 +35,9 @@ pub(crate) fn unfit(
     if let Some(why) = barred {
         return Some(Unfit::Barred(why));
     }
+    if let Some(fault) = asked.rules.and_then(|facts| denied(named, target, facts)) {
+        return Some(Unfit::Denied(fault));
+    }
     wants.and_then(|wants| unable(target, wants)).map(Unfit::Unable)
 }
 
@@ -39,6 +47,15 @@ fn wished_away(named: &AliasTarget, target: &Target, wishes: &Preferences) -> Op
     }
     let demands = Demands { tags: wishes.tags.clone(), price: wishes.max_price(), ..Demands::default() };
     demands.refuse(target, &named.labels)
+}
+
+fn denied(named: &AliasTarget, target: &Target, facts: &RuleFacts<'_>) -> Option<Fault> {
+    let target = RuleTarget {
+        provider: &target.provider.facts.id,
+        model: &target.model,
+        regions: &named.labels.regions,
+    };
+    facts.principal.may_ask(facts, target).err()
 }
 
 fn ruled_out(named: &AliasTarget, asked: &Asked<'_>) -> Option<String> {

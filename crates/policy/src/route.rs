@@ -97,6 +97,8 @@ pub struct Asked<'a> {
     pub wishes: Option<&'a Preferences>,
     /// What the request says, where its way depends on that ([`reads_request`]).
     pub said: Option<&'a Said<'a>>,
+    /// What the caller's access rules over targets are asked of, where it has rules.
+    pub rules: Option<&'a RuleFacts<'a>>,
     /// What it wants, where that is known without reading it.
     pub wants: Option<&'a Wants>,
 }
@@ -167,8 +169,10 @@ pub fn plan(
     let Some((named, target)) = targets.into_iter().next() else {
         return Err(incapable(&provider.facts.id, asked.asking));
     };
-    if let Some(Unfit::Barred(why)) = unfit(named, &target, &Demands::default(), asked, None) {
-        return Err(none_fits(name, &[Skipped::new(&target, why)]));
+    match unfit(named, &target, &Demands::default(), asked, None) {
+        Some(Unfit::Barred(why)) => return Err(none_fits(name, &[Skipped::new(&target, why)])),
+        Some(Unfit::Denied(fault)) => return Err(fault),
+        Some(Unfit::Unable(_)) | None => {}
     }
     Ok(Plan { rule, repeatable: is_repeatable(asked.asking), ..Plan::direct(target, snapshot) })
 }
@@ -249,7 +253,10 @@ fn of_alias(alias: &Alias, principal: &Principal, asked: &Asked<'_>, vitals: &Vi
 
 /// Whether demands, wishes and rules let a target be asked. They hold for whatever is asked in a name's stead, too.
 fn is_permitted((named, target): &Meant<'_>, alias: &Alias, asked: &Asked<'_>) -> bool {
-    !matches!(unfit(named, target, &alias.only, asked, None), Some(Unfit::Barred(_)))
+    match unfit(named, target, &alias.only, asked, None) {
+        Some(Unfit::Barred(_) | Unfit::Denied(_)) => false,
+        Some(Unfit::Unable(_)) | None => true,
+    }
 }
 
 fn all_permitted(shadow: &Shadow, alias: &Alias, asked: &Asked<'_>) -> bool {
@@ -267,18 +274,23 @@ fn fitting<'n>(
     wants: Option<&Wants>,
 ) -> Result<(Vec<Meant<'n>>, Vec<Skipped>), Fault> {
     let (mut fit, mut unable, mut barred) = (Vec::with_capacity(all.len()), Vec::new(), Vec::new());
+    let mut denied = None;
     for (named, target) in all {
         match unfit(named, &target, &alias.only, asked, wants) {
             None => fit.push((named, target)),
             Some(Unfit::Unable(why)) => unable.push((named, target, why)),
             Some(Unfit::Barred(why)) => barred.push(Skipped::new(&target, why)),
+            Some(Unfit::Denied(fault)) => {
+                barred.push(Skipped::new(&target, fault.message.to_string()));
+                denied.get_or_insert(fault);
+            }
         }
     }
     if fit.is_empty() {
         fit.extend(unable.drain(..).map(|(named, target, _)| (named, target)));
     }
     if fit.is_empty() {
-        return Err(none_fits(asked.model, &barred));
+        return Err(denied.unwrap_or_else(|| none_fits(asked.model, &barred)));
     }
     barred.extend(unable.iter().map(|(_, target, why)| Skipped::new(target, why.clone())));
     Ok((fit, barred))

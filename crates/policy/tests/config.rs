@@ -279,6 +279,19 @@ fn roles_say_what_they_may_do() {
 }
 
 #[test]
+fn what_is_for_others_is_refused_where_it_stands() {
+    let found = |text: &str| errors(&[("t.yaml", text)]);
+    let house = "providers: { house: { dialect: openai_chat, base_url: 'http://h/v1', auth: none, models: { m: {} } } }\n";
+    let told = found(&format!(
+        "{house}models: {{ a: {{ targets: house/m, route: [ {{ when: 'target.provider == \"x\"', to: house/m }} ] }} }}\n"
+    ));
+    assert!(told.contains("only access rules may"), "{told}");
+    let told = found("teams: { a: { keep_calls: 1d } }\n");
+    assert!(told.contains("teams.a.keep_calls  is for organizations only"), "{told}");
+    assert_eq!(found("organizations: { a: { keep_calls: 1d } }\njournal: { keep: 30d }\n"), "");
+}
+
+#[test]
 fn limits_that_mean_nothing_are_named() {
     let check = |settings: &str, expected: &str| {
         let provider = format!("{{ dialect: openai_chat, base_url: 'http://h/v1', auth: none, {settings} }}");
@@ -345,7 +358,8 @@ fn prompts_go_where_their_form_is_taken_or_become_chats() {
         .snapshot;
     let principal = snapshot.caller("a").expect("the file has this key");
     let check = |form: Form, model: &str, expected: &[(&str, Option<Form>)]| {
-        let asked = Asked { model, asking: Asking::Form(form), wishes: None, said: None, wants: None };
+        let asked =
+            Asked { model, asking: Asking::Form(form), wishes: None, said: None, rules: None, wants: None };
         let planned = route::plan(&snapshot, &principal, &asked, &Vitals::new(1));
         let targets = planned.map(|plan| plan.targets).unwrap_or_default();
         let found: Vec<(&str, Option<Form>)> =

@@ -81,6 +81,7 @@ fn ask(rule: &Rule, judge: &dyn Judge) -> Result<bool, String> {
         headers: &Sent(sent.into()),
         principal: &principal(),
         judge,
+        target: None,
         address: "10.1.2.3".parse().ok(),
         now_us: NOW_US,
     };
@@ -202,7 +203,7 @@ fn texts_and_names_that_are_wrong_say_where_and_how_to_mend_them() {
     check("model == \"a\"", "there is no variable \"model\"; did you mean request.model? (at character 1)");
     check(
         "foo.bar == 1",
-        "there is no variable \"foo.bar\"; use request.…, headers, metadata, key.…, client.address or time.… (at character 1)",
+        "there is no variable \"foo.bar\"; use request.…, headers, metadata, key.…, client.address, target.… or time.… (at character 1)",
     );
     check(
         "time.zone == 1",

@@ -92,6 +92,7 @@ fn planned(
         headers: &Nothing,
         principal,
         judge: &Nothing,
+        target: None,
         address: None,
         now_us: 5,
     };
@@ -101,6 +102,7 @@ fn planned(
         asking: Asking::Chat(Dialect::OpenaiChat),
         wishes,
         said: Some(&said),
+        rules: None,
         wants: None,
     };
     route::plan(snapshot, principal, &asked, vitals)

@@ -3,12 +3,13 @@
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::request;
+use http::{HeaderMap, request};
 use policy::{
     Money,
     principal::Principal,
     queue::Priority,
     route::{Plan, Target},
+    snapshot::Deadlines,
 };
 use uuid::Uuid;
 use wire::{Dialect, Fault, Form, Kind, Losses, Operation};
@@ -18,6 +19,7 @@ use crate::{
     authenticate,
     core::{Core, Held},
     gate::Permit,
+    headers,
     limits::Claimed,
     meter::Meter,
     settle,
@@ -80,7 +82,7 @@ pub(crate) struct Open {
     pub(crate) status: u16,
     /// Whether the call stands in the spool, and so must come to a record.
     pub(crate) noted: bool,
-    /// When the call must have ended, where its caller allows less time than is configured.
+    /// When the call must have ended, where its caller says so.
     pub(crate) hurried: Option<Instant>,
     /// Who is let in first, where calls wait for a place.
     pub(crate) priority: Priority,
@@ -184,6 +186,22 @@ impl Open {
         let mut tags = self.principal.tags.clone();
         tags.extend(self.tags.clone());
         tags
+    }
+
+    /// Takes a caller at its word that allows a call less time than is configured.
+    pub(crate) fn hurry(&mut self, from: &HeaderMap) -> Result<(), Fault> {
+        let Some(value) = headers::own(from, &headers::TIMEOUT) else { return Ok(()) };
+        let span = value.to_str().ok().and_then(policy::config::span);
+        let message = "is no duration; write a number with ms, s or m, as 30s";
+        let span = span.ok_or_else(|| Fault::invalid(headers::TIMEOUT.as_str(), message))?;
+        self.hurried = self.arrival.at.checked_add(span);
+        Ok(())
+    }
+
+    /// When the whole call must have ended.
+    pub(crate) fn until(&self, deadlines: &Deadlines) -> Instant {
+        let configured = self.arrival.at + deadlines.total;
+        self.hurried.map_or(configured, |hurried| hurried.min(configured))
     }
 
     /// Whether a fault only says that the caller's own time was over: one that is always in a hurry must not have targets

@@ -15,7 +15,14 @@ pub(crate) fn target(
     model: &str,
     form: Form,
 ) -> Result<Option<Target>, Fault> {
-    let asked = Asked { model, asking: Asking::Chat(form.dialect()), wishes: None, said: None, wants: None };
+    let asked = Asked {
+        model,
+        asking: Asking::Chat(form.dialect()),
+        wishes: None,
+        said: None,
+        rules: None,
+        wants: None,
+    };
     let plan = route::plan(&core.world().snapshot, principal, &asked, &core.vitals())?;
     let first = plan.targets.into_iter().next();
     Ok(first.filter(|target| !target.provider.forms.contains(&form)))

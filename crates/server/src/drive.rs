@@ -1,6 +1,6 @@
 //! Asks targets for an answer until one begins, and hands it to the relay.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use http::{HeaderValue, Response};
 use policy::{
@@ -67,7 +67,7 @@ pub(crate) async fn drive(
 ) -> Result<Response<Body>, Fault> {
     let core = Rc::clone(call.core());
     let world = Rc::clone(&call.open().world);
-    let deadline = deadline(&mut call, inbound, &plan)?;
+    let deadline = Instant::from_std(call.open().until(&plan.deadlines));
     call.open().priority = gate::priority(inbound, &plan)?;
     let plan = Rc::new(plan);
     let journey = Journey { core: &core, world: &world, inbound, plan: &plan, deadline };
@@ -125,26 +125,6 @@ fn give_up(mut call: Call, fault: Fault, begun: bool) -> Response<Body> {
     call.open().status = response.status().as_u16();
     call.settle(if begun { Ending::Cut(fault) } else { Ending::Failed(fault) });
     response
-}
-
-/// When the whole call must have ended: as configured, or sooner where its caller says so.
-fn deadline(call: &mut Call, inbound: &Inbound<'_>, plan: &Plan) -> Result<Instant, Fault> {
-    let wished = headers::own(&inbound.parts.headers, &headers::TIMEOUT).map(|value| {
-        let span = value.to_str().ok().and_then(policy::config::span);
-        span.ok_or_else(|| {
-            Fault::invalid(
-                headers::TIMEOUT.as_str(),
-                "is no duration; write a number with ms, s or m, as 30s",
-            )
-        })
-    });
-    let wished: Option<Duration> = wished.transpose()?;
-    let arrived = call.open().arrival.at;
-    let Some(hurried) = wished.filter(|wished| *wished < plan.deadlines.total) else {
-        return Ok(Instant::from_std(arrived + plan.deadlines.total));
-    };
-    call.open().hurried = Some(arrived + hurried);
-    Ok(Instant::from_std(arrived + hurried))
 }
 
 fn first(call: &mut Call, plan: &Rc<Plan>, attempts: &mut Attempts) -> Step {

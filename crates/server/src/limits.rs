@@ -139,7 +139,7 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
     let forecast = forecast(&core, open, &limits, target);
     check_request(open, &forecast.expected)?;
     check_priced(open, &limits, &forecast.expected)?;
-    let until = open.arrival.at + plan.deadlines.total;
+    let until = open.until(&plan.deadlines);
     // How much of each limit is claimed at most.
     let mut room = vec![i64::MAX; limits.len()];
     loop {
@@ -162,7 +162,7 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
                 open.claimed = Some(Box::new(Claimed { limits, hold, learns: forecast.learns }));
                 if wait_us > 0 {
                     core.count(Counter::LimitsWaited);
-                    tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs())).await;
+                    tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs()).min(left)).await;
                 }
                 return Ok(Entered::In);
             }

@@ -9,6 +9,7 @@ use policy::{
     facts::RequestFacts,
     principal::Principal,
     route::{Plan, Target},
+    rule::RuleTarget,
 };
 use wire::{Dialect, Envelope, Fault, Form, Kind, Operation, Origin};
 
@@ -70,11 +71,13 @@ pub(crate) async fn pass(
     let dialect = chat.or_else(|| form.map(Form::dialect)).or(first).unwrap_or(Dialect::OpenaiChat);
     let (address, now_us) = (arrival.address(parts, &world), arrival.started_us);
     let asker = Asker { core, world: &world, principal: &principal, parts, address, now_us };
-    may_call(&asker, chat, (dialect, &model), &body.first())?;
+    let target = RuleTarget { provider: name, model: &model, regions: &provider.labels.regions };
+    may_call(&asker, chat, (dialect, target), &body.first())?;
     let (end_user, tags) = limits::marks(&parts.headers)?;
     admit(core, accepted.calls_max)?;
     let mut open = Open::new(arrival, Rc::clone(&world), principal, dialect);
     (open.end_user, open.tags) = (end_user, tags);
+    open.hurry(&parts.headers)?;
     open.operation = Operation::PassThrough;
     open.free = matches!(parts.method, Method::GET | Method::DELETE);
     open.model_asked.clone_from(&model);
@@ -93,11 +96,12 @@ pub(crate) async fn pass(
 fn may_call(
     asker: &Asker<'_>,
     chat: Option<Dialect>,
-    (dialect, model): (Dialect, &str),
+    (dialect, target): (Dialect, RuleTarget<'_>),
     body: &[u8],
 ) -> Result<(), Fault> {
     if !asker.principal.reads_request() {
-        return asker.may_call(&RequestFacts::of_envelope(Operation::PassThrough, dialect, model, body));
+        let facts = RequestFacts::of_envelope(Operation::PassThrough, dialect, target.model, body);
+        return asker.may_call(&facts, target);
     }
     let Some(chat) = chat else {
         let message = "your access rules ask what requests say, and what is passed through here is not read; use the \
@@ -106,8 +110,8 @@ fn may_call(
     };
     let request = chat.decode_request(body)?;
     let mut facts = RequestFacts::of_chat(&request, body);
-    (facts.operation, facts.model) = (Operation::PassThrough, model);
-    asker.may_call(&facts)
+    (facts.operation, facts.model) = (Operation::PassThrough, target.model);
+    asker.may_call(&facts, target)
 }
 
 fn check(method: &Method, path: &str) -> Result<(), Fault> {

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use policy::{
     facts::RequestFacts,
     route::{self, Plan},
+    rule::RuleTarget,
     snapshot::Limits,
 };
 use tokio::time::timeout;
@@ -60,9 +61,16 @@ pub(crate) async fn perform(
     let asker = Asker { core, world: &world, principal: &principal, parts, address, now_us };
     let is_resource = asked.form.upload() == Upload::Any;
     let mut plan: Plan = if is_resource {
-        asker.may_call(&RequestFacts::of_form(asked.form, "", &[]))?;
         let named = parts.headers.get(headers::PROVIDER).and_then(|value| value.to_str().ok());
-        route::plan_resource(&world.snapshot, &principal, named, asked.form)?
+        let plan = route::plan_resource(&world.snapshot, &principal, named, asked.form)?;
+        let provider = plan.targets.first().map(|target| &*target.provider);
+        let target = RuleTarget {
+            provider: provider.map_or("", |provider| &provider.facts.id),
+            model: "",
+            regions: provider.map_or(&[], |provider| &provider.labels.regions),
+        };
+        asker.may_call(&RequestFacts::of_form(asked.form, "", &[]), target)?;
+        plan
     } else {
         asker.form(asked.form, &model, &sent)?
     };
@@ -79,6 +87,7 @@ pub(crate) async fn perform(
     let envelope = sent.envelope();
     open.end_user = end_user.or_else(|| envelope.and_then(|envelope| envelope.user.clone()));
     open.tags = tags;
+    open.hurry(&parts.headers)?;
     open.output_tokens_max = envelope.and_then(|envelope| envelope.output_tokens_max);
     open.operation = asked.form.operation();
     open.form = Some(asked.form);

@@ -90,6 +90,7 @@ async fn complete(
     let mut open = Open::new(arrival, Rc::clone(&world), Arc::clone(&principal), dialect);
     open.mirror = shadow::mirror(core, &world, &plan, parts, (&body, &envelope));
     (open.end_user, open.tags) = (end_user.or_else(|| envelope.user.clone()), tags);
+    open.hurry(&parts.headers)?;
     open.output_tokens_max = envelope.output_tokens_max;
     open.model_asked = envelope.model.clone();
     open.stream = envelope.stream;

@@ -9,7 +9,7 @@ use policy::{
     preference::{Aside, Preferences},
     principal::Principal,
     route::{self, Asked, Asking, Plan, Said},
-    rule::{Headers, RuleFacts},
+    rule::{Headers, RuleFacts, RuleTarget},
 };
 use wire::{Dialect, Envelope, Fault, Form, Operation};
 
@@ -40,12 +40,17 @@ impl Asker<'_> {
         let asking = Asking::Chat(dialect);
         let snapshot = &self.world.snapshot;
         if !route::reads_request(snapshot, model, wishes.as_ref()) && !self.principal.reads_request() {
-            if self.principal.has_rules() {
-                let mut facts = RequestFacts::of_envelope(Operation::Chat, dialect, model, body);
-                facts.stream = envelope.stream;
-                self.may_call(&facts)?;
+            let wishes = wishes.as_ref();
+            let asked = Asked { model, asking, wishes, said: None, rules: None, wants: None };
+            if !self.principal.has_rules() {
+                return self.plan(&asked);
             }
-            return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None, wants: None });
+            let mut facts = RequestFacts::of_envelope(Operation::Chat, dialect, model, body);
+            facts.stream = envelope.stream;
+            let (told, judge) = (Told(&self.parts.headers), self.judge(&facts));
+            let facts = self.facts(&facts, &told, &judge);
+            self.principal.may_call(&facts)?;
+            return self.plan(&Asked { rules: Some(&facts), ..asked });
         }
         let chat = dialect.decode_request(body)?;
         let mut facts = RequestFacts::of_chat(&chat, body);
@@ -54,7 +59,8 @@ impl Asker<'_> {
         let facts = self.facts(&facts, &told, &judge);
         self.principal.may_call(&facts)?;
         let said = Said { facts, chat: Some(&chat), session: session.as_deref() };
-        self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said), wants: None })
+        let (wishes, rules) = (wishes.as_ref(), Some(&said.facts));
+        self.plan(&Asked { model, asking, wishes, said: Some(&said), rules, wants: None })
     }
 
     /// Plans another operation.
@@ -64,7 +70,8 @@ impl Asker<'_> {
         let asking = Asking::Form(form);
         let snapshot = &self.world.snapshot;
         if !route::reads_request(snapshot, model, wishes.as_ref()) && !self.principal.has_rules() {
-            return self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: None, wants: None });
+            let wishes = wishes.as_ref();
+            return self.plan(&Asked { model, asking, wishes, said: None, rules: None, wants: None });
         }
         let body = sent.first();
         let facts = RequestFacts::of_form(form, model, &body);
@@ -72,16 +79,19 @@ impl Asker<'_> {
         let facts = self.facts(&facts, &told, &judge);
         self.principal.may_call(&facts)?;
         let said = Said { facts, chat: None, session: session.as_deref() };
-        self.plan(&Asked { model, asking, wishes: wishes.as_ref(), said: Some(&said), wants: None })
+        let (wishes, rules) = (wishes.as_ref(), Some(&said.facts));
+        self.plan(&Asked { model, asking, wishes, said: Some(&said), rules, wants: None })
     }
 
-    /// Whether the caller's rules let a request through that names its target itself.
-    pub(crate) fn may_call(&self, request: &RequestFacts<'_>) -> Result<(), Fault> {
+    /// Whether the caller's rules let a request through to a target that it names itself.
+    pub(crate) fn may_call(&self, request: &RequestFacts<'_>, target: RuleTarget<'_>) -> Result<(), Fault> {
         if !self.principal.has_rules() {
             return Ok(());
         }
         let (told, judge) = (Told(&self.parts.headers), self.judge(request));
-        self.principal.may_call(&self.facts(request, &told, &judge))
+        let facts = self.facts(request, &told, &judge);
+        self.principal.may_call(&facts)?;
+        self.principal.may_ask(&facts, target)
     }
 
     fn plan(&self, asked: &Asked<'_>) -> Result<Plan, Fault> {
@@ -100,6 +110,7 @@ impl Asker<'_> {
             principal: self.principal,
             judge,
             address: Some(self.address),
+            target: None,
             now_us: self.now_us,
         }
     }

@@ -22,14 +22,14 @@ pub(crate) async fn run(shared: Arc<Shared>, database: DatabaseThread) {
 
 async fn forget(shared: &Shared, database: &DatabaseThread) -> Result<(), crate::database::Unanswered> {
     let now_us = now_us();
-    database.ask(move |database| database.erase_late(now_us)).await?;
+    database.ask_at_length(move |database| database.erase_late(now_us)).await?;
     let kept = kept(shared, now_us);
     if kept == Kept::default() {
         return Ok(());
     }
     loop {
         let kept = kept.clone();
-        if database.ask(move |database| database.expire(&kept)).await? == 0 {
+        if database.ask_at_length(move |database| database.expire(&kept)).await? == 0 {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;

@@ -102,7 +102,7 @@ impl Server {
     pub async fn start(options: Options) -> Result<Server, Error> {
         let lock = options.data.lock()?;
         let data = options.data.clone();
-        let Opened { shipper, database, rollouts_database, registry } =
+        let Opened { shipper, databases, rollouts_database, registry } =
             aside(move || Opened::open(&data)).await?;
         let settings = options.snapshot.server.clone();
         let certificates = Listening::load(&options.snapshot).map_err(Error::Certificate)?;
@@ -115,7 +115,7 @@ impl Server {
         let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples, counted));
         let ours = Arc::clone(&shared);
         let rollouts = aside(move || Rollouts::new(ours, rollouts_database, settled)).await?;
-        let database = DatabaseThread::start(database)?;
+        let database = DatabaseThread::start(databases)?;
         counting.start(&database).await;
         let watch = watch(&options.data, &shared, &database).await?;
         // Nobody may connect before all is there that serving needs.
@@ -221,7 +221,8 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 /// What was opened before anything is served. Each user of the database has a connection of its own.
 struct Opened {
     shipper: Shipper,
-    database: Database,
+    /// For what is quick, and for what takes long.
+    databases: [Database; 2],
     rollouts_database: Database,
     registry: Registry,
 }
@@ -234,7 +235,8 @@ impl Opened {
         }
         let mut database = data.database()?;
         let registry = Registry::read(&mut database)?;
-        Ok(Opened { shipper, database, rollouts_database: data.database()?, registry })
+        let databases = [database, data.database()?];
+        Ok(Opened { shipper, databases, rollouts_database: data.database()?, registry })
     }
 }
 

@@ -40,15 +40,72 @@ pub(crate) fn nginx(folder: &Path, mock: u16, port: u16) -> io::Result<Option<Pr
     Program::start(command.stderr(Stdio::null()), port).map(Some)
 }
 
+/// Who may call a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Callers {
+    /// One key without limits.
+    One,
+    /// 10,000 keys in 500 teams of one organization; six limits hold for each call.
+    Many,
+}
+
+impl Callers {
+    const KEYS: usize = 10_000;
+    const TEAMS: usize = 500;
+
+    /// The keys that calls show.
+    pub(crate) fn keys(self) -> Vec<String> {
+        match self {
+            Callers::One => vec![KEY.to_owned()],
+            Callers::Many => (0..Callers::KEYS).step_by(25).map(Callers::key).collect(),
+        }
+    }
+
+    fn key(number: usize) -> String {
+        format!("tg-{number:0>40}")
+    }
+
+    /// What the configuration says of them.
+    fn config(self) -> String {
+        if self == Callers::One {
+            return format!("keys: [ {{ name: bench, key: {KEY} }} ]\n");
+        }
+        let limits = "limits: [ { requests: 9000000, per: minute }, { tokens: 9000000000, per: minute } ], \
+                      budget: { usd: 100000, per: month }";
+        let mut config =
+            "organizations: { all: { budget: { usd: 100000, per: month } } }\nteams:\n".to_owned();
+        for team in 0..Callers::TEAMS {
+            config += &format!(
+                "  team {team}: {{ organization: all, limits: [ {{ concurrent: 100000 }} ], \
+                 budget: {{ usd: 100000, per: month }} }}\n"
+            );
+        }
+        config += "keys:\n";
+        for number in 0..Callers::KEYS {
+            let (key, team) = (Callers::key(number), number % Callers::TEAMS);
+            config += &format!(
+                "  - {{ name: key {number}, key: {key}, organization: all, team: team {team}, {limits} }}\n"
+            );
+        }
+        config
+    }
+}
+
 /// The release binary with everything on: key, journal, metrics.
-pub(crate) fn tollgate(folder: &Path, binary: &PathBuf, mock: u16, port: u16) -> io::Result<Program> {
-    let folder = folder.join("tollgate");
+pub(crate) fn tollgate(
+    folder: &Path,
+    callers: Callers,
+    binary: &PathBuf,
+    (mock, port): (u16, u16),
+) -> io::Result<Program> {
+    let folder = folder.join(format!("{callers:?}").to_lowercase());
     fs::create_dir_all(&folder)?;
+    let callers = callers.config();
     let config = format!(
         "server: {{ listen: \"127.0.0.1:{port}\" }}\ndata_dir: data\n\
          providers: {{ mock: {{ dialect: openai_chat, base_url: \"http://127.0.0.1:{mock}/v1\", api_key: none, \
          models: {{ m: {{ price: {{ input: 1, output: 2 }} }} }} }} }}\n\
-         keys: [ {{ name: bench, key: {KEY} }} ]\n"
+         {callers}"
     );
     let file = folder.join("tollgate.yaml");
     fs::write(&file, config)?;

@@ -15,26 +15,29 @@ use std::{
 #[derive(Clone)]
 pub(crate) struct Call {
     port: u16,
-    bytes: Arc<Vec<u8>>,
+    /// For each key; calls take them by turns.
+    bytes: Arc<[Vec<u8>]>,
 }
 
 impl Call {
-    pub(crate) fn new(port: u16, path: &str, key: &str, body: &str) -> Call {
-        let bytes = format!(
-            "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        Call { port, bytes: Arc::new(bytes.into_bytes()) }
+    pub(crate) fn new(port: u16, path: &str, keys: &[String], body: &str) -> Call {
+        let length = body.len();
+        let bytes = keys.iter().map(|key| {
+            let head = format!("POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}");
+            format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+                .into_bytes()
+        });
+        Call { port, bytes: bytes.collect() }
     }
 
     /// Calls over so many connections for so long; returns the number of calls that were answered.
     pub(crate) fn storm(&self, connections: usize, time: Duration) -> io::Result<u64> {
         let stop = Arc::new(AtomicBool::new(false));
         let threads: Vec<_> = (0..connections)
-            .map(|_| {
+            .map(|number| {
                 let (call, stop) = (self.clone(), Arc::clone(&stop));
                 thread::spawn(move || -> io::Result<u64> {
-                    let mut caller = Caller::connect(&call)?;
+                    let mut caller = Caller::connect(&call, number)?;
                     let mut count = 0;
                     while !stop.load(Relaxed) {
                         caller.call()?;
@@ -55,7 +58,7 @@ impl Call {
 
     /// Calls one after the other over one connection: times to the whole answer and to its first byte, sorted.
     pub(crate) fn times(&self, count: usize) -> io::Result<(Vec<Duration>, Vec<Duration>)> {
-        let mut caller = Caller::connect(self)?;
+        let mut caller = Caller::connect(self, 0)?;
         for _ in 0..count.min(20) {
             caller.call()?;
         }
@@ -70,21 +73,25 @@ impl Call {
 struct Caller<'c> {
     call: &'c Call,
     stream: TcpStream,
+    /// Which key is next.
+    turn: usize,
     buffer: Vec<u8>,
 }
 
 impl Caller<'_> {
-    fn connect(call: &Call) -> io::Result<Caller<'_>> {
+    fn connect(call: &Call, turn: usize) -> io::Result<Caller<'_>> {
         let stream = TcpStream::connect(("127.0.0.1", call.port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        Ok(Caller { call, stream, buffer: Vec::with_capacity(64 << 10) })
+        Ok(Caller { call, stream, turn, buffer: Vec::with_capacity(64 << 10) })
     }
 
     /// One call: how long it took, and how long until the first byte of its body.
     fn call(&mut self) -> io::Result<(Duration, Duration)> {
         let began = Instant::now();
-        self.stream.write_all(&self.call.bytes)?;
+        // Some way from the one before, so that callers do not follow each other.
+        self.turn = (self.turn + 37) % self.call.bytes.len().max(1);
+        self.stream.write_all(self.call.bytes.get(self.turn).map_or(&[], Vec::as_slice))?;
         self.buffer.clear();
         let mut first = None;
         let mut piece = [0; 32 << 10];

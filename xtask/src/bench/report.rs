@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    gateways::{KEY, free_port, nginx, tollgate},
+    gateways::{Callers, free_port, nginx, tollgate},
     load::Call,
     mock::{self, EVENTS, Served},
     process::{Cpu, Program},
@@ -38,9 +38,11 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<()> {
     }
     fs::create_dir_all(&folder)?;
     let (mock, served) = mock::start()?;
-    let (nginx_port, port) = (free_port()?, free_port()?);
+    let (nginx_port, port, limited_port) = (free_port()?, free_port()?, free_port()?);
     let nginx = nginx(&folder, mock, nginx_port)?;
-    let gateway = tollgate(&folder, &run::target().join("release/tollgate"), mock, port)?;
+    let binary = run::target().join("release/tollgate");
+    let gateway = tollgate(&folder, Callers::One, &binary, (mock, port))?;
+    let limited = tollgate(&folder, Callers::Many, &binary, (mock, limited_port))?;
     let idle = gateway.memory_mib().0;
     let rounds = if quick { 1 } else { 3 };
     let mut rows: Vec<Vec<Row>> = Vec::new();
@@ -53,6 +55,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<()> {
         }
         round.push(bench.row("tollgate", Some(&gateway), port, CHAT)?);
         round.push(bench.row("tollgate, translated", Some(&gateway), port, "/v1/messages")?);
+        round.push(bench.row("tollgate, 10,000 keys", Some(&limited), limited_port, CHAT)?);
         rows.push(round);
     }
     let table = medians(&rows);
@@ -82,8 +85,10 @@ impl Bench {
         port: u16,
         path: &str,
     ) -> anyhow::Result<Row> {
-        let call =
-            |kind: &str| Call::new(port, path, KEY, &body(kind, path, name != "direct" && name != "nginx"));
+        let callers = if name.ends_with("keys") { Callers::Many } else { Callers::One };
+        let keys = callers.keys();
+        let is_gateway = name != "direct" && name != "nginx";
+        let call = |kind: &str| Call::new(port, path, &keys, &body(kind, path, is_gateway));
         let mut row = Row { name, ..Row::default() };
         let (cpu, count) = self.storm(program, &call("whole"), 32)?;
         row.cpu_us = cpu.total_us() / count;

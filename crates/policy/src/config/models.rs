@@ -83,7 +83,17 @@ impl Compiler<'_> {
     }
 
     fn rule(&mut self, text: &str, path: &str) -> Option<Arc<Rule>> {
-        Rule::compile(text).map(Arc::new).map_err(|problem| self.fault(path, problem.to_string())).ok()
+        match Rule::compile(text) {
+            Ok(rule) if rule.asks_of_target() => {
+                self.fault(path, "asks of a target, which is chosen later; only access rules may");
+                None
+            }
+            Ok(rule) => Some(Arc::new(rule)),
+            Err(problem) => {
+                self.fault(path, problem.to_string());
+                None
+            }
+        }
     }
 
     fn alias(

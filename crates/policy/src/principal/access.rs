@@ -66,9 +66,12 @@ impl AccessRules {
         (!rules.deny.is_empty() || !rules.allow.is_empty()).then_some(rules)
     }
 
-    /// Whether a call may be made. What cannot be told allows nothing.
+    /// Whether a call may be made; or, where the question is of a target, whether that may be asked. What cannot be told
+    /// allows nothing.
     pub(super) fn check(&self, facts: &RuleFacts<'_>) -> Result<(), Fault> {
-        for Named { name, rule } in &self.deny {
+        let of_target = facts.target.is_some();
+        for Named { name, rule } in self.deny.iter().filter(|named| named.rule.asks_of_target() == of_target)
+        {
             match rule.holds(facts) {
                 Ok(false) => {}
                 Ok(true) => return Err(self.denied(&format!("\"{name}\" denies this call"))),
@@ -77,12 +80,22 @@ impl AccessRules {
                 }
             }
         }
-        if self.allow.is_empty() || self.allow.iter().any(|named| named.rule.holds(facts) == Ok(true)) {
+        // Where one of them asks of a target, all of them wait for it: any may allow the call.
+        let wait = self.allow.iter().any(|named| named.rule.asks_of_target());
+        if self.allow.is_empty()
+            || wait != of_target
+            || self.allow.iter().any(|named| named.rule.holds(facts) == Ok(true))
+        {
             return Ok(());
         }
         let names: Vec<String> = self.allow.iter().map(|named| format!("\"{}\"", named.name)).collect();
         Err(self
             .denied(&format!("none of the rules that allow calls holds of this one: {}", names.join(", "))))
+    }
+
+    /// Whether targets are held against it.
+    pub(super) fn asks_of_target(&self) -> bool {
+        self.deny.iter().chain(&self.allow).any(|named| named.rule.asks_of_target())
     }
 
     pub(super) fn needs_decoding(&self) -> bool {

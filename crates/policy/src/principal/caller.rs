@@ -11,7 +11,7 @@ use crate::{
     key::{Key, Owner, Scope},
     limit::Limit,
     role::{self, RoleName},
-    rule::RuleFacts,
+    rule::{RuleFacts, RuleTarget},
 };
 
 /// Who calls. Made when keys and entities change, and not for each call.
@@ -149,6 +149,14 @@ impl Principal {
     /// Whether its rules let a call through; a denial names the rule.
     pub fn may_call(&self, facts: &RuleFacts<'_>) -> Result<(), Fault> {
         self.access.iter().try_for_each(|rules| rules.check(facts))
+    }
+
+    /// Whether its rules let a call ask a target; a denial names the rule.
+    pub fn may_ask(&self, facts: &RuleFacts<'_>, target: RuleTarget<'_>) -> Result<(), Fault> {
+        if !self.access.iter().any(|rules| rules.asks_of_target()) {
+            return Ok(());
+        }
+        self.may_call(&RuleFacts { target: Some(target), ..*facts })
     }
 
     /// The nearest part of an organization of this kind that it belongs to; empty where there is none.

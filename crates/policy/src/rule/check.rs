@@ -291,7 +291,7 @@ fn unknown(name: &str) -> String {
         Some(near) => format!("there is no variable \"{shown}\"; did you mean {near}?"),
         None => {
             format!(
-                "there is no variable \"{shown}\"; use request.…, headers, metadata, key.…, client.address or time.…"
+                "there is no variable \"{shown}\"; use request.…, headers, metadata, key.…, client.address, target.… or time.…"
             )
         }
     }

@@ -63,6 +63,11 @@ impl Rule {
         self.used.iter().any(|variable| variable.is_decoded())
     }
 
+    /// Whether it can be asked only of a target.
+    pub fn asks_of_target(&self) -> bool {
+        self.used.iter().any(|variable| variable.is_of_target())
+    }
+
     /// As it was written.
     pub fn text(&self) -> &str {
         &self.text

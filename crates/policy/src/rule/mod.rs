@@ -10,5 +10,5 @@ mod variable;
 
 pub use compiled::Rule;
 pub use problem::RuleProblem;
-pub use values::{Headers, Judge, RuleFacts};
+pub use values::{Headers, Judge, RuleFacts, RuleTarget};
 pub use variable::{Variable, reference};

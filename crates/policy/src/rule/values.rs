@@ -29,8 +29,19 @@ pub struct RuleFacts<'f> {
     pub judge: &'f dyn Judge,
     /// Where the call comes from.
     pub address: Option<IpAddr>,
+    /// What would be asked, where that is the question.
+    pub target: Option<RuleTarget<'f>>,
     /// Microseconds since 1970.
     pub now_us: i64,
+}
+
+/// What would be asked.
+#[derive(Clone, Copy)]
+pub struct RuleTarget<'f> {
+    pub provider: &'f str,
+    pub model: &'f str,
+    /// Where its data is processed and kept.
+    pub regions: &'f [String],
 }
 
 /// The headers of a request.
@@ -84,7 +95,7 @@ impl VariableResolver for Scope<'_> {
 impl Scope<'_> {
     /// `None` where nobody can tell.
     fn value(&self, variable: Variable) -> Option<CowVal<'_, '_>> {
-        let RuleFacts { request, headers, principal, judge, address, now_us } = *self.facts;
+        let RuleFacts { request, headers, principal, judge, address, target, now_us } = *self.facts;
         Some(match variable {
             Variable::Model => text(request.model),
             Variable::Operation => text(request.operation.name()),
@@ -124,6 +135,9 @@ impl Scope<'_> {
                 let shown = address.map(|address| address.to_string()).unwrap_or_default();
                 CowVal::owned(CelString::from(shown))
             }
+            Variable::TargetProvider => text(target?.provider),
+            Variable::TargetModel => text(target?.model),
+            Variable::TargetRegions => list(target?.regions),
             Variable::TimeHour => int(u8::try_from(time(now_us)?.hour()).ok()?),
             Variable::TimeMinute => int(u8::try_from(time(now_us)?.minute()).ok()?),
             Variable::TimeWeekday => int(u8::try_from(time(now_us)?.weekday().to_monday_one_offset()).ok()?),

@@ -37,6 +37,9 @@ pub enum Variable {
     KeyUser,
     KeyTags,
     ClientAddress,
+    TargetProvider,
+    TargetModel,
+    TargetRegions,
     TimeHour,
     TimeMinute,
     TimeWeekday,
@@ -76,7 +79,7 @@ const fn row(
 }
 
 /// Every variable. The page of the documentation has a table that is made of it.
-pub(super) static VARIABLES: [Row; 36] = [
+pub(super) static VARIABLES: [Row; 39] = [
     row(
         Variable::Model,
         "request.model",
@@ -296,6 +299,28 @@ pub(super) static VARIABLES: [Row; 36] = [
         r#"client.address.startsWith("10.")"#,
     ),
     row(
+        Variable::TargetProvider,
+        "target.provider",
+        Type::Text,
+        "the provider that would be asked; in access rules only",
+        r#"target.provider == "openai""#,
+    ),
+    row(
+        Variable::TargetModel,
+        "target.model",
+        Type::Text,
+        "the provider's model that would be asked; in access rules only",
+        r#"target.model.startsWith("gpt-")"#,
+    ),
+    row(
+        Variable::TargetRegions,
+        "target.regions",
+        Type::List,
+        "where the target's data is processed and kept, as the configuration says; empty where it says nothing; in access \
+         rules only",
+        r#"!("eu" in target.regions)"#,
+    ),
+    row(
         Variable::TimeHour,
         "time.hour",
         Type::Int,
@@ -376,11 +401,21 @@ impl Variable {
             | Variable::KeyUser
             | Variable::KeyTags
             | Variable::ClientAddress
+            | Variable::TargetProvider
+            | Variable::TargetModel
+            | Variable::TargetRegions
             | Variable::TimeHour
             | Variable::TimeMinute
             | Variable::TimeWeekday
             | Variable::TimeIso => false,
         }
+    }
+}
+
+impl Variable {
+    /// Whether it is known only of a target.
+    pub(super) fn is_of_target(self) -> bool {
+        matches!(self, Variable::TargetProvider | Variable::TargetModel | Variable::TargetRegions)
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn snapshot(providers: &[&str], model: &str) -> Snapshot {
 pub(crate) fn plan(snapshot: &Snapshot, wants: Option<&Wants>, vitals: &Vitals) -> Plan {
     let asking = Asking::Chat(Dialect::OpenaiChat);
     let principal = &snapshot.caller("a").expect("there is a key");
-    let asked = Asked { model: "m", asking, wishes: None, said: None, wants };
+    let asked = Asked { model: "m", asking, wishes: None, said: None, rules: None, wants };
     route::plan(snapshot, principal, &asked, vitals).expect("the name has targets")
 }
 

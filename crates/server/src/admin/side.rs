@@ -187,7 +187,7 @@ impl Admin {
                 let (parameters, headers) = (asked.parameters, asked.request.headers.clone());
                 self.read(move |database| audit::list(&finder, &parameters, &headers, database)).await
             }
-            Action::VerifyAudit => self.read(audit::verify).await,
+            Action::VerifyAudit => self.read_at_length(audit::verify).await,
             Action::Budgets(action) => self.budgets(action, asked).await,
             Action::Erasures(ErasureAction::List) => {
                 let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
@@ -195,7 +195,7 @@ impl Admin {
             }
             Action::Erasures(ErasureAction::Create) => {
                 let (finder, members) = (self.finder(&asked, Resource::Key), object(&asked.request.body)?);
-                self.write(move |database| erasures::create(&finder, &members, database)).await
+                self.read_at_length(move |database| erasures::create(&finder, &members, database)).await
             }
             Action::Calls => {
                 let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
@@ -265,6 +265,14 @@ impl Admin {
         work: impl FnOnce(&mut Database) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<Reply, Refusal> {
         self.database.ask(move |database| Ok(work(database))).await?
+    }
+
+    /// The same for what takes long.
+    async fn read_at_length(
+        &self,
+        work: impl FnOnce(&mut Database) -> Result<Reply, Refusal> + Send + 'static,
+    ) -> Result<Reply, Refusal> {
+        self.database.ask_at_length(move |database| Ok(work(database))).await?
     }
 
     /// The same for what changes something; callers are answered when the change holds here.
