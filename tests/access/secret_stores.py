@@ -26,7 +26,7 @@ ROLE_ID, SECRET_ID, POD_TOKEN = "role-1", "secret-id-1", "pod-token-1"
 class Stores:
     """What is kept, who may read it, and what was asked."""
 
-    def __init__(self, certificate=None):
+    def __init__(self, certificate=None, answers=None):
         self.vault = {}
         self.plain = {}
         self.tokens = {"root": float("inf")}
@@ -35,7 +35,7 @@ class Stores:
         self.seen = []
         self.numbers = itertools.count(1)
         stores = self
-        handler = type("Handler", (Answers,), {"stores": stores})
+        handler = type("Handler", (answers or Answers,), {"stores": stores})
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         if certificate:
@@ -127,16 +127,19 @@ class Answers(http.server.BaseHTTPRequestHandler):
             return 404, {"errors": []}
         return 200, {"data": {"data": found, "metadata": {"version": 1}} if "/data/" in path else found}
 
-    def aws(self, target, body):
+    def is_signed(self, service, region, body):
         sent = {name.lower(): value for name, value in self.headers.items()}
         shown = sent.pop("authorization", "")
         names = shown.split("SignedHeaders=")[-1].split(",")[0].split(";")
         wanted = {"host", "x-amz-date", "x-amz-target"}
         request = AWSRequest("POST", f"{self.stores.url}/", {name: sent[name] for name in names}, body)
         request.context["timestamp"] = sent["x-amz-date"]
-        signer = SigV4Auth(AWS, "secretsmanager", "eu-west-1")
+        signer = SigV4Auth(AWS, service, region)
         signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
-        if not wanted <= set(names) or f"Signature={signature}" not in shown:
+        return wanted <= set(names) and f"Signature={signature}" in shown
+
+    def aws(self, target, body):
+        if not self.is_signed("secretsmanager", "eu-west-1", body):
             return 403, {"__type": "InvalidSignatureException", "message": "the signature does not match"}
         if target != "secretsmanager.GetSecretValue":
             return 400, {"__type": "UnknownOperationException"}

@@ -8,7 +8,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use commands::{budgets, catalog, check, erase, explain, keys, logs, rollouts, secrets, serve, simulate};
+use commands::{
+    budgets, catalog, check, credentials, erase, explain, keys, logs, rollouts, secrets, serve, simulate,
+};
 
 /// An LLM gateway: one address for every provider, with keys, costs and a journal.
 #[derive(Parser)]
@@ -49,6 +51,8 @@ enum Command {
     Erase(erase::Arguments),
     /// Ask the stores of secrets; make and change the key that secrets in the database are sealed under.
     Secrets(secrets::Arguments),
+    /// Keep credentials of providers in the registry, sealed.
+    Credentials(credentials::Arguments),
     /// List the providers of the catalogue.
     #[command(after_help = "Example: tollgate providers --json")]
     Providers {
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
+        Some(Command::Credentials(arguments)) => credentials::run(&arguments),
         Some(Command::Providers { json }) => catalog::providers(json),
         Some(Command::Models(wish)) => catalog::models(&wish),
         Some(Command::Logs(arguments)) => logs::run(&arguments),

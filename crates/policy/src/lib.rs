@@ -26,6 +26,7 @@ pub mod hedge;
 pub mod identity;
 pub mod judge;
 pub mod key;
+pub mod key_keeper;
 pub mod label;
 mod language;
 pub mod ledger;

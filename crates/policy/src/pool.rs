@@ -24,6 +24,8 @@ pub enum Opens {
     /// Nothing needs to.
     Nothing,
     Key(Secret),
+    /// The credential of this name that the registry keeps.
+    Registered(String),
     Identity(Box<Identity>),
 }
 

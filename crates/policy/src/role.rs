@@ -54,6 +54,12 @@ pub enum Permission {
     /// To take rollouts on, hold them or take them back.
     #[serde(rename = "rollouts:write")]
     RolloutsWrite,
+    /// To see which credentials of providers the registry keeps; never the credentials.
+    #[serde(rename = "credentials:read")]
+    CredentialsRead,
+    /// To put them there, replace and delete them.
+    #[serde(rename = "credentials:write")]
+    CredentialsWrite,
     /// To ask where a request would go.
     #[serde(rename = "routes:explain")]
     RoutesExplain,
@@ -62,59 +68,44 @@ pub enum Permission {
     MetricsRead,
 }
 
-/// The roles that every gateway has, and what each may do.
-const USUAL: [(&str, &[Permission]); 5] = {
+/// The roles that every gateway has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Usual {
+    /// Everything.
+    Owner,
+    /// Everything but to make and end organizations.
+    Admin,
+    /// Sees everything but the audit, and makes and ends keys for calls.
+    Developer,
+    /// Sees everything.
+    Analyst,
+    /// Sees organizations, keys, budgets, rollouts and metrics.
+    Viewer,
+}
+
+/// Who may do what: a permission, and the roles that have it.
+const PERMITTED: [(Permission, &[Usual]); Permission::ALL.len()] = {
     use Permission::*;
+    use Usual::*;
     [
-        ("owner", &Permission::ALL),
-        (
-            "admin",
-            &[
-                PartsRead,
-                PartsWrite,
-                KeysRead,
-                KeysWrite,
-                AdminsWrite,
-                BudgetsRead,
-                BudgetsWrite,
-                AuditRead,
-                AuditVerify,
-                CallsRead,
-                DataErase,
-                RolloutsRead,
-                RolloutsWrite,
-                RoutesExplain,
-                MetricsRead,
-            ],
-        ),
-        (
-            "developer",
-            &[
-                PartsRead,
-                KeysRead,
-                KeysWrite,
-                BudgetsRead,
-                CallsRead,
-                RolloutsRead,
-                RoutesExplain,
-                MetricsRead,
-            ],
-        ),
-        (
-            "analyst",
-            &[
-                PartsRead,
-                KeysRead,
-                BudgetsRead,
-                AuditRead,
-                AuditVerify,
-                CallsRead,
-                RolloutsRead,
-                RoutesExplain,
-                MetricsRead,
-            ],
-        ),
-        ("viewer", &[PartsRead, KeysRead, BudgetsRead, RolloutsRead, MetricsRead]),
+        (PartsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
+        (PartsWrite, &[Owner, Admin]),
+        (OrganizationsWrite, &[Owner]),
+        (KeysRead, &[Owner, Admin, Developer, Analyst, Viewer]),
+        (KeysWrite, &[Owner, Admin, Developer]),
+        (AdminsWrite, &[Owner, Admin]),
+        (BudgetsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
+        (BudgetsWrite, &[Owner, Admin]),
+        (AuditRead, &[Owner, Admin, Analyst]),
+        (AuditVerify, &[Owner, Admin, Analyst]),
+        (CallsRead, &[Owner, Admin, Developer, Analyst]),
+        (DataErase, &[Owner, Admin]),
+        (RolloutsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
+        (RolloutsWrite, &[Owner, Admin]),
+        (CredentialsRead, &[Owner, Admin, Developer]),
+        (CredentialsWrite, &[Owner, Admin]),
+        (RoutesExplain, &[Owner, Admin, Developer, Analyst]),
+        (MetricsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
     ]
 };
 
@@ -178,20 +169,36 @@ impl Role {
     }
 }
 
+impl Usual {
+    const ALL: [Usual; 5] = [Usual::Owner, Usual::Admin, Usual::Developer, Usual::Analyst, Usual::Viewer];
+
+    fn name(self) -> &'static str {
+        match self {
+            Usual::Owner => "owner",
+            Usual::Admin => "admin",
+            Usual::Developer => "developer",
+            Usual::Analyst => "analyst",
+            Usual::Viewer => "viewer",
+        }
+    }
+}
+
 impl Default for Roles {
     fn default() -> Roles {
-        let usual = USUAL.iter().map(|(name, may)| {
-            let name = RoleName(Cow::Borrowed(name));
-            (name.clone(), Role { name, may: (*may).into() })
+        let usual = Usual::ALL.map(|usual| {
+            let name = RoleName(Cow::Borrowed(usual.name()));
+            let own = PERMITTED.iter().filter(|(_, roles)| roles.contains(&usual));
+            let may = own.map(|(permission, _)| *permission).collect();
+            (name.clone(), Role { name, may })
         });
-        Roles(Arc::new(usual.collect()))
+        Roles(Arc::new(usual.into()))
     }
 }
 
 impl Roles {
     /// Whether every gateway has a role of this name.
     pub fn is_usual(name: &str) -> bool {
-        USUAL.iter().any(|(usual, _)| *usual == name)
+        Usual::ALL.iter().any(|usual| usual.name() == name)
     }
 
     /// One more; it takes the place of one of the same name.
@@ -248,7 +255,7 @@ impl Roles {
 }
 
 impl Permission {
-    pub const ALL: [Permission; 16] = {
+    pub const ALL: [Permission; 18] = {
         use Permission::*;
         [
             PartsRead,
@@ -265,6 +272,8 @@ impl Permission {
             DataErase,
             RolloutsRead,
             RolloutsWrite,
+            CredentialsRead,
+            CredentialsWrite,
             RoutesExplain,
             MetricsRead,
         ]
@@ -287,6 +296,8 @@ impl Permission {
             Permission::DataErase => "data:erase",
             Permission::RolloutsRead => "rollouts:read",
             Permission::RolloutsWrite => "rollouts:write",
+            Permission::CredentialsRead => "credentials:read",
+            Permission::CredentialsWrite => "credentials:write",
             Permission::RoutesExplain => "routes:explain",
             Permission::MetricsRead => "metrics:read",
         }
@@ -309,6 +320,8 @@ impl Permission {
             | Permission::AuditVerify
             | Permission::RolloutsRead
             | Permission::RolloutsWrite
+            | Permission::CredentialsRead
+            | Permission::CredentialsWrite
             | Permission::RoutesExplain
             | Permission::MetricsRead => true,
         }

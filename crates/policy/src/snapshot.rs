@@ -12,8 +12,9 @@ use crate::{
     health_check::HealthCheck,
     hedge::Hedging,
     key::Key,
+    key_keeper::KeyKeeper,
     label::{Demands, Labels},
-    pool::Credential,
+    pool::{Credential, Opens},
     principal::{AddressRange, Directory, Entity, Principal},
     queue::Priority,
     role::Roles,
@@ -54,6 +55,14 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The caller that shows one of the file's keys.
+    /// Whether a provider names this credential of the registry.
+    pub fn is_opened_by(&self, provider: &str, credential: &str) -> bool {
+        let is_it = |opens: &Opens| matches!(opens, Opens::Registered(name) if name == credential);
+        self.providers
+            .get(provider)
+            .is_some_and(|found| found.credentials.iter().any(|one| is_it(&one.opens)))
+    }
+
     pub fn caller(&self, name: &str) -> Option<Principal> {
         let key = self.keys.iter().find(|known| known.key.name == name)?;
         Some(Directory::new(self.entities.clone()).0.principal(&key.key).0)
@@ -115,12 +124,21 @@ impl Default for Store {
     }
 }
 
-/// Keys of 32 bytes, in base64.
+/// What wraps the data keys of the database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Encryption {
-    pub key: Secret,
+    pub key: EncryptionKey,
     /// They open what was sealed before.
-    pub previous: Vec<Secret>,
+    pub previous: Vec<EncryptionKey>,
+}
+
+/// A key that wraps data keys.
+#[derive(Clone, PartialEq, Eq)]
+pub enum EncryptionKey {
+    /// 32 bytes in base64.
+    Written(Secret),
+    /// One that its keeper never gives out.
+    Kept(Box<KeyKeeper>),
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -35,6 +35,7 @@ mod health_check;
 mod hedge;
 mod inbound;
 mod journal;
+mod kept;
 mod limit_headers;
 mod limits;
 mod listen;
@@ -67,7 +68,7 @@ mod world;
 
 pub use admin::openapi;
 pub use control::keys_changed;
-pub use secrets::{SecretStores, Tried};
+pub use secrets::{SecretStores, Tried, sealer};
 pub use serve::{Error, Options, Ready, Server, Source};
 pub use sources::System;
 pub use world::now_us;

@@ -3,7 +3,8 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use store::{DataDir, Database, Watch};
+use policy::Snapshot;
+use store::{DataDir, Database, Sealer, Watch};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     core::Shared,
     credentials::Fetcher,
     database::{DatabaseThread, Unanswered},
+    kept::Kept,
     rollouts::Rollouts,
     secrets::SecretStores,
     tasks,
@@ -20,6 +22,8 @@ use crate::{
 
 /// Editors write a file in several steps: changes are taken up when none has come for so long.
 const QUIET: Duration = Duration::from_millis(200);
+/// Credentials that the database did not tell are asked for again after this.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Why something is loaded again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(crate) enum Cause {
     Signal,
     /// A store of secrets says something else than before.
     Secret,
+    /// The registry keeps other credentials of providers.
+    Credential,
 }
 
 /// Loads the configuration again when a file changes or somebody asks.
@@ -39,6 +45,8 @@ pub(crate) struct Reloader {
     pub(crate) fetcher: Fetcher,
     pub(crate) rollouts: Rollouts,
     pub(crate) secrets: SecretStores,
+    /// What opens the credentials that the registry keeps.
+    pub(crate) sealer: Option<Arc<Sealer>>,
 }
 
 impl Reloader {
@@ -47,44 +55,81 @@ impl Reloader {
         let mut watch = self.watch(sender.clone());
         while let Some(cause) = causes.recv().await {
             while let Ok(Some(_)) = tokio::time::timeout(QUIET, causes.recv()).await {}
-            self.reload(cause).await;
+            self.reload(cause, &sender).await;
             watch = watch.and_then(|_| self.watch(sender.clone()));
         }
     }
 
     /// Prepares a new world, which may fail; putting it in place cannot.
-    async fn reload(&self, cause: Cause) {
-        if let Source::File(path) = &self.source {
-            match self.secrets.load(path).await {
-                Ok(loaded) => {
-                    for warning in &loaded.warnings {
-                        tracing::warn!(%warning, "configuration");
-                    }
-                    let old = self.shared.world.load_full();
-                    for setting in needs_restart(&old.snapshot, &loaded.snapshot) {
-                        tracing::warn!(setting, "this change needs a restart");
-                    }
-                    self.shared.world.store(Arc::new(World::new(loaded.snapshot, Some(&old), &self.fetcher)));
-                    let rollouts = self.rollouts.clone();
-                    tasks::aside(move || rollouts.adopt()).await;
-                    tracing::info!(?cause, "configuration reloaded");
-                }
-                Err(problems) => {
-                    for problem in &problems.0 {
-                        tracing::error!(%problem, "configuration");
-                    }
-                    tracing::error!(
-                        errors = problems.0.len(),
-                        "the configuration is not valid: the old one serves on"
-                    );
-                }
-            }
+    async fn reload(&self, cause: Cause, sender: &mpsc::Sender<Cause>) {
+        let old = self.shared.world.load_full();
+        let loaded = self.load(&old).await;
+        let kept = self.kept(&old, sender).await;
+        let is_loaded = loaded.is_some();
+        if is_loaded || !Arc::ptr_eq(&kept, &old.kept) {
+            let snapshot = loaded.unwrap_or_else(|| Arc::clone(&old.snapshot));
+            self.shared.world.store(Arc::new(World::new(snapshot, kept, Some(&old), &self.fetcher)));
+        }
+        if is_loaded {
+            let rollouts = self.rollouts.clone();
+            tasks::aside(move || rollouts.adopt()).await;
+            tracing::info!(?cause, "configuration reloaded");
         }
         if let Some(certificates) = &self.certificates {
             certificates.reload(&self.shared.world.load().snapshot);
         }
         if let Err(error) = refresh_callers(&self.shared, &self.database).await {
             tracing::error!(%error, "keys could not be read: the old ones serve on");
+        }
+    }
+
+    /// The configuration as it is now; nothing where there is none, or none that holds.
+    async fn load(&self, old: &World) -> Option<Arc<Snapshot>> {
+        let Source::File(path) = &self.source else { return None };
+        match self.secrets.load(path).await {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!(%warning, "configuration");
+                }
+                for setting in needs_restart(&old.snapshot, &loaded.snapshot) {
+                    tracing::warn!(setting, "this change needs a restart");
+                }
+                Some(Arc::new(loaded.snapshot))
+            }
+            Err(problems) => {
+                for problem in &problems.0 {
+                    tracing::error!(%problem, "configuration");
+                }
+                tracing::error!(
+                    errors = problems.0.len(),
+                    "the configuration is not valid: the old one serves on"
+                );
+                None
+            }
+        }
+    }
+
+    /// The registry's credentials as they are now; the last known ones while the database is away.
+    async fn kept(&self, old: &World, sender: &mpsc::Sender<Cause>) -> Arc<Kept> {
+        let (sealer, before) = (self.sealer.clone(), Arc::clone(&old.kept));
+        let read = move |database: &mut Database| {
+            if database.credential_versions()? == before.versions {
+                return Ok(before);
+            }
+            Kept::read(database, sealer.as_ref(), Some(&before)).map(Arc::new)
+        };
+        match self.database.ask(read).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::error!(%error, "credentials of the registry could not be read: the last known ones stay");
+                let sender = sender.clone();
+                tasks::spawn("credentials again", async move {
+                    tokio::time::sleep(AGAIN).await;
+                    // A full queue holds a cause already.
+                    let _ = sender.try_send(Cause::Credential);
+                });
+                Arc::clone(&old.kept)
+            }
         }
     }
 
@@ -145,14 +190,27 @@ pub(crate) fn follow(
     data: &DataDir,
     shared: Arc<Shared>,
     database: DatabaseThread,
+    reload: mpsc::Sender<Cause>,
 ) -> Result<Watch, store::Error> {
     Watch::start(data, 0, move |_| {
         let shared = Arc::clone(&shared);
-        let done = database.ask_and_wait(move |database| put_callers(&shared, database));
-        if let Err(error) = &done {
-            tracing::error!(%error, "keys could not be read: the old ones serve on");
+        let done = database.ask_and_wait(move |database| {
+            put_callers(&shared, database)?;
+            Ok(database.credential_versions()? != shared.world.load().kept.versions)
+        });
+        match done {
+            Ok(others) => {
+                if others {
+                    // A full queue holds a cause already.
+                    let _ = reload.try_send(Cause::Credential);
+                }
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "keys could not be read: the old ones serve on");
+                false
+            }
         }
-        done.is_ok()
     })
 }
 
@@ -164,7 +222,7 @@ fn put_callers(shared: &Shared, database: &mut Database) -> Result<(), store::Er
     Ok(())
 }
 
-fn needs_restart(old: &policy::Snapshot, new: &policy::Snapshot) -> Vec<&'static str> {
+fn needs_restart(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
     let mut settings = Vec::new();
     if old.server.listen != new.server.listen {
         settings.push("server.listen");

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use policy::Snapshot;
+use policy::{Snapshot, snapshot::Encryption};
 use store::{
-    DataDir, Database, Lock, Watch,
+    DataDir, Database, Lock, Sealer, Watch,
     spool::{Shipper, Writer},
 };
 use tokio::{
@@ -29,12 +29,13 @@ use crate::{
     credentials::Fetcher,
     database::DatabaseThread,
     health_check, journal,
+    kept::Kept,
     listen::{self, CoreLoop, Lane},
     metrics::CoreMetrics,
     reload::{Cause, Reloader, follow},
     retention,
     rollouts::{self, Rollouts, SAMPLES_MAX},
-    secrets::SecretStores,
+    secrets::{SecretStores, sealer},
     seeds, tasks,
     tls::Listening,
     upstream::{Connector, Pool, TlsTrust},
@@ -101,23 +102,22 @@ impl Server {
     /// Starts to serve. Call it on the runtime of the admin side.
     pub async fn start(options: Options) -> Result<Server, Error> {
         let lock = options.data.lock()?;
-        let data = options.data.clone();
-        let Opened { shipper, databases, rollouts_database, registry } =
-            aside(move || Opened::open(&data)).await?;
+        let opened = Opened::of(&options).await?;
         let settings = options.snapshot.server.clone();
         let certificates = Listening::load(&options.snapshot).map_err(Error::Certificate)?;
         let trust = TlsTrust::new();
         let fetcher = Fetcher::new(&trust);
-        let world = World::new(options.snapshot, None, &fetcher);
-        let callers = Callers::new(options.data.hasher(), registry, &world.snapshot);
+        let world = World::new(Arc::new(options.snapshot), Arc::new(opened.kept), None, &fetcher);
+        let callers = Callers::new(options.data.hasher(), opened.registry, &world.snapshot);
         let (counted, counting) = seeds::open(&options.data)?;
         let (samples, settled) = mpsc::channel(SAMPLES_MAX);
         let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples, counted));
         let ours = Arc::clone(&shared);
-        let rollouts = aside(move || Rollouts::new(ours, rollouts_database, settled)).await?;
-        let database = DatabaseThread::start(databases)?;
+        let rollouts = aside(move || Rollouts::new(ours, opened.rollouts_database, settled)).await?;
+        let database = DatabaseThread::start(opened.databases)?;
         counting.start(&database).await;
-        let watch = watch(&options.data, &shared, &database).await?;
+        let (reload, causes) = mpsc::channel(8);
+        let watch = watch(&options.data, &shared, &database, &reload).await?;
         // Nobody may connect before all is there that serving needs.
         let listener = bind(settings.listen).await?;
         let address = listener.local_addr()?;
@@ -132,13 +132,13 @@ impl Server {
             stop: stopped.clone(),
         };
         let (lanes, cores) = start.cores(threads, &options.data)?;
-        let (reload, causes) = mpsc::channel(8);
         let admin = Admin::new(admin::Settings {
             shared: Arc::clone(&shared),
             database: database.clone(),
             rollouts: rollouts.clone(),
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
             secrets: options.secrets.clone(),
+            sealer: opened.sealer.clone(),
         });
         background(&shared, &database, &fetcher);
         let reloader = Reloader {
@@ -149,6 +149,7 @@ impl Server {
             fetcher,
             rollouts: rollouts.clone(),
             secrets: options.secrets,
+            sealer: opened.sealer,
         };
         tasks::spawn("admin", Arc::new(admin).run(admin_requests));
         tasks::spawn("reload", reloader.run(causes, reload.clone()));
@@ -156,7 +157,7 @@ impl Server {
         tasks::spawn("control", control::listen(socket, Arc::clone(&shared), database));
         tasks::spawn("accept", listen::accept(listener, lanes, settings.limits.connections_max, stopped));
         let ship_stop = Arc::new(AtomicBool::new(false));
-        let shipper = journal::ship(shipper, Arc::clone(&shared.journal), Arc::clone(&ship_stop))?;
+        let shipper = journal::ship(opened.shipper, Arc::clone(&shared.journal), Arc::clone(&ship_stop))?;
         Ok(Server {
             ready: Ready { address, threads },
             shared,
@@ -225,18 +226,30 @@ struct Opened {
     databases: [Database; 2],
     rollouts_database: Database,
     registry: Registry,
+    kept: Kept,
+    sealer: Option<Arc<Sealer>>,
 }
 
 impl Opened {
-    fn open(data: &DataDir) -> Result<Opened, store::Error> {
+    async fn of(options: &Options) -> Result<Opened, Error> {
+        let (data, encryption) = (options.data.clone(), options.snapshot.store.encryption.clone());
+        aside(move || Opened::open(&data, encryption.as_ref())).await
+    }
+
+    fn open(data: &DataDir, encryption: Option<&Encryption>) -> Result<Opened, store::Error> {
         let (shipper, recovered) = Shipper::recover(&data.spool(), data.database()?)?;
         if recovered.records + recovered.unknown + recovered.torn > 0 {
             tracing::warn!(?recovered, "an earlier process ended without finishing its journal");
         }
         let mut database = data.database()?;
         let registry = Registry::read(&mut database)?;
-        let databases = [database, data.database()?];
-        Ok(Opened { shipper, databases, rollouts_database: data.database()?, registry })
+        let sealer = encryption.map(sealer).transpose()?.map(Arc::new);
+        if let Some(sealer) = &sealer {
+            database.open_data_keys(sealer)?;
+        }
+        let kept = Kept::read(&mut database, sealer.as_ref(), None)?;
+        let (databases, rollouts_database) = ([database, data.database()?], data.database()?);
+        Ok(Opened { shipper, databases, rollouts_database, registry, kept, sealer })
     }
 }
 
@@ -248,9 +261,15 @@ fn background(shared: &Arc<Shared>, database: &DatabaseThread, fetcher: &Fetcher
 }
 
 /// Takes up what other replicas change.
-async fn watch(data: &DataDir, shared: &Arc<Shared>, database: &DatabaseThread) -> Result<Watch, Error> {
-    let (data, shared, database) = (data.clone(), Arc::clone(shared), database.clone());
-    aside(move || follow(&data, shared, database)).await
+async fn watch(
+    data: &DataDir,
+    shared: &Arc<Shared>,
+    database: &DatabaseThread,
+    reload: &mpsc::Sender<Cause>,
+) -> Result<Watch, Error> {
+    let (data, shared, database, reload) =
+        (data.clone(), Arc::clone(shared), database.clone(), reload.clone());
+    aside(move || follow(&data, shared, database, reload)).await
 }
 
 /// Asks the database where nothing waits for this thread.

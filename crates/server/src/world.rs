@@ -28,12 +28,15 @@ use crate::{
     access::Access,
     credentials::{Fetcher, Keeper, Opening},
     gate::Gate,
+    kept::Kept,
     upstream::{Address, Path},
 };
 
 /// One configuration in force, with what each request needs made ready.
 pub(crate) struct World {
-    pub(crate) snapshot: Snapshot,
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// What the registry keeps for its providers.
+    pub(crate) kept: Arc<Kept>,
     /// By the provider's name.
     reached: HashMap<String, Reached>,
     /// What bounds the calls that are mirrored, by the number of their name.
@@ -83,7 +86,12 @@ pub(crate) struct Callers {
 
 impl World {
     /// Identities that were there before go on with the credentials they have. Call it on the admin runtime.
-    pub(crate) fn new(snapshot: Snapshot, before: Option<&World>, fetcher: &Fetcher) -> World {
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        kept: Arc<Kept>,
+        before: Option<&World>,
+        fetcher: &Fetcher,
+    ) -> World {
         let mirrored = snapshot.models.values().filter(|alias| alias.shadow.is_some());
         let throttles = mirrored.map(|alias| {
             let kept = before.and_then(|before| before.throttle(alias.route)).cloned();
@@ -92,11 +100,11 @@ impl World {
         let throttles = throttles.collect();
         let reached = snapshot.providers.iter().map(|(name, provider)| {
             let before = before.and_then(|before| before.reached.get(name));
-            (name.clone(), reached(name, provider, before, fetcher))
+            (name.clone(), reached((name, provider), &kept, before, fetcher))
         });
         let reached = reached.collect();
         let access = Access::new(&snapshot.authentication, before.map(|before| &before.access), fetcher);
-        World { snapshot, reached, throttles, access }
+        World { snapshot, kept, reached, throttles, access }
     }
 
     /// What bounds the calls of a name that are mirrored.
@@ -216,10 +224,25 @@ pub fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn reached(name: &str, provider: &Provider, before: Option<&Reached>, fetcher: &Fetcher) -> Reached {
-    let doors = provider.credentials.iter().map(|credential| Door {
-        head: head(provider, &credential.opens),
-        opening: opening(name, provider, &credential.opens, before, fetcher),
+fn reached(
+    (name, provider): (&str, &Provider),
+    kept: &Kept,
+    before: Option<&Reached>,
+    fetcher: &Fetcher,
+) -> Reached {
+    let door = |opens: &Opens| Door {
+        head: head(provider, opens),
+        opening: opening(name, provider, opens, before, fetcher),
+    };
+    let doors = provider.credentials.iter().map(|credential| match &credential.opens {
+        Opens::Registered(wanted) => match kept.secret(wanted, name) {
+            Ok(secret) => door(&Opens::Key(secret.clone())),
+            Err(error) => {
+                tracing::warn!(provider = name, error, "a provider cannot be opened");
+                door(&credential.opens)
+            }
+        },
+        opens @ (Opens::Nothing | Opens::Key(_) | Opens::Identity(_)) => door(opens),
     });
     let doors: Arc<[Door]> = doors.collect();
     let gate = gate(provider, before);
@@ -260,12 +283,13 @@ fn opening(
             return Opening::Query(Arc::new(Zeroizing::new(format!("{name}={value}"))));
         }
         (Opens::Nothing | Opens::Key(_), _) => return Opening::Written,
+        (Opens::Registered(_), _) => return Opening::Missing,
         (Opens::Identity(identity), _) => identity,
     };
     let kept =
         before.into_iter().flat_map(|before| before.doors.iter()).find_map(|door| match &door.opening {
             Opening::Kept(keeper) if keeper.keeps(identity) => Some(Arc::clone(keeper)),
-            Opening::Kept(_) | Opening::Written | Opening::Query(_) => None,
+            Opening::Kept(_) | Opening::Written | Opening::Query(_) | Opening::Missing => None,
         });
     Opening::Kept(kept.unwrap_or_else(|| Arc::new(Keeper::start(name, identity, fetcher))))
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     Database, Error, Object, Tenancy,
     audit::{Event, Head},
+    credentials::told,
     objects::{COLUMNS, object_of},
     sql::{Engine, transaction},
 };
@@ -181,6 +182,7 @@ impl<'w> Writer<'w> {
                     seq: self.seq,
                     updated_us: self.now_us,
                     deleted_us: Some(self.now_us),
+                    body: told(&before).into_owned(),
                     ..before.clone()
                 };
                 self.update(&after)?;
@@ -270,7 +272,7 @@ impl<'w> Writer<'w> {
         let values = [
             object.id.into(),
             object.version.into(),
-            object.body.to_string().into(),
+            told(object).to_string().into(),
             (&object.name).into(),
             object.parent.into(),
             self.now_us.into(),
@@ -288,7 +290,7 @@ impl<'w> Writer<'w> {
             (Some(_), Some(_)) => "delete",
         };
         let shown = |object: &Object| {
-            json!({"name": object.name, "parent": object.parent, "body": object.body}).to_string()
+            json!({"name": object.name, "parent": object.parent, "body": told(object)}).to_string()
         };
         let event = Event {
             action: action.to_owned(),

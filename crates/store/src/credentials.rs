@@ -1,8 +1,10 @@
 //! Credentials of providers that the registry keeps: objects of the kind `provider_credential` with the credential sealed.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use policy::Secret;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::{
@@ -11,7 +13,13 @@ use crate::{
     sql::transaction,
 };
 
-const KIND: &str = "provider_credential";
+/// Of an object.
+pub const CREDENTIAL: &str = "provider_credential";
+/// The last characters that are shown of a credential, and how long one must be for it.
+const HINT_CHARS: usize = 4;
+const HINTED_CHARS_MIN: usize = 16;
+/// How many are read at a time.
+const BATCH: u32 = 500;
 /// The settings with the wrapped data keys of credentials; an id follows.
 const DATA_KEYS: &str = "data_key.provider_credential.";
 
@@ -22,6 +30,15 @@ pub struct NewCredential {
     pub name: String,
     /// The provider that it opens.
     pub provider: String,
+}
+
+/// A credential in the clear, or why it cannot be opened.
+pub struct OpenedCredential {
+    pub id: Uuid,
+    pub version: u64,
+    pub name: String,
+    pub provider: String,
+    pub secret: Result<Secret, Error>,
 }
 
 /// How many data keys there are, and how many of them were wrapped anew.
@@ -42,16 +59,16 @@ impl Database {
         now_us: i64,
     ) -> Result<Object, Error> {
         let tenancy = new.organization.map_or(Tenancy::All, Tenancy::Organization);
-        let query =
-            Query { kind: KIND.to_owned(), name: Some(new.name.clone()), limit: 100, ..Query::default() };
+        let query = Query {
+            kind: CREDENTIAL.to_owned(),
+            name: Some(new.name.clone()),
+            limit: 100,
+            ..Query::default()
+        };
         let known = self.objects(tenancy, &query)?;
         let known = known.into_iter().find(|object| object.organization == new.organization);
         let id = known.as_ref().map_or_else(Uuid::now_v7, |object| object.id);
-        let (data_key_id, data_key) = self.data_key(sealer)?;
-        let sealed = data_key.seal(credential_place(id), secret.expose().as_bytes())?;
-        let body = json!({
-            "provider": new.provider, "data_key": data_key_id, "sealed": STANDARD.encode(sealed),
-        });
+        let body = self.sealed_credential(sealer, id, &new.provider, secret)?;
         let change = match known {
             Some(known) => Change::Update {
                 id,
@@ -62,7 +79,7 @@ impl Database {
             },
             None => Change::Create {
                 id,
-                kind: KIND.to_owned(),
+                kind: CREDENTIAL.to_owned(),
                 organization: new.organization,
                 parent: new.organization,
                 name: new.name.clone(),
@@ -75,10 +92,67 @@ impl Database {
 
     /// A credential in the clear.
     pub fn credential(&mut self, sealer: &Sealer, tenancy: Tenancy, id: Uuid) -> Result<Secret, Error> {
-        let object =
-            self.object(tenancy, id)?.filter(|object| object.kind == KIND && object.deleted_us.is_none());
-        let object = object.ok_or(Error::NoObject(id))?;
-        let member = |name: &str| object.body.get(name).and_then(serde_json::Value::as_str);
+        let object = self.object(tenancy, id)?.filter(|object| object.kind == CREDENTIAL);
+        self.opened(sealer, &object.ok_or(Error::NoObject(id))?)
+    }
+
+    /// The body of a credential's object, which opens nowhere else.
+    pub fn sealed_credential(
+        &mut self,
+        sealer: &Sealer,
+        id: Uuid,
+        provider: &str,
+        secret: &Secret,
+    ) -> Result<Json, Error> {
+        let (data_key_id, data_key) = self.data_key(sealer)?;
+        let sealed = data_key.seal(credential_place(id), secret.expose().as_bytes())?;
+        Ok(json!({
+            "provider": provider, "hint": hint(secret), "data_key": data_key_id, "sealed": STANDARD.encode(sealed),
+        }))
+    }
+
+    /// Those that belong to no organization, in the clear.
+    pub fn credentials(&mut self, sealer: &Sealer) -> Result<Vec<OpenedCredential>, Error> {
+        let mut all = Vec::new();
+        let mut query = Query { kind: CREDENTIAL.to_owned(), limit: BATCH, ..Query::default() };
+        loop {
+            let objects = self.objects(Tenancy::All, &query)?;
+            query.after = objects.last().map(|object| object.id);
+            let is_last = objects.len() < BATCH as usize;
+            for object in objects.into_iter().filter(|object| object.organization.is_none()) {
+                let provider =
+                    object.body.get("provider").and_then(Json::as_str).unwrap_or_default().to_owned();
+                let secret = self.opened(sealer, &object);
+                let (id, version) = (object.id, object.version);
+                all.push(OpenedCredential { id, version, name: object.name, provider, secret });
+            }
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Whether one of them is another than before, without opening any.
+    pub fn credential_versions(&mut self) -> Result<Vec<(Uuid, u64)>, Error> {
+        let select = "SELECT id, version FROM objects \
+                      WHERE kind = ?1 AND organization IS NULL AND deleted_us IS NULL ORDER BY id";
+        let rows = self.engine.query(select, &[CREDENTIAL.into()])?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    /// Has every data key unwrapped, so that later nothing waits for whoever keeps the key above them; the first one is made
+    /// here.
+    pub fn open_data_keys(&mut self, sealer: &Sealer) -> Result<(), Error> {
+        self.data_key(sealer)?;
+        for (id, wrapped) in self.data_keys()? {
+            sealer.unwrap(key_place(id), &wrapped)?;
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, sealer: &Sealer, object: &Object) -> Result<Secret, Error> {
+        let id = object.id;
+        let member = |name: &str| object.body.get(name).and_then(Json::as_str);
         let damaged = || Error::Encryption(format!("the credential {id} is damaged"));
         let sealed = member("sealed").and_then(|text| STANDARD.decode(text).ok()).ok_or_else(damaged)?;
         let data_key_id = member("data_key").and_then(|text| text.parse().ok()).ok_or_else(damaged)?;
@@ -136,6 +210,26 @@ impl Database {
         }
         Ok(keys)
     }
+}
+
+/// What others may be told of an object: of a credential not even what it is sealed to.
+pub(crate) fn told(object: &Object) -> Cow<'_, Json> {
+    let mut body = Cow::Borrowed(&object.body);
+    if object.kind == CREDENTIAL
+        && let Some(members) = body.to_mut().as_object_mut()
+    {
+        members.remove("sealed");
+    }
+    body
+}
+
+/// The last characters, by which people tell one credential from another.
+fn hint(secret: &Secret) -> String {
+    let count = secret.expose().chars().count();
+    if count < HINTED_CHARS_MIN {
+        return String::new();
+    }
+    secret.expose().chars().skip(count - HINT_CHARS).collect()
 }
 
 fn credential_place(row: Uuid) -> Place<'static> {

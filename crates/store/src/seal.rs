@@ -5,14 +5,11 @@
 //! one key (<https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf>, section 8.3). Table, row and column
 //! are authenticated, so that what is sealed for one place opens in no other.
 //!
-//! Data keys are kept wrapped, in the same form, under the key of the configuration; a new one of those means wrapping data
-//! keys anew, and no record.
-
-use std::array::TryFromSliceError;
+//! Data keys are kept wrapped ([`sealer`](crate::sealer)).
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use policy::{Secret, snapshot::Encryption};
+use policy::Secret;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -20,9 +17,9 @@ use crate::Error;
 
 /// The form of what is sealed: version, id of the key, salt, nonce, then the text with its tag.
 const VERSION: u8 = 1;
-const ID_LEN: usize = 16;
+pub(crate) const ID_LEN: usize = 16;
 const SALT_LEN: usize = 32;
-const KEY_LEN: usize = 32;
+pub(crate) const KEY_LEN: usize = 32;
 const RECORD_CONTEXT: &str = "tollgate: the key of one sealed record";
 const ID_CONTEXT: &str = "tollgate: the id of an encryption key";
 
@@ -34,22 +31,16 @@ pub(crate) struct Place<'p> {
     pub(crate) column: &'p str,
 }
 
-/// The configuration's keys, which wrap data keys.
-pub struct Sealer {
-    current: SealingKey,
-    /// They open and do not wrap.
-    previous: Vec<SealingKey>,
-}
-
 /// A key with its id, which gives nothing of it away.
+#[derive(Clone)]
 pub(crate) struct SealingKey {
     id: [u8; ID_LEN],
     key: Zeroizing<[u8; KEY_LEN]>,
 }
 
 /// What is sealed, taken apart.
-struct Parts<'s> {
-    id: [u8; ID_LEN],
+pub(crate) struct Parts<'s> {
+    pub(crate) id: [u8; ID_LEN],
     salt: &'s [u8],
     nonce: [u8; NONCE_LEN],
     text: &'s [u8],
@@ -60,53 +51,31 @@ pub fn new_encryption_key() -> Result<Secret, Error> {
     Ok(Secret::new(STANDARD.encode(*random::<KEY_LEN>()?)))
 }
 
-impl Sealer {
-    pub fn new(settings: &Encryption) -> Result<Sealer, Error> {
-        let previous = settings.previous.iter().map(SealingKey::written);
-        Ok(Sealer {
-            current: SealingKey::written(&settings.key)?,
-            previous: previous.collect::<Result<_, _>>()?,
-        })
-    }
-
-    pub(crate) fn wrap(&self, place: Place<'_>, key: &SealingKey) -> Result<Vec<u8>, Error> {
-        self.current.seal(place, &*key.key)
-    }
-
-    pub(crate) fn unwrap(&self, place: Place<'_>, wrapped: &[u8]) -> Result<SealingKey, Error> {
-        let id = Parts::of(wrapped)?.id;
-        let known = std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == id);
-        let known = known.ok_or_else(|| {
-            Error::Encryption(format!(
-                "the database has something under the key {}…, which is not here; add it to previous",
-                hex(&id)
-            ))
-        })?;
-        let key: Result<[u8; KEY_LEN], TryFromSliceError> = known.open(place, wrapped)?.as_slice().try_into();
-        Ok(SealingKey::new(Zeroizing::new(key.map_err(|_| damaged())?)))
-    }
-
-    /// Whether it is wrapped under the current key already.
-    pub(crate) fn is_current(&self, wrapped: &[u8]) -> bool {
-        Parts::of(wrapped).is_ok_and(|parts| parts.id == self.current.id)
-    }
-}
-
 impl SealingKey {
     /// A key of random bits.
     pub(crate) fn random() -> Result<SealingKey, Error> {
         Ok(SealingKey::new(random()?))
     }
 
-    fn new(key: Zeroizing<[u8; KEY_LEN]>) -> SealingKey {
-        let mut id = [0; ID_LEN];
-        for (slot, byte) in id.iter_mut().zip(blake3::derive_key(ID_CONTEXT, &*key)) {
-            *slot = byte;
-        }
-        SealingKey { id, key }
+    pub(crate) fn new(key: Zeroizing<[u8; KEY_LEN]>) -> SealingKey {
+        SealingKey { id: id_of(ID_CONTEXT, &*key), key }
     }
 
-    fn written(key: &Secret) -> Result<SealingKey, Error> {
+    /// From the bytes that it was unwrapped to.
+    pub(crate) fn of(bytes: &[u8]) -> Result<SealingKey, Error> {
+        let key: [u8; KEY_LEN] = bytes.try_into().map_err(|_| damaged())?;
+        Ok(SealingKey::new(Zeroizing::new(key)))
+    }
+
+    pub(crate) fn id(&self) -> [u8; ID_LEN] {
+        self.id
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; KEY_LEN] {
+        &self.key
+    }
+
+    pub(crate) fn written(key: &Secret) -> Result<SealingKey, Error> {
         let bytes = STANDARD.decode(key.expose()).ok().map(Zeroizing::new);
         let bytes = bytes.and_then(|bytes| <[u8; KEY_LEN]>::try_from(bytes.as_slice()).ok());
         let wrong = || {
@@ -163,7 +132,7 @@ impl SealingKey {
 }
 
 impl Parts<'_> {
-    fn of(sealed: &[u8]) -> Result<Parts<'_>, Error> {
+    pub(crate) fn of(sealed: &[u8]) -> Result<Parts<'_>, Error> {
         let taken = || {
             let (version, rest) = sealed.split_first()?;
             let (id, rest) = rest.split_first_chunk()?;
@@ -181,11 +150,20 @@ impl Parts<'_> {
     }
 }
 
-fn damaged() -> Error {
+/// The first bytes of what BLAKE3 makes of it.
+pub(crate) fn id_of(context: &str, of: &[u8]) -> [u8; ID_LEN] {
+    let mut id = [0; ID_LEN];
+    for (slot, byte) in id.iter_mut().zip(blake3::derive_key(context, of)) {
+        *slot = byte;
+    }
+    id
+}
+
+pub(crate) fn damaged() -> Error {
     Error::Encryption("what is sealed is damaged, or stands where it was not sealed for".to_owned())
 }
 
-fn hex(id: &[u8]) -> String {
+pub(crate) fn hex(id: &[u8]) -> String {
     id.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -227,27 +205,5 @@ mod tests {
         }
         assert!(SealingKey::random().unwrap().open(place(), &sealed).is_err());
         assert_ne!(key.seal(place(), b"sk-secret").unwrap(), sealed, "neither salt nor nonce comes twice");
-    }
-
-    #[test]
-    fn data_keys_are_wrapped_anew_under_another_key() {
-        let (old, new) = (new_encryption_key().unwrap(), new_encryption_key().unwrap());
-        let settings = |key: &Secret, previous: &[Secret]| {
-            Sealer::new(&Encryption { key: key.clone(), previous: previous.to_vec() }).unwrap()
-        };
-        let data = SealingKey::random().unwrap();
-        let before = settings(&old, &[]);
-        let wrapped = before.wrap(place(), &data).unwrap();
-        assert!(before.is_current(&wrapped));
-        let after = settings(&new, &[old]);
-        assert!(!after.is_current(&wrapped));
-        let again = after.unwrap(place(), &wrapped).unwrap();
-        assert_eq!((again.id, again.key), (data.id, data.key.clone()));
-        let rewrapped = after.wrap(place(), &data).unwrap();
-        assert!(settings(&new, &[]).unwrap(place(), &rewrapped).is_ok());
-        let error = settings(&new, &[]).unwrap(place(), &wrapped).err().unwrap().to_string();
-        assert!(error.contains("add it to previous"), "{error}");
-        let short = Encryption { key: Secret::new("c2hvcnQ="), previous: Vec::new() };
-        assert!(Sealer::new(&short).is_err());
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod budgets;
 pub(crate) mod catalog;
 pub(crate) mod check;
+pub(crate) mod credentials;
 pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod keys;

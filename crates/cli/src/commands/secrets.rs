@@ -6,7 +6,6 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use server::{SecretStores, Tried};
-use store::Sealer;
 
 use super::{Place, say, table};
 
@@ -29,7 +28,8 @@ enum Command {
     },
     /// Print a random key for store.encryption; nothing is stored.
     Generate,
-    /// Wrap the database's data keys under store.encryption.key, those under a previous key included.
+    /// Wrap the database's data keys under store.encryption.key (of a keeper, under its newest version), those under a previous key
+    /// included.
     #[command(after_help = "Example: tollgate secrets rotate --config tollgate.yaml")]
     Rotate,
 }
@@ -48,7 +48,7 @@ fn rotate(place: &Place) -> anyhow::Result<()> {
     let encryption = snapshot.store.encryption;
     let encryption =
         encryption.context("store.encryption is not set; tollgate secrets generate prints a key")?;
-    let done = data.database()?.rewrap(&Sealer::new(&encryption)?)?;
+    let done = data.database()?.rewrap(&server::sealer(&encryption)?)?;
     say(&format!(
         "{} of {} data keys are wrapped anew; previous keys are not needed any more",
         done.changed, done.total

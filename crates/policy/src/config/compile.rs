@@ -36,7 +36,9 @@ pub(super) fn stores(
     sources: &dyn Sources,
 ) -> Result<BTreeMap<String, SecretStore>, Vec<Fault>> {
     let none = BTreeMap::new();
-    let mut compiler = Compiler { folder, sources, stores: &none, faults: Vec::new(), warnings: Vec::new() };
+    let (faults, warnings) = (Vec::new(), Vec::new());
+    let mut compiler =
+        Compiler { folder, sources, stores: &none, keeps_credentials: false, faults, warnings };
     let stores = compiler.secret_stores(std::mem::take(&mut draft.secrets));
     if compiler.faults.is_empty() { Ok(stores) } else { Err(compiler.faults) }
 }
@@ -49,7 +51,9 @@ pub(super) fn compile(
     stores: &BTreeMap<String, SecretStore>,
     files: Vec<PathBuf>,
 ) -> (Result<Snapshot, Vec<Fault>>, Vec<Fault>) {
-    let mut compiler = Compiler { folder, sources, stores, faults: Vec::new(), warnings: Vec::new() };
+    let keeps_credentials = draft.store.encryption.is_some();
+    let (faults, warnings) = (Vec::new(), Vec::new());
+    let mut compiler = Compiler { folder, sources, stores, keeps_credentials, faults, warnings };
     let deadlines = merge(&draft.deadlines, Deadlines::default());
     let fidelity = draft.fidelity.map_or(Fidelity::Lenient, fidelity);
     let providers = match draft.providers {
@@ -93,6 +97,8 @@ pub(super) struct Compiler<'c> {
     pub(super) folder: &'c Path,
     pub(super) sources: &'c dyn Sources,
     pub(super) stores: &'c BTreeMap<String, SecretStore>,
+    /// Whether the registry may keep credentials of providers.
+    pub(super) keeps_credentials: bool,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<Fault>,
 }

@@ -172,8 +172,8 @@ pub(super) enum FidelityDraft {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct ProviderEntry {
-    /// What opens it, as `${VARIABLE}` or a `secret:` reference. Default: the provider's usual environment
-    /// variable.
+    /// What opens it, as `${VARIABLE}`, a `secret:` reference, or `credential:NAME` for one that
+    /// [the registry keeps](secrets.md#credentials-of-providers). Default: the provider's usual environment variable.
     pub(super) api_key: Option<String>,
     /// Several keys that share the calls, each with a state of its own: one that is limited, used up or refused is passed
     /// over.
@@ -204,7 +204,7 @@ pub(super) struct ProviderEntry {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum KeyOrMore {
-    /// The key, as `${VARIABLE}` or a `secret:` reference.
+    /// The key, as `${VARIABLE}`, a `secret:` reference or `credential:NAME`.
     Key(String),
     /// A key with settings of its own.
     Full(PoolKey),
@@ -214,7 +214,7 @@ pub(super) enum KeyOrMore {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PoolKey {
-    /// The key, as `${VARIABLE}` or a `secret:` reference.
+    /// The key, as `${VARIABLE}`, a `secret:` reference or `credential:NAME`.
     pub(super) key: String,
     /// The name that the journal shows.
     #[serde(default)]

@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod concurrency;
 mod draft;
+mod encryption;
 mod identity;
 mod journal;
 mod load;

@@ -18,6 +18,9 @@ use crate::{
     snapshot::{Deadlines, Provider},
 };
 
+/// What names of credentials of the registry follow.
+const REGISTERED: &str = "credential:";
+
 impl Compiler<'_> {
     pub(super) fn providers(
         &mut self,
@@ -125,8 +128,12 @@ impl Compiler<'_> {
                 }
                 KeyOrMore::Full(full) => (full, format!("{path}[{at}].key")),
             };
-            let Some(secret) = self.secret(&key.key, &place) else { continue };
-            let same = |other: &Credential| matches!(&other.opens, Opens::Key(known) if *known == secret);
+            let Some(opens) = self.opens(&key.key, &place) else { continue };
+            let same = |other: &Credential| match (&other.opens, &opens) {
+                (Opens::Key(known), Opens::Key(secret)) => known == secret,
+                (Opens::Registered(known), Opens::Registered(name)) => known == name,
+                (Opens::Nothing | Opens::Key(_) | Opens::Registered(_) | Opens::Identity(_), _) => false,
+            };
             if credentials.iter().any(same) {
                 self.fault(&place, "is the same as that of an earlier entry");
             }
@@ -134,10 +141,27 @@ impl Compiler<'_> {
                 name: key.name,
                 weight: key.weight.unwrap_or(1),
                 models: key.models.map(OneOrMany::into_vec).unwrap_or_default(),
-                opens: Opens::Key(secret),
+                opens,
             });
         }
         credentials
+    }
+
+    /// What a text means that says what opens a provider.
+    fn opens(&mut self, text: &str, path: &str) -> Option<Opens> {
+        let Some(name) = text.strip_prefix(REGISTERED) else {
+            return self.secret(text, path).map(Opens::Key);
+        };
+        if name.is_empty() {
+            self.fault(path, format!("names no credential; write {REGISTERED}NAME"));
+            return None;
+        }
+        if !self.keeps_credentials {
+            let message = "names a credential of the registry, which keeps none without store.encryption; set that as well";
+            self.fault(path, message);
+            return None;
+        }
+        Some(Opens::Registered(name.to_owned()))
     }
 
     /// What opens a provider: its key, or an identity.
@@ -152,14 +176,14 @@ impl Compiler<'_> {
         if named && api_key.is_some() {
             self.fault(&format!("{path}.api_key"), "and an identity are two ways to open it; write one");
         }
-        let own = api_key.map(|text| self.secret(&text, &format!("{path}.api_key")));
-        let api_key = match own {
-            Some(secret) => secret,
+        let own = api_key.map(|text| self.opens(&text, &format!("{path}.api_key")));
+        let opens = match own {
+            Some(opens) => opens,
             None if named => None,
-            None => zero::usual_key(facts, self.sources),
+            None => zero::usual_key(facts, self.sources).map(Opens::Key),
         };
-        if let Some(key) = api_key {
-            return Opens::Key(key);
+        if let Some(opens) = opens {
+            return opens;
         }
         let (folder, sources) = (self.folder, self.sources);
         let mut secret = |text: &str, field: &str| self.secret(text, &format!("{path}.{field}"));

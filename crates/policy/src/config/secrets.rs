@@ -275,16 +275,9 @@ impl Compiler<'_> {
         Some(StoreKind::AwsSecretsManager { identity: Box::new(identity), address })
     }
 
-    /// Each of Azure's clouds has a name of its own for its vaults, and tokens are good for one of them
-    /// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers>).
     fn azure_store(&mut self, draft: SecretStoreDraft, path: &str) -> Option<StoreKind> {
         let address = self.store_address(&draft, path)?;
-        let host = address.split("://").nth(1).unwrap_or_default();
-        let scope = match host.split_once('.') {
-            Some((_, cloud)) if cloud.starts_with("vault.") => format!("https://{cloud}/.default"),
-            Some(_) | None => AZURE_VAULT_SCOPE.to_owned(),
-        };
-        let identity = Box::new(usual_azure(self.sources, scope));
+        let identity = Box::new(usual_azure(self.sources, azure_vault_scope(&address)));
         Some(StoreKind::AzureKeyVault { identity, address })
     }
 
@@ -323,7 +316,7 @@ impl Compiler<'_> {
     }
 
     /// What opens a store is in none.
-    fn opening_secret(&mut self, text: &str, path: &str) -> Option<Secret> {
+    pub(super) fn opening_secret(&mut self, text: &str, path: &str) -> Option<Secret> {
         let store = text.strip_prefix("secret:").and_then(|rest| rest.split_once('/'));
         if store.is_some_and(|(store, _)| !TAKEN.contains(&store)) {
             self.fault(path, "opens a store and is in none; write secret:env/NAME, secret:file/PATH or secret:command/PROGRAM");
@@ -352,6 +345,16 @@ impl Compiler<'_> {
             "names no secret of the store; write secret:STORE/PATH or secret:STORE/PATH#FIELD".to_owned()
         })?;
         self.sources.stored(&name).map_err(|message| format!("{name}: {message}"))
+    }
+}
+
+/// Each of Azure's clouds has a name of its own for its vaults, and tokens are good for one of them
+/// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers>).
+pub(super) fn azure_vault_scope(address: &str) -> String {
+    let host = address.split("://").nth(1).unwrap_or_default();
+    match host.split_once('.') {
+        Some((_, cloud)) if cloud.starts_with("vault.") => format!("https://{cloud}/.default"),
+        Some(_) | None => AZURE_VAULT_SCOPE.to_owned(),
     }
 }
 

@@ -1,18 +1,13 @@
 //! Where things are kept: what a person writes of it, and what it means.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Span, compile::Compiler};
-use crate::{
-    Secret,
-    snapshot::{Database, Encryption, Store},
-};
+use super::{Span, compile::Compiler, encryption::EncryptionDraft};
+use crate::snapshot::{Database, Store};
 
 /// How many characters the secret of an installation must have.
 const SECRET_CHARS_MIN: usize = 32;
-const ENCRYPTION_KEY_BYTES: usize = 32;
 
 /// [Where keys and history are kept](storage.md), and what replicas share. Changing it needs a restart.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -31,19 +26,7 @@ pub(super) struct StoreDraft {
     /// How long a call waits for counters that are shared; later each limit's `on_store_failure` decides. Default: `500ms`.
     timeout: Option<Span>,
     /// What [secrets in the database](secrets.md#in-the-database) are sealed under. Default: none are kept there.
-    encryption: Option<EncryptionDraft>,
-}
-
-/// What secrets in the database are sealed under.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct EncryptionDraft {
-    /// 32 bytes in base64, as `tollgate secrets generate` prints them; as `${VARIABLE}` or a `secret:` reference, the same for all
-    /// replicas.
-    key: String,
-    /// Keys that were there before, until `tollgate secrets rotate` has been run.
-    #[serde(default)]
-    previous: Vec<String>,
+    pub(super) encryption: Option<EncryptionDraft>,
 }
 
 impl Compiler<'_> {
@@ -73,26 +56,8 @@ impl Compiler<'_> {
         {
             self.fault("store.shared", "must be redis://USER:PASSWORD@HOST:PORT, or rediss://… with TLS");
         }
-        let encryption = draft.encryption.and_then(|draft| self.encryption(&draft));
+        let encryption = draft.encryption.and_then(|draft| self.encryption(draft));
         let timeout = draft.timeout.map_or(Store::default().timeout, |span| span.0);
         Store { database, secret, shared, timeout, encryption }
-    }
-
-    fn encryption(&mut self, draft: &EncryptionDraft) -> Option<Encryption> {
-        let path = "store.encryption";
-        let key = self.encryption_key(&draft.key, &format!("{path}.key"));
-        let previous = draft.previous.iter().enumerate();
-        let previous =
-            previous.map(|(at, text)| self.encryption_key(text, &format!("{path}.previous[{at}]")));
-        let previous = previous.collect::<Option<Vec<Secret>>>();
-        Some(Encryption { key: key?, previous: previous? })
-    }
-
-    fn encryption_key(&mut self, text: &str, path: &str) -> Option<Secret> {
-        let key = self.secret(text, path)?;
-        if !STANDARD.decode(key.expose()).is_ok_and(|bytes| bytes.len() == ENCRYPTION_KEY_BYTES) {
-            self.fault(path, "must be 32 bytes in base64; tollgate secrets generate prints some");
-        }
-        Some(key)
     }
 }

@@ -279,7 +279,7 @@ fn key(sound: &Sound, id: Uuid) -> Key {
     }
 }
 
-fn check_name(name: &str, wrong: &mut Vec<Wrong>) {
+pub(super) fn check_name(name: &str, wrong: &mut Vec<Wrong>) {
     let length = name.chars().count();
     if length == 0 || length > NAME_MAX {
         wrong.push(Wrong::new("name", format!("must have between 1 and {NAME_MAX} characters")));

@@ -6,6 +6,7 @@ mod bodies;
 mod budgets;
 mod calls;
 mod change;
+mod credentials;
 mod erasures;
 mod examine;
 mod find;

@@ -12,6 +12,7 @@ use super::{
         Verified,
     },
     budgets::{self, BudgetAction},
+    credentials,
     erasures::{self, ErasureAction},
     resource::Resource,
 };
@@ -79,6 +80,7 @@ pub(super) enum Action {
     Explain,
     Metrics,
     Description,
+    Credentials(credentials::Act),
 }
 
 /// What a path leads to.
@@ -91,7 +93,8 @@ pub(super) enum Found<'r> {
 
 pub(super) const REPEATABLE: &[(&str, &str)] =
     &[("Idempotency-Key", "what the same request has when it comes again within 24 hours")];
-const VERSIONED: &[(&str, &str)] = &[("If-Match", "the version that it must have, as its ETag said")];
+pub(super) const VERSIONED: &[(&str, &str)] =
+    &[("If-Match", "the version that it must have, as its ETag said")];
 const KNOWN: &[(&str, &str)] = &[("If-None-Match", "the version that is known already")];
 const LIST: [Parameter; 5] = [
     text("organization", "only what belongs to this organization, by id or name"),
@@ -136,6 +139,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     routes.extend(budgets::routes());
     routes.extend(erasures::routes());
     routes.extend(of_gateway());
+    routes.extend(credentials::routes());
     routes
 });
 

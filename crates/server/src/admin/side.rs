@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use policy::{key::Scope, rollout::Action as RolloutAction};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
-use store::{ActorKind, Author, Database, Repeatable};
+use store::{ActorKind, Author, Database, Repeatable, Sealer};
 use tokio::sync::{Semaphore, mpsc};
 use wire::{Fault, Kind, Origin};
 
@@ -53,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) rollouts: Rollouts,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
     pub(crate) secrets: SecretStores,
+    pub(crate) sealer: Option<Arc<Sealer>>,
 }
 
 /// What the admin runtime works with.
@@ -62,22 +63,24 @@ pub(crate) struct Admin {
     pub(super) rollouts: Rollouts,
     metrics: Vec<Arc<CoreMetrics>>,
     secrets: SecretStores,
+    /// What seals credentials of providers.
+    pub(super) sealer: Option<Arc<Sealer>>,
     guard: Guard,
 }
 
 /// A request whose caller is known and may ask it.
-struct Asked<'r> {
-    who: Who,
-    request: &'r AdminRequest,
+pub(super) struct Asked<'r> {
+    pub(super) who: Who,
+    pub(super) request: &'r AdminRequest,
     /// What stands in the path.
-    name: String,
-    parameters: Parameters,
+    pub(super) name: String,
+    pub(super) parameters: Parameters,
 }
 
 impl Admin {
     pub(crate) fn new(settings: Settings) -> Admin {
-        let Settings { shared, database, rollouts, metrics, secrets } = settings;
-        Admin { shared, database, rollouts, metrics, secrets, guard: Guard::default() }
+        let Settings { shared, database, rollouts, metrics, secrets, sealer } = settings;
+        Admin { shared, database, rollouts, metrics, secrets, sealer, guard: Guard::default() }
     }
 
     /// Answers requests until the last core is gone.
@@ -212,6 +215,7 @@ impl Admin {
             Action::Explain => Err(nothing(&asked.request.path)),
             Action::Metrics => Ok(self.metrics()),
             Action::Description => Ok(Reply::ok(&openapi())),
+            Action::Credentials(act) => self.credentials(act, asked).await,
         }
     }
 
@@ -260,7 +264,7 @@ impl Admin {
     }
 
     /// Asks the database.
-    async fn read(
+    pub(super) async fn read(
         &self,
         work: impl FnOnce(&mut Database) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<Reply, Refusal> {

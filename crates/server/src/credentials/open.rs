@@ -20,13 +20,15 @@ pub(crate) enum Opening {
     Query(Arc<Zeroizing<String>>),
     /// A credential that is kept fresh.
     Kept(Arc<Keeper>),
+    /// There is none.
+    Missing,
 }
 
 impl Opening {
     /// Path and query, with the credential where that is its place.
     pub(crate) fn path<'p>(&self, path: &'p str) -> Cow<'p, str> {
         match self {
-            Opening::Written | Opening::Kept(_) => Cow::Borrowed(path),
+            Opening::Written | Opening::Kept(_) | Opening::Missing => Cow::Borrowed(path),
             Opening::Query(pair) => {
                 let joint = if path.contains('?') { '&' } else { '?' };
                 Cow::Owned(format!("{path}{joint}{}", pair.as_str()))
@@ -57,6 +59,7 @@ impl Opening {
             Opening::Written | Opening::Query(_) => Ok(()),
             // Boxed, since every call would carry what only this way needs.
             Opening::Kept(keeper) => Box::pin(show(keeper, request, limit, head, provider)).await,
+            Opening::Missing => Err(none(provider, "the registry does not have it")),
         }
     }
 
@@ -89,9 +92,11 @@ async fn show(
         },
         Err(why) => Err(why),
     };
-    added.map_err(|error| {
-        tracing::warn!(provider, error, "a call has no credential");
-        let message = format!("the gateway has no credential for {provider} now; its log says why");
-        Fault::new(Origin::Gateway, Kind::Unreachable, message).code("credential_unavailable")
-    })
+    added.map_err(|error| none(provider, &error))
+}
+
+fn none(provider: &str, error: &str) -> Fault {
+    tracing::warn!(provider, error, "a call has no credential");
+    let message = format!("the gateway has no credential for {provider} now; its log says why");
+    Fault::new(Origin::Gateway, Kind::Unreachable, message).code("credential_unavailable")
 }

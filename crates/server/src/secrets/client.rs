@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::{
     identity::Identity,
-    secret_store::{SecretStore, StoreKind},
+    secret_store::{SecretStore, StoreKind, VaultStore},
 };
 use serde_json::Value;
 
@@ -38,13 +38,10 @@ impl Client {
             (Occasional::new(&identity, &fetcher), fetcher)
         };
         match &store.kind {
-            StoreKind::Vault(vault) => {
-                let trust = vault.authorities.as_deref().map_or_else(|| Ok(TlsTrust::new()), TlsTrust::only);
-                match trust {
-                    Ok(trust) => Client::Vault(Box::new(Vault::new((**vault).clone(), Fetcher::new(&trust)))),
-                    Err(message) => Client::Broken(format!("ca: {message}")),
-                }
-            }
+            StoreKind::Vault(store) => match vault(store) {
+                Ok(vault) => Client::Vault(Box::new(vault)),
+                Err(message) => Client::Broken(message),
+            },
             StoreKind::AwsSecretsManager { identity, address } => {
                 let opened = cloud(Identity::Aws((**identity).clone()));
                 Client::Cloud(Box::new(Cloud::aws(identity, address.as_deref(), opened)))
@@ -87,6 +84,12 @@ impl Client {
     }
 }
 
+pub(super) fn vault(store: &VaultStore) -> Result<Vault, String> {
+    let trust = store.authorities.as_deref().map_or_else(|| Ok(TlsTrust::new()), TlsTrust::only);
+    let trust = trust.map_err(|message| format!("ca: {message}"))?;
+    Ok(Vault::new(store.clone(), Fetcher::new(&trust)))
+}
+
 /// A part of a path, or several with slashes between them.
 pub(super) fn escaped(path: &str) -> String {
     let parts: Vec<String> =
@@ -97,6 +100,11 @@ pub(super) fn escaped(path: &str) -> String {
 /// JSON of an answer that is one; otherwise what the store said of it. Of an answer that cannot be read nothing is told: it may
 /// hold the secret.
 pub(super) fn json(response: &Response<Bytes>) -> Result<Value, String> {
+    json_of(response, "secret")
+}
+
+/// The same where something else than a secret was asked for.
+pub(super) fn json_of(response: &Response<Bytes>, what: &str) -> Result<Value, String> {
     let status = response.status();
     let body = serde_json::from_slice::<Value>(response.body());
     if status.is_success() {
@@ -107,7 +115,7 @@ pub(super) fn json(response: &Response<Bytes>) -> Result<Value, String> {
     let number = status.as_u16();
     let colon = if said.is_empty() { "" } else { ": " };
     Err(match status {
-        StatusCode::NOT_FOUND => format!("there is no such secret (404{colon}{said})"),
+        StatusCode::NOT_FOUND => format!("there is no such {what} (404{colon}{said})"),
         StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
             format!("access is refused ({number}{colon}{said})")
         }

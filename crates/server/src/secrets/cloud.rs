@@ -128,7 +128,7 @@ fn versioned(path: &str) -> Result<(&str, Option<&str>), String> {
     }
 }
 
-async fn signed(request: Request<Bytes>, opened: &Arc<Opened>) -> Result<Request<Bytes>, String> {
+pub(super) async fn signed(request: Request<Bytes>, opened: &Arc<Opened>) -> Result<Request<Bytes>, String> {
     match &**opened {
         Opened::Aws { credential, region, service } => {
             sign_whole(request, credential, (service, region)).await

@@ -293,7 +293,7 @@ fn late() -> String {
     format!("it did not answer within {} s", ASK_TIME_MAX.as_secs())
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 

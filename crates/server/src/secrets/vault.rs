@@ -45,13 +45,7 @@ impl Vault {
         let mount = escaped(&self.store.mount);
         let below = if self.store.versioned { "data/" } else { "" };
         let path = format!("{mount}/{below}{}", escaped(path));
-        let token = self.token().await?;
-        let mut response = self.ask(Method::GET, &path, Some(&token), None).await?;
-        if response.status() == StatusCode::FORBIDDEN && self.forget(&token).await {
-            let token = self.token().await?;
-            response = self.ask(Method::GET, &path, Some(&token), None).await?;
-        }
-        let body = json(&response)?;
+        let body = json(&self.ask_inside(Method::GET, &path, None).await?)?;
         let members = match self.store.versioned {
             true => body.pointer("/data/data"),
             false => body.get("data"),
@@ -61,6 +55,26 @@ impl Vault {
         let members =
             members.ok_or_else(|| format!("it answered with no secret of a key/value engine of {what}"))?;
         Content::members(members)
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Response<Bytes>, String> {
+        self.ask_inside(Method::POST, path, Some(body)).await
+    }
+
+    /// Asks with a token; once more with another where it is refused and there may be one.
+    async fn ask_inside(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Bytes>, String> {
+        let token = self.token().await?;
+        let response = self.ask(method.clone(), path, Some(&token), body).await?;
+        if response.status() == StatusCode::FORBIDDEN && self.forget(&token).await {
+            let token = self.token().await?;
+            return self.ask(method, path, Some(&token), body).await;
+        }
+        Ok(response)
     }
 
     pub(super) async fn enter(&self) -> Result<(), String> {

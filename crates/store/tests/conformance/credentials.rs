@@ -1,11 +1,15 @@
-use policy::{Secret, snapshot::Encryption};
+use policy::{
+    Secret,
+    snapshot::{Encryption, EncryptionKey},
+};
 use tollgate_store::{Author, NewCredential, Rewrapped, Sealer, Tenancy, new_encryption_key};
 
 use crate::place::Place;
 
 fn sealer(key: &Secret, previous: &[&Secret]) -> Sealer {
-    let previous = previous.iter().map(|&key| key.clone()).collect();
-    Sealer::new(&Encryption { key: key.clone(), previous }).unwrap()
+    let previous = previous.iter().map(|&key| EncryptionKey::Written(key.clone())).collect();
+    let settings = Encryption { key: EncryptionKey::Written(key.clone()), previous };
+    Sealer::new(&settings, |_| unreachable!("no key is kept elsewhere")).unwrap()
 }
 
 pub(crate) fn credentials_are_sealed_and_go_on_under_another_key(place: &mut Place) {
