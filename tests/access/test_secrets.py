@@ -180,6 +180,103 @@ def test_google_is_asked_with_a_token(stores, start, sim, tmp_path):
     assert shown(gateway, sim) == "sk-google"
 
 
+SEALED = "store: { encryption: { key: QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE= } }"
+
+
+def serve(gateway):
+    """A start that is expected to fail."""
+    words = [BINARY, "serve", "--config", str(gateway.file)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, env=gateway.environment)
+
+
+def kept_file(gateway):
+    return gateway.data / "last-secrets"
+
+
+def start_offline(stores, tmp_path, sim, time):
+    config = CONFIG + SEALED.replace("{", "{{").replace("}", "}}")
+    gateway = Gateway(
+        tmp_path, sim, config, stores=vault(stores, more=f", offline: {time}"), reference="secret:vault/ai/openai#key"
+    )
+    wait_for(kept_file(gateway).exists, "the last known values")
+    return gateway
+
+
+def test_a_gateway_starts_from_last_known_values_while_a_store_is_away(stores, tmp_path, sim):
+    gateway = start_offline(stores, tmp_path, sim, "24h")
+    try:
+        assert shown(gateway, sim) == "sk-first"
+        stores.vault["kv/data/ai/openai"] = {"key": "sk-second"}
+        before = kept_file(gateway).read_bytes()
+        wait_for(lambda: shown(gateway, sim) == "sk-second" and kept_file(gateway).read_bytes() != before, "the new key")
+        gateway.kill()
+        assert kept_file(gateway).stat().st_mode & 0o777 == 0o600
+        for path in gateway.data.rglob("*"):
+            if path.is_file():
+                assert b"sk-first" not in path.read_bytes() and b"sk-second" not in path.read_bytes(), path
+        stores.refuse = (503, {"errors": ["Vault is sealed"]})
+        gateway.start()
+        assert shown(gateway, sim) == "sk-second"
+        assert "vault/ai/openai: the store is away, and what it said" in gateway.log.read_text()
+        assert metric(gateway, "tollgate_secrets_stale") == 1
+        stores.refuse = None
+        stores.vault["kv/data/ai/openai"] = {"key": "sk-third"}
+        gateway.kill()
+        stores.refuse = (403, {"errors": ["permission denied"]})
+        done = serve(gateway)
+        assert done.returncode == 1 and "access is refused (403" in done.stderr, "who is refused has no last values"
+        stores.refuse = (503, {"errors": ["Vault is sealed"]})
+        sealed = kept_file(gateway).read_bytes()
+        kept_file(gateway).write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
+        done = serve(gateway)
+        assert done.returncode == 1 and "it answered with 503" in done.stderr
+        kept_file(gateway).write_bytes(sealed)
+        file = gateway.file.read_text()
+        gateway.file.write_text(file.replace(", offline: 24h", ""))
+        assert serve(gateway).returncode == 1
+        stores.refuse = None
+        gateway.start()
+        wait_for(lambda: not kept_file(gateway).exists(), "the end of what is not to be kept")
+    finally:
+        gateway.kill()
+
+
+def test_last_known_values_that_are_too_old_start_nothing(stores, tmp_path, sim):
+    gateway = start_offline(stores, tmp_path, sim, "1s")
+    gateway.kill()
+    stores.refuse = (503, {"errors": ["Vault is sealed"]})
+
+    def refused():
+        done = subprocess.Popen(
+            [BINARY, "serve", "--config", str(gateway.file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            return "it answered with 503" in done.communicate(timeout=3)[1]
+        except subprocess.TimeoutExpired:
+            done.kill()
+            done.communicate()
+            return False
+
+    wait_for(refused, "a start that is refused")
+
+
+@pytest.mark.parametrize(
+    "key, told",
+    [
+        (None, "needs store.encryption, which seals what is kept"),
+        ("'secret:vault/a'", 'needs a key of store.encryption that is there without stores, and "vault" is one'),
+        ("{ vault: vault, transit: a }", 'needs a key of store.encryption that is there without stores, and "vault" is one'),
+    ],
+)
+def test_last_known_values_need_a_key_of_their_own(tmp_path, key, told):
+    file = tmp_path / "t.yaml"
+    store = f"store: {{ encryption: {{ key: {key} }} }}\n" if key else ""
+    stores = "secrets: { vault: { kind: vault, address: 'https://v', auth: { token: t }, offline: 1h } }\n"
+    file.write_text(f"{store}{stores}providers: {{}}\n")
+    done = subprocess.run([BINARY, "check", str(file)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and f"secrets.vault.offline  {told}" in done.stderr, done.stderr
+
+
 def test_the_command_tells_which_store_answers_and_no_value(stores, tmp_path):
     file = tmp_path / "t.yaml"
     aws = f"aws: {{ kind: aws_secrets_manager, region: eu-west-1, address: '{stores.url}' }}"

@@ -13,6 +13,8 @@ pub struct SecretStore {
     pub kind: StoreKind,
     /// How often it is asked whether anything has changed.
     pub refresh: Duration,
+    /// For how long after it said so its last known values may be started from while it is away.
+    pub offline: Option<Duration>,
 }
 
 /// A kind of store, with what opens it. Addresses have no trailing slash.
@@ -100,6 +102,23 @@ impl fmt::Display for StoredName {
 }
 
 impl StoreKind {
+    /// Which store it is, beside its name: what another has said is not what this one has.
+    pub fn place(&self) -> String {
+        let at = match self {
+            StoreKind::Vault(vault) => {
+                format!("{} {}", vault.address, vault.namespace.as_deref().unwrap_or_default())
+            }
+            StoreKind::AwsSecretsManager { identity, address } => {
+                format!("{} {}", identity.region, address.as_deref().unwrap_or_default())
+            }
+            StoreKind::AzureKeyVault { address, .. } => address.clone(),
+            StoreKind::GoogleSecretManager { project, address, .. } => {
+                format!("{project} {}", address.as_deref().unwrap_or_default())
+            }
+        };
+        format!("{} {at}", self.name())
+    }
+
     /// The word for it in the configuration.
     pub fn name(&self) -> &'static str {
         match self {

@@ -23,6 +23,9 @@ use crate::{
 
 /// The form of what a keeper wrapped: version, id of its key, its answer.
 const KEPT_VERSION: u8 = 2;
+/// Outside the database.
+const KEY_COLUMN: &str = "key";
+const TEXT_COLUMN: &str = "text";
 const KEEPER_CONTEXT: &str = "tollgate: the id of a key that is kept elsewhere";
 
 /// Keeps a key and wraps with it; asking it waits.
@@ -40,6 +43,8 @@ pub struct Sealer {
     previous: Vec<Wrapper>,
     /// What keepers unwrapped, by the data key's row.
     opened: Mutex<HashMap<Uuid, SealingKey>>,
+    /// The data key of what is sealed outside the database, with its row and what it was wrapped to.
+    apart: Mutex<Option<(Uuid, SealingKey, Vec<u8>)>>,
 }
 
 enum Wrapper {
@@ -66,7 +71,38 @@ impl Sealer {
             current: wrapper(&settings.key)?,
             previous: settings.previous.iter().map(wrapper).collect::<Result<_, Error>>()?,
             opened: Mutex::default(),
+            apart: Mutex::default(),
         })
+    }
+
+    /// Seals what stands outside the database, under this name: the data key's row, the length of the wrapped data key, the
+    /// wrapped data key, the record.
+    pub fn seal_apart(&self, name: &str, text: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let (row, key, wrapped) = match &*apart {
+            Some(known) => known.clone(),
+            None => {
+                let (row, key) = (Uuid::now_v7(), SealingKey::random()?);
+                let wrapped = self.wrap(Place { table: name, row, column: KEY_COLUMN }, &key)?;
+                apart.insert((row, key, wrapped)).clone()
+            }
+        };
+        let length = u32::try_from(wrapped.len()).map_err(|_| damaged())?.to_le_bytes();
+        let sealed = key.seal(Place { table: name, row, column: TEXT_COLUMN }, text)?;
+        Ok([row.as_bytes().as_slice(), &length, &wrapped, &sealed].concat())
+    }
+
+    pub fn open_apart(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let taken = || {
+            let (row, rest) = sealed.split_first_chunk()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            let (wrapped, sealed) = rest.split_at_checked(length)?;
+            Some((Uuid::from_bytes(*row), wrapped, sealed))
+        };
+        let (row, wrapped, sealed) = taken().ok_or_else(damaged)?;
+        let key = self.unwrap(Place { table: name, row, column: KEY_COLUMN }, wrapped)?;
+        key.open(Place { table: name, row, column: TEXT_COLUMN }, sealed)
     }
 
     pub(crate) fn wrap(&self, place: Place<'_>, key: &SealingKey) -> Result<Vec<u8>, Error> {
@@ -258,6 +294,29 @@ mod tests {
         assert_eq!(keeper.0.asked.load(Relaxed), 1);
         let told = error(sealer(&kept("a"), &[], &keeper).unwrap(place(7), &wrapped));
         assert!(told.contains("google_kms:a: it is away"), "{told}");
+    }
+
+    #[test]
+    fn what_is_sealed_apart_opens_under_its_name_and_undamaged() {
+        let keeper = Memory::default();
+        for key in [written(&new_encryption_key().unwrap()), kept("a")] {
+            let before = sealer(&key, &[], &keeper);
+            let sealed = before.seal_apart("file", b"sk-secret").unwrap();
+            let next = before.seal_apart("file", b"sk-other").unwrap();
+            // One that has opened nothing before.
+            let open = |name: &str, sealed: &[u8]| {
+                sealer(&kept("b"), std::slice::from_ref(&key), &keeper).open_apart(name, sealed)
+            };
+            assert_eq!(open("file", &sealed).unwrap().as_slice(), b"sk-secret");
+            assert_eq!(open("file", &next).unwrap().as_slice(), b"sk-other");
+            assert!(open("elif", &sealed).is_err());
+            for at in 0..sealed.len() {
+                let mut bent = sealed.clone();
+                bent[at] ^= 1;
+                assert!(open("file", &bent).is_err(), "byte {at}");
+                assert!(open("file", &sealed[..at]).is_err(), "cut at {at}");
+            }
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let began = Instant::now();
-    let secrets = SecretStores::default();
+    let secrets = SecretStores::serving(arguments.data_dir.clone());
     let mut snapshot = load(arguments.config.as_deref(), &secrets)?;
     if let Some(listen) = arguments.listen {
         snapshot.server.listen = listen;

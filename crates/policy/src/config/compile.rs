@@ -10,6 +10,7 @@ use std::{
 use super::{
     Sources,
     draft::{DeadlinesDraft, Draft, FidelityDraft, LimitsDraft, ServerDraft},
+    encryption::Offline,
     models::Defaults,
     routing,
     tenancy::Drafts,
@@ -29,18 +30,22 @@ use crate::{
 /// A field's path and what is wrong with it.
 pub(super) type Fault = (String, String);
 
+/// Stores of secrets by their names, and what their values are kept by.
+pub(super) type Stores = (BTreeMap<String, SecretStore>, Option<Offline>);
+
 /// Takes the stores of secrets out of a draft; the rest is compiled when they have been asked.
-pub(super) fn stores(
-    draft: &mut Draft,
-    folder: &Path,
-    sources: &dyn Sources,
-) -> Result<BTreeMap<String, SecretStore>, Vec<Fault>> {
+pub(super) fn stores(draft: &mut Draft, folder: &Path, sources: &dyn Sources) -> Result<Stores, Vec<Fault>> {
     let none = BTreeMap::new();
     let (faults, warnings) = (Vec::new(), Vec::new());
     let mut compiler =
         Compiler { folder, sources, stores: &none, keeps_credentials: false, faults, warnings };
     let stores = compiler.secret_stores(std::mem::take(&mut draft.secrets));
-    if compiler.faults.is_empty() { Ok(stores) } else { Err(compiler.faults) }
+    let faults = compiler.faults;
+    let mut compiler =
+        Compiler { folder, sources, stores: &stores, keeps_credentials: false, faults, warnings: Vec::new() };
+    let offline = compiler.offline(draft);
+    let faults = compiler.faults;
+    if faults.is_empty() { Ok((stores, offline)) } else { Err(faults) }
 }
 
 /// Gives every part of a draft its meaning.

@@ -1,13 +1,16 @@
 //! What secrets in the database are sealed under: what a person writes of it, and what it means.
 
+use std::path::PathBuf;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    compile::Compiler,
+    compile::{Compiler, DATA_DIR},
+    draft::Draft,
     identity::{GOOGLE_SCOPE, usual_azure},
-    secrets::azure_vault_scope,
+    secrets::{TAKEN, azure_vault_scope},
 };
 use crate::{
     authentication::is_private,
@@ -71,7 +74,49 @@ pub(super) struct KeeperDraft {
     address: Option<String>,
 }
 
+/// What values of stores are kept by for a start without them.
+#[derive(Clone)]
+pub struct Offline {
+    pub data_dir: PathBuf,
+    pub encryption: Encryption,
+}
+
 impl Compiler<'_> {
+    /// What seals the values of stores, where any are kept, before any store is asked. It must not need those stores itself.
+    pub(super) fn offline(&mut self, draft: &Draft) -> Option<Offline> {
+        let stores = self.stores;
+        let kept: Vec<&String> =
+            stores.iter().filter(|(_, store)| store.offline.is_some()).map(|(name, _)| name).collect();
+        let first = kept.first()?;
+        let path = format!("secrets.{first}.offline");
+        let Some(encryption) = &draft.store.encryption else {
+            self.fault(
+                &path,
+                "needs store.encryption, which seals what is kept; tollgate secrets generate prints a key",
+            );
+            return None;
+        };
+        let needs = std::iter::once(&encryption.key).chain(&encryption.previous).find_map(|key| match key {
+            KeyDraft::Written(text) => {
+                let (store, _) = text.strip_prefix("secret:")?.split_once('/')?;
+                (!TAKEN.contains(&store)).then(|| store.to_owned())
+            }
+            KeyDraft::Kept(keeper) => keeper.vault.clone().filter(|store| kept.contains(&store)),
+        });
+        if let Some(store) = needs {
+            let message = format!(
+                "needs a key of store.encryption that is there without stores, and \"{store}\" is one; write secret:env, \
+                 secret:file, or another keeper"
+            );
+            self.fault(&path, message);
+            return None;
+        }
+        let encryption = self.encryption(encryption.clone())?;
+        let data_dir = draft.data_dir.as_ref();
+        let data_dir = data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |path| self.folder.join(path));
+        Some(Offline { data_dir, encryption })
+    }
+
     pub(super) fn encryption(&mut self, draft: EncryptionDraft) -> Option<Encryption> {
         let path = "store.encryption";
         let key = self.encryption_key(draft.key, &format!("{path}.key"));

@@ -10,6 +10,7 @@ use super::{
     check::check,
     compile::{compile, stores},
     draft::Draft,
+    encryption::Offline,
     node::{Node, Place, Value},
     problem::{Problem, Problems},
     reference::schema,
@@ -36,6 +37,7 @@ pub struct Unresolved {
     tree: Node,
     draft: Draft,
     stores: BTreeMap<String, SecretStore>,
+    offline: Option<Offline>,
 }
 
 /// Loads a file and everything that it includes, where no store of secrets is to be asked.
@@ -66,7 +68,7 @@ pub fn read(path: &Path, sources: &dyn Sources) -> Result<Unresolved, Problems> 
     };
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     match stores(&mut draft, &folder, sources) {
-        Ok(stores) => Ok(Unresolved { folder, files: loader.files, tree, draft, stores }),
+        Ok((stores, offline)) => Ok(Unresolved { folder, files: loader.files, tree, draft, stores, offline }),
         Err(faults) => {
             let located =
                 faults.into_iter().map(|(path, message)| locate(&loader.files, &tree, path, message));
@@ -79,6 +81,11 @@ pub fn read(path: &Path, sources: &dyn Sources) -> Result<Unresolved, Problems> 
 impl Unresolved {
     pub fn stores(&self) -> &BTreeMap<String, SecretStore> {
         &self.stores
+    }
+
+    /// What values of its stores are kept by; nothing where none are.
+    pub fn offline(&self) -> Option<&Offline> {
+        self.offline.as_ref()
     }
 
     /// What of its stores may be asked for; a text that only looks like a reference may be among it.

@@ -26,6 +26,7 @@ mod units;
 mod zero;
 
 pub use check::check_json;
+pub use encryption::Offline;
 pub use load::{Loaded, Unresolved, load, read};
 pub use problem::{Problem, Problems, nearest};
 pub use reference::{reference, schema};

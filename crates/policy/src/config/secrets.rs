@@ -21,11 +21,12 @@ use crate::{
 const REFRESH: Duration = Duration::from_secs(300);
 /// Stores count what they are asked, and some charge for it.
 const REFRESH_MIN: Duration = Duration::from_secs(1);
+const OFFLINE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Where Kubernetes puts a pod's token
 /// (<https://kubernetes.io/docs/concepts/security/service-accounts/#authenticating-in-code>).
 const KUBERNETES_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// Names that references have of their own.
-const TAKEN: [&str; 3] = ["env", "file", "command"];
+pub(super) const TAKEN: [&str; 3] = ["env", "file", "command"];
 
 /// A [store of secrets](secrets.md), for references of the form `secret:NAME/PATH#FIELD`. What opens it is read from
 /// `${VARIABLE}`, `secret:env/…`, `secret:file/…` or `secret:command/…`.
@@ -40,6 +41,11 @@ pub(super) struct SecretStoreDraft {
     /// How often it is asked whether anything has changed; a change is taken up as a reload. Default: `5m`.
     #[serde(default)]
     refresh: Option<Span>,
+    /// For how long after it last answered a gateway may [start from its last known values](secrets.md#starting-without-a-store)
+    /// while it is away; 30 days at most. They are kept in the data directory, sealed under `store.encryption`. Default: not at
+    /// all.
+    #[serde(default)]
+    offline: Option<Span>,
     /// Whether it may be asked over plain HTTP, where anyone in between can read. Default: only on this machine.
     #[serde(default)]
     allow_http: bool,
@@ -147,13 +153,17 @@ impl Compiler<'_> {
             if refresh < REFRESH_MIN {
                 self.fault(&format!("{path}.refresh"), "must be 1s at least");
             }
+            let offline = draft.offline.map(|span| span.0);
+            if offline.is_some_and(|offline| offline.is_zero() || offline > OFFLINE_MAX) {
+                self.fault(&format!("{path}.offline"), "must be more than 0s, and 30d at most");
+            }
             let kind = match draft.kind {
                 KindDraft::Vault => self.vault(draft, &path).map(|store| StoreKind::Vault(Box::new(store))),
                 KindDraft::AwsSecretsManager => self.aws_store(draft, &path),
                 KindDraft::AzureKeyVault => self.azure_store(draft, &path),
                 KindDraft::GoogleSecretManager => self.google_store(draft, &path),
             };
-            stores.extend(kind.map(|kind| (name, SecretStore { kind, refresh })));
+            stores.extend(kind.map(|kind| (name, SecretStore { kind, refresh, offline })));
         }
         stores
     }

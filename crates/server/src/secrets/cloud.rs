@@ -9,7 +9,7 @@ use policy::identity::AwsIdentity;
 use serde_json::Value;
 
 use super::{
-    client::{escaped, json},
+    client::{Unread, escaped, json},
     content::Content,
 };
 use crate::credentials::{Fetcher, Occasional, Opened, sign_whole};
@@ -57,11 +57,11 @@ impl Cloud {
         Cloud { api, address, identity, fetcher }
     }
 
-    pub(super) async fn enter(&self) -> Result<(), String> {
-        self.identity.opened().await.map(|_| ())
+    pub(super) async fn enter(&self) -> Result<(), Unread> {
+        self.identity.opened().await.map(|_| ()).map_err(Unread::from)
     }
 
-    pub(super) async fn read(&self, path: &str) -> Result<Content, String> {
+    pub(super) async fn read(&self, path: &str) -> Result<Content, Unread> {
         let request = match &self.api {
             Api::Aws => Request::post(format!("{}/", self.address))
                 .header(header::CONTENT_TYPE, "application/x-amz-json-1.1")
@@ -83,12 +83,12 @@ impl Cloud {
         let opened = self.identity.opened().await.map_err(|error| format!("the identity: {error}"))?;
         let request = signed(request, &opened).await?;
         let response = self.fetcher.send_within(request, TIME_MAX).await;
-        let response = response.map_err(|error| format!("it is away: {error}"))?;
+        let response = response.map_err(|error| Unread::away(&error))?;
         let status = response.status();
         if matches!(status.as_u16(), 401 | 403) {
             self.identity.forget().await;
         }
-        self.content(&json(&response)?)
+        Ok(self.content(&json(&response)?)?)
     }
 
     fn content(&self, body: &Value) -> Result<Content, String> {

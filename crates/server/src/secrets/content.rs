@@ -21,6 +21,16 @@ impl Content {
         Ok(Content { text: Secret::new(text), members: true })
     }
 
+    /// From what [`parts`](Content::parts) told.
+    pub(super) fn kept(text: String, members: bool) -> Content {
+        Content { text: Secret::new(text), members }
+    }
+
+    /// The text, and whether it is an object of members.
+    pub(super) fn parts(&self) -> (&str, bool) {
+        (self.text.expose(), self.members)
+    }
+
     /// The member of this name, or what there is where none is named. What is wrong names members, never their values.
     pub(super) fn find(&self, field: Option<&str>) -> Result<String, String> {
         if field.is_none() && !self.members {

@@ -93,7 +93,8 @@ impl Transit {
 
     async fn ask(&self, action: &str, body: &Value, member: &str) -> Result<String, String> {
         let path = format!("{}/{action}/{}", escaped(&self.mount), escaped(&self.key));
-        let answer = json_of(&self.vault.post(&path, body).await?, "key")?;
+        let response = self.vault.post(&path, body).await.map_err(|unread| unread.message)?;
+        let answer = json_of(&response, "key").map_err(|unread| unread.message)?;
         let found = answer.pointer(&format!("/data/{member}")).and_then(Value::as_str);
         found.map(str::to_owned).ok_or_else(|| format!("it answered without {member}"))
     }

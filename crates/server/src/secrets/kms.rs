@@ -187,7 +187,8 @@ impl Kms {
         let request = request.map_err(|_| "its address cannot be asked".to_owned())?;
         let opened = self.identity.opened().await.map_err(|error| format!("the identity: {error}"))?;
         let response = self.fetcher.send_within(signed(request, &opened).await?, TIME_MAX).await;
-        json_of(&response.map_err(|error| format!("it is away: {error}"))?, "key")
+        let response = response.map_err(|error| format!("it is away: {error}"))?;
+        json_of(&response, "key").map_err(|unread| unread.message)
     }
 }
 

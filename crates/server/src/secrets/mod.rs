@@ -6,6 +6,7 @@ mod cloud;
 mod content;
 mod keepers;
 mod kms;
+mod offline;
 mod refresh;
 mod stores;
 mod vault;

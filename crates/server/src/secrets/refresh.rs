@@ -20,6 +20,7 @@ impl SecretStores {
     pub(crate) async fn keep_fresh(self, reload: mpsc::Sender<Cause>) {
         let mut due: HashMap<String, Instant> = HashMap::new();
         loop {
+            self.shelve().await;
             let stores = self.stores();
             due.retain(|name, _| stores.contains_key(name));
             for (name, store) in &stores {

@@ -4,14 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write as _,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use policy::{
-    config::{self, Loaded, Problem, Problems, Sources, Unresolved},
+    config::{self, Loaded, Offline, Problem, Problems, Sources, Unresolved},
     secret_store::{SecretStore, StoredName},
 };
 use tokio::{
@@ -19,8 +19,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{client::Client, content::Content};
-use crate::{metrics, sources::System};
+use super::{
+    client::{Client, Unread},
+    content::Content,
+    offline::{self, Shelf, Value},
+};
+use crate::{metrics, sources::System, tasks, world::now_us};
 
 /// For all that a configuration asks of its stores.
 const ASK_TIME_MAX: Duration = Duration::from_secs(10);
@@ -34,8 +38,16 @@ pub struct SecretStores(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     state: Mutex<State>,
+    /// Where the process serves from: only there values are kept for a start without stores.
+    serves: Option<Serves>,
+    shelf: Mutex<Option<Arc<Shelf>>>,
     /// Says that the stores are others.
     changed: Notify,
+}
+
+struct Serves {
+    /// The data directory, where it is not the configuration's.
+    data_dir: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -45,6 +57,8 @@ struct State {
     kept: BTreeMap<Item, Kept>,
     /// By the name of the store: questions that were not answered.
     failures: BTreeMap<String, u64>,
+    /// The data directory that the configuration names.
+    data_dir: Option<PathBuf>,
 }
 
 pub(super) struct Store {
@@ -59,8 +73,10 @@ pub(super) type Item = (String, String);
 #[derive(Default)]
 struct Kept {
     content: Option<Content>,
+    /// When it said so, in microseconds since 1970.
+    seen_us: i64,
     /// Why the last question was not answered.
-    failure: Option<String>,
+    failure: Option<Unread>,
 }
 
 /// How a question to a store ended.
@@ -78,14 +94,24 @@ struct Answered {
 }
 
 impl SecretStores {
+    /// For a process that serves, from this data directory or from the configuration's.
+    pub fn serving(data_dir: Option<PathBuf>) -> SecretStores {
+        SecretStores(Arc::new(Inner { serves: Some(Serves { data_dir }), ..Inner::default() }))
+    }
+
     /// Loads a configuration with what it refers to in stores.
     pub async fn load(&self, path: &Path) -> Result<Loaded, Problems> {
         let unresolved = config::read(path, &System)?;
         let wanted = unresolved.wanted();
         self.ask_all(&unresolved, &wanted).await;
-        let loaded = unresolved.resolve(&self.answered(&wanted))?;
+        let recalled = self.recall(unresolved.offline(), path).await;
+        let mut loaded = unresolved.resolve(&self.answered(&wanted))?;
+        loaded.warnings.extend(recalled);
         let items: BTreeSet<Item> = wanted.iter().map(item).collect();
-        self.state().kept.retain(|item, _| items.contains(item));
+        let mut state = self.state();
+        state.kept.retain(|item, _| items.contains(item));
+        state.data_dir = Some(loaded.snapshot.data_dir.clone());
+        drop(state);
         Ok(loaded)
     }
 
@@ -126,7 +152,7 @@ impl SecretStores {
                     }
                     None => Ok(()),
                 };
-                tried.push(tell(None, entered.err()));
+                tried.push(tell(None, entered.err().map(|unread| unread.message)));
             }
             tried.extend(asked);
         }
@@ -163,7 +189,7 @@ impl SecretStores {
                 questions.push(question(Arc::clone(store), item, deadline));
             }
         }
-        let answers: Vec<(Item, Result<Content, String>)> =
+        let answers: Vec<(Item, Result<Content, Unread>)> =
             stream::iter(questions).buffer_unordered(AT_ONCE_MAX).collect().await;
         let mut state = self.state();
         let mut changed = false;
@@ -179,8 +205,8 @@ impl SecretStores {
             let kept = state.kept.get(&item(name));
             let answer = match kept {
                 Some(Kept { content: Some(content), .. }) => content.find(name.field.as_deref()),
-                Some(Kept { content: None, failure }) => Err(failure.clone().unwrap_or_else(late)),
-                None => Err(late()),
+                Some(Kept { content: None, failure: Some(failure), .. }) => Err(failure.message.clone()),
+                Some(Kept { content: None, failure: None, .. }) | None => Err(late().message),
             };
             (name.clone(), answer)
         });
@@ -229,18 +255,119 @@ impl SecretStores {
         text
     }
 
+    /// Puts what was last known in the place of what stores that are away did not say, and tells of it.
+    async fn recall(&self, offline: Option<&Offline>, file: &Path) -> Vec<Problem> {
+        let Some(serves) = &self.0.serves else { return Vec::new() };
+        let data_dir = serves.data_dir.as_deref();
+        let mut shelf = self.0.shelf.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if shelf.as_ref().zip(offline).is_none_or(|(shelf, offline)| !shelf.is_as(offline, data_dir)) {
+            shelf = match offline.map(|offline| Shelf::new(offline, data_dir)).transpose() {
+                Ok(shelf) => shelf.map(Arc::new),
+                Err(error) => return vec![warning(file, "store.encryption", error)],
+            };
+            self.0.shelf.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&shelf);
+        }
+        let Some(shelf) = shelf.filter(|_| self.state().lacks_any()) else { return Vec::new() };
+        let read = tasks::aside(move || shelf.read()).await;
+        match read.unwrap_or_else(|| Err("reading it panicked".to_owned())) {
+            Ok(values) => self.state().recall(values, file),
+            Err(error) => {
+                vec![warning(file, "secrets", format!("last known values cannot be read: {error}"))]
+            }
+        }
+    }
+
+    /// Keeps what is known for a start without stores, or takes it away where none is to be kept.
+    pub(super) async fn shelve(&self) {
+        let Some(serves) = &self.0.serves else { return };
+        let shelf = self.0.shelf.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (values, configured) = {
+            let state = self.state();
+            (state.values(), state.data_dir.clone())
+        };
+        let folder = serves.data_dir.clone().or(configured);
+        let kept = tasks::aside(move || match (shelf, folder) {
+            (Some(shelf), _) => shelf.write(values),
+            (None, Some(folder)) => {
+                offline::clear(&folder);
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        });
+        if let Some(Err(error)) = kept.await {
+            tracing::warn!(error, "the last known values of stores are not kept");
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    /// Whether a store that may be started without said nothing of something.
+    fn lacks_any(&self) -> bool {
+        self.kept.iter().any(|(item, kept)| self.offline(item, kept).is_some())
+    }
+
+    /// How old its last known value may be, where it is to be taken.
+    fn offline(&self, item: &Item, kept: &Kept) -> Option<Duration> {
+        let is_away = kept.failure.as_ref().is_some_and(|failure| failure.is_away);
+        self.stores.get(&item.0)?.settings.offline.filter(|_| kept.content.is_none() && is_away)
+    }
+
+    fn recall(&mut self, values: Vec<Value>, file: &Path) -> Vec<Problem> {
+        let now_us = now_us();
+        let mut told = Vec::new();
+        for value in values {
+            let item: Item = (value.store.clone(), value.path.clone());
+            let Some(most) = self.kept.get(&item).and_then(|kept| self.offline(&item, kept)) else {
+                continue;
+            };
+            if self.stores.get(&value.store).is_none_or(|store| store.settings.kind.place() != value.from) {
+                continue;
+            }
+            // A clock that was turned back makes nothing younger.
+            let age = Duration::from_micros(now_us.abs_diff(value.seen_us));
+            let shown = format!("{}/{}: the store is away, and what it said", value.store, value.path);
+            let path = format!("secrets.{}", value.store);
+            if age > most {
+                told.push(warning(
+                    file,
+                    &path,
+                    format!("{shown} {} s ago is older than offline allows", age.as_secs()),
+                ));
+                continue;
+            }
+            told.push(warning(file, &path, format!("{shown} {} s ago is used", age.as_secs())));
+            if let Some(kept) = self.kept.get_mut(&item) {
+                (kept.content, kept.seen_us) = (Some(value.content), value.seen_us);
+            }
+        }
+        told
+    }
+
+    /// What is known of stores that may be started without.
+    fn values(&self) -> Vec<Value> {
+        let value = |(item, kept): (&Item, &Kept)| {
+            let store = self.stores.get(&item.0).filter(|store| store.settings.offline.is_some())?;
+            Some(Value {
+                store: item.0.clone(),
+                from: store.settings.kind.place(),
+                path: item.1.clone(),
+                content: kept.content.clone()?,
+                seen_us: kept.seen_us,
+            })
+        };
+        self.kept.iter().filter_map(value).collect()
+    }
+
     /// Whether it is another than before.
-    fn take_in(&mut self, item: Item, answer: Result<Content, String>) -> bool {
+    fn take_in(&mut self, item: Item, answer: Result<Content, Unread>) -> bool {
         let kept = self.kept.entry(item.clone()).or_default();
         match answer {
             Ok(content) => {
-                kept.failure = None;
+                (kept.failure, kept.seen_us) = (None, now_us());
                 let before = kept.content.replace(content);
                 before != kept.content
             }
@@ -250,7 +377,7 @@ impl State {
                     tracing::warn!(
                         store,
                         path,
-                        error,
+                        %error,
                         "a secret could not be read: its last known value stays"
                     );
                 }
@@ -280,7 +407,7 @@ impl Sources for Answered {
     }
 }
 
-async fn question(store: Arc<Store>, item: Item, deadline: Instant) -> (Item, Result<Content, String>) {
+async fn question(store: Arc<Store>, item: Item, deadline: Instant) -> (Item, Result<Content, Unread>) {
     let read = timeout_at(deadline, store.client.read(&item.1)).await;
     (item, read.unwrap_or_else(|_| Err(late())))
 }
@@ -289,8 +416,8 @@ fn item(name: &StoredName) -> Item {
     (name.store.clone(), name.path.clone())
 }
 
-fn late() -> String {
-    format!("it did not answer within {} s", ASK_TIME_MAX.as_secs())
+fn late() -> Unread {
+    Unread { message: format!("it did not answer within {} s", ASK_TIME_MAX.as_secs()), is_away: true }
 }
 
 pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
@@ -298,12 +425,9 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 fn problem(path: &Path, error: &io::Error) -> Problems {
-    let message = format!("stores of secrets cannot be asked: {error}");
-    Problems(vec![Problem {
-        file: path.display().to_string(),
-        line: 1,
-        column: 1,
-        path: "secrets".to_owned(),
-        message,
-    }])
+    Problems(vec![warning(path, "secrets", format!("stores of secrets cannot be asked: {error}"))])
+}
+
+fn warning(file: &Path, path: &str, message: String) -> Problem {
+    Problem { file: file.display().to_string(), line: 1, column: 1, path: path.to_owned(), message }
 }

@@ -11,7 +11,7 @@ use tokio::{sync::Mutex, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    client::{escaped, json},
+    client::{Unread, escaped, json},
     content::Content,
 };
 use crate::{credentials::Fetcher, tasks};
@@ -41,7 +41,7 @@ impl Vault {
         Vault { store, fetcher, session: Mutex::new(None) }
     }
 
-    pub(super) async fn read(&self, path: &str) -> Result<Content, String> {
+    pub(super) async fn read(&self, path: &str) -> Result<Content, Unread> {
         let mount = escaped(&self.store.mount);
         let below = if self.store.versioned { "data/" } else { "" };
         let path = format!("{mount}/{below}{}", escaped(path));
@@ -54,10 +54,10 @@ impl Vault {
         let what = if self.store.versioned { "version 2" } else { "version 1" };
         let members =
             members.ok_or_else(|| format!("it answered with no secret of a key/value engine of {what}"))?;
-        Content::members(members)
+        Ok(Content::members(members)?)
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Response<Bytes>, String> {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Response<Bytes>, Unread> {
         self.ask_inside(Method::POST, path, Some(body)).await
     }
 
@@ -67,7 +67,7 @@ impl Vault {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Response<Bytes>, String> {
+    ) -> Result<Response<Bytes>, Unread> {
         let token = self.token().await?;
         let response = self.ask(method.clone(), path, Some(&token), body).await?;
         if response.status() == StatusCode::FORBIDDEN && self.forget(&token).await {
@@ -77,7 +77,7 @@ impl Vault {
         Ok(response)
     }
 
-    pub(super) async fn enter(&self) -> Result<(), String> {
+    pub(super) async fn enter(&self) -> Result<(), Unread> {
         self.token().await.map(|_| ())
     }
 
@@ -87,7 +87,7 @@ impl Vault {
     }
 
     /// The token that is kept; renewed when two thirds of its time are gone, fetched where there is none.
-    async fn token(&self) -> Result<Zeroizing<String>, String> {
+    async fn token(&self) -> Result<Zeroizing<String>, Unread> {
         let mut kept = self.session.lock().await;
         if let Some(session) = &mut *kept {
             if session.is_fresh() {
@@ -100,7 +100,7 @@ impl Vault {
                         *session = renewed;
                         return Ok(token);
                     }
-                    Err(error) => tracing::warn!(error, "a token of Vault could not be renewed"),
+                    Err(error) => tracing::warn!(%error, "a token of Vault could not be renewed"),
                 }
             }
         }
@@ -126,7 +126,7 @@ impl Vault {
         }
     }
 
-    async fn log_in(&self) -> Result<Session, String> {
+    async fn log_in(&self) -> Result<Session, Unread> {
         let (path, body) = match &self.store.login {
             VaultLogin::Token(token) => return self.look_up(token.expose()).await,
             VaultLogin::AppRole { mount, role_id, secret_id } => (
@@ -142,12 +142,12 @@ impl Vault {
             }
         };
         let response = self.ask(Method::POST, &path, None, Some(&body)).await?;
-        let body = json(&response).map_err(|error| format!("logging in: {error}"))?;
-        Session::granted(&body).ok_or_else(|| "logging in: it answered with no token".to_owned())
+        let body = json(&response).map_err(|error| error.while_doing("logging in"))?;
+        Session::granted(&body).ok_or_else(|| "logging in: it answered with no token".into())
     }
 
     /// What Vault knows of a token that was written down; a policy may forbid to ask.
-    async fn look_up(&self, token: &str) -> Result<Session, String> {
+    async fn look_up(&self, token: &str) -> Result<Session, Unread> {
         let response = self.ask(Method::GET, "auth/token/lookup-self", Some(token), None).await?;
         let found = json(&response).unwrap_or_default();
         let seconds = found.pointer("/data/ttl").and_then(Value::as_u64).filter(|seconds| *seconds > 0);
@@ -159,11 +159,11 @@ impl Vault {
         })
     }
 
-    async fn renew(&self, token: &str) -> Result<Session, String> {
+    async fn renew(&self, token: &str) -> Result<Session, Unread> {
         let empty = object!({});
         let response = self.ask(Method::POST, "auth/token/renew-self", Some(token), Some(&empty)).await?;
         let body = json(&response)?;
-        Session::granted(&body).ok_or_else(|| "it answered with no token".to_owned())
+        Session::granted(&body).ok_or_else(|| "it answered with no token".into())
     }
 
     async fn ask(
@@ -172,7 +172,7 @@ impl Vault {
         path: &str,
         token: Option<&str>,
         body: Option<&Value>,
-    ) -> Result<Response<Bytes>, String> {
+    ) -> Result<Response<Bytes>, Unread> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}/v1/{path}", self.store.address))
@@ -187,7 +187,7 @@ impl Vault {
         }
         let body = body.map(Value::to_string).map(Bytes::from).unwrap_or_default();
         let request = request.body(body).map_err(|_| "its address or namespace cannot be sent".to_owned())?;
-        self.fetcher.send_within(request, TIME_MAX).await.map_err(|error| format!("it is away: {error}"))
+        self.fetcher.send_within(request, TIME_MAX).await.map_err(|error| Unread::away(&error))
     }
 }
 
