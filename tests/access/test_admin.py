@@ -466,6 +466,10 @@ def test_the_description_is_that_of_what_answers(gateway):
         one = path.replace("{id}", str(uuid.uuid4())).replace("{model}", "nobody")
         for method, operation in methods.items():
             answer = ask(gateway, method.upper(), one, "{}" if "requestBody" in operation else None)
+            if path.startswith("/scim/"):
+                assert answer.status in (200, 400, 404, 501) and answer.json["schemas"], (method, path, answer.text)
+                assert "openapi" not in answer.json.get("detail", ""), (method, path)
+                continue
             assert answer.status in (200, 400, 404), (method, path, answer.text)
             if answer.status == 404:
                 assert "{" in path and answer.json["error"]["code"] != "path_not_found", (method, path)

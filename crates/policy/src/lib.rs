@@ -39,6 +39,7 @@ pub mod pool;
 pub mod preference;
 pub mod price;
 pub mod principal;
+pub mod provisioning;
 pub mod queue;
 pub mod record;
 mod resource;

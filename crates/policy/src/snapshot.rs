@@ -16,6 +16,7 @@ use crate::{
     label::{Demands, Labels},
     pool::{Credential, Opens},
     principal::{AddressRange, Directory, Entity, Principal},
+    provisioning::GroupTeam,
     queue::Priority,
     role::Roles,
     rollout::{Rollout, Shadow},
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub keys: Vec<FileKey>,
     /// How callers are known beside keys.
     pub authentication: Authentication,
+    /// The teams of groups that identity providers put in.
+    pub scim: Vec<GroupTeam>,
     /// Every file that was read, to be watched for changes.
     pub files: Vec<PathBuf>,
 }

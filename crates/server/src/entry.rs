@@ -52,7 +52,7 @@ pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fau
         crate::feedback::PATH => (Entry::Feedback, Method::POST),
         "/metrics" => (Entry::Admin, Method::GET),
         "/admin/v1/explain" => (Entry::Explain, Method::POST),
-        _ if path.starts_with("/admin/") => return Ok(Entry::Admin),
+        _ if path.starts_with("/admin/") || is_scim(path) => return Ok(Entry::Admin),
         _ => {
             if let Some(asked) = Dialect::at(path) {
                 (Entry::Complete(asked), Method::POST)
@@ -73,6 +73,11 @@ pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fau
     }
     let message = format!("{path} takes {allowed}, not {method}");
     Err(Fault::new(Origin::Client, Kind::MethodNotAllowed, message).code("method_not_allowed"))
+}
+
+/// Whether a path is one of those that identity providers put people and groups in by.
+pub(crate) fn is_scim(path: &str) -> bool {
+    path.strip_prefix("/scim/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn one_model(path: &str) -> Option<&str> {

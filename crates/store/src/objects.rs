@@ -173,7 +173,7 @@ fn body_of(row: &Row, column: usize) -> Result<Json, Error> {
 }
 
 /// For `LIKE … ESCAPE '!'`.
-fn pattern(search: &str) -> String {
+pub(crate) fn pattern(search: &str) -> String {
     let lower = search.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
     format!("%{lower}%")
 }

@@ -90,6 +90,7 @@ pub(super) fn compile(
         intents: compiler.intents(&draft.intents),
         keys: compiler.keys(draft.keys, &entities, &roles),
         roles,
+        scim: compiler.scim(draft.scim),
         entities,
         providers,
         files,
@@ -262,6 +263,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
         keys: Vec::new(),
         roles: Roles::default(),
         authentication: Authentication::default(),
+        scim: Vec::new(),
         files: Vec::new(),
     }
 }

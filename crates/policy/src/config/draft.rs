@@ -17,6 +17,7 @@ use super::{
         DemandsDraft, FallbacksDraft, HealthDraft, HedgeDraft, HoldDraft, LabelsDraft, OnBreakDraft,
         RetriesDraft, StrategyEntry, TargetEntry, Targets, WayDraft,
     },
+    scim::ScimDraft,
     secrets::SecretStoreDraft,
     store::StoreDraft,
     tenancy::{AccountEntry, KeyEntry, PartEntry},
@@ -76,6 +77,8 @@ pub(super) struct Draft {
     pub(super) keys: Vec<KeyEntry>,
     /// How callers are known that show no key: [tokens and certificates](authentication.md).
     pub(super) authentication: AuthenticationDraft,
+    /// What groups mean that identity providers put in by [SCIM](scim.md).
+    pub(super) scim: ScimDraft,
 }
 
 /// How the gateway itself serves.

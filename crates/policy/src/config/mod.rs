@@ -18,6 +18,7 @@ mod reference;
 mod roles;
 mod rollout;
 mod routing;
+mod scim;
 mod secrets;
 mod sources;
 mod store;

@@ -9,7 +9,7 @@ use policy::{
     principal::{Entity, EntityKind},
 };
 use serde_json::{Map, Value as Json, json};
-use store::{Answer, Answered, Change, Database, Repeatable, Transaction};
+use store::{Answer, Answered, Change, Database, Provisioned, Repeatable, Transaction};
 use uuid::Uuid;
 
 use super::{
@@ -131,11 +131,17 @@ impl Wish {
                 expected: Some(before.state.version),
                 name: sound.name.clone(),
                 parent: sound.parent,
-                body: body(self.finder.resource, &sound, &hint),
+                body: self.with_kept(transaction, before.id, &body(self.finder.resource, &sound, &hint))?,
             };
             let after = Thing::of_object(&transaction.apply(&change)?);
             Ok((self.shown(transaction, &after)?.reply(StatusCode::OK), None))
         })
+    }
+
+    /// What identity providers say of somebody stays as it is.
+    fn with_kept(&self, transaction: &mut Transaction<'_>, id: Uuid, body: &Json) -> Result<Json, Refusal> {
+        let before = transaction.object(self.finder.resource.kind(), id)?;
+        Ok(before.map(|object| Provisioned::of(&object)).unwrap_or_default().within(body))
     }
 
     /// Ends a thing that nothing stands below.

@@ -19,6 +19,7 @@ mod request;
 mod resource;
 mod rotate;
 mod routes;
+mod scim;
 mod side;
 mod who;
 

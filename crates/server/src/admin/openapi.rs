@@ -7,8 +7,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     refusal::ErrorBody,
-    routes::{Answer, Parameter, ROUTES, Route},
+    routes::{Action, Answer, Parameter, ROUTES, Route},
 };
+
+const SCIM: &str = "application/scim+json";
 
 /// OpenAPI 3.1.
 pub fn openapi() -> Json {
@@ -68,8 +70,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Json {
         described["description"] = format!("Needs the permission {}{whole}.", needs.name()).into();
     }
     if let Some(shape) = route.request {
-        let is_merged = route.method == Method::PATCH;
-        let kind = if is_merged { "application/merge-patch+json" } else { "application/json" };
+        let kind = match (matches!(route.action, Action::Scim(_)), &route.method) {
+            (true, _) => SCIM,
+            (false, &Method::PATCH) => "application/merge-patch+json",
+            (false, _) => "application/json",
+        };
         described["requestBody"] =
             json!({"required": !route.may_be_empty, "content": {kind: {"schema": shape(generator)}}});
     }
@@ -78,6 +83,9 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Json {
 
 fn answered(route: &Route, generator: &mut SchemaGenerator) -> Json {
     let content = match route.answer {
+        Answer::Json(shape) if matches!(route.action, Action::Scim(_)) => {
+            json!({SCIM: {"schema": shape(generator)}})
+        }
         Answer::Json(shape) => json!({"application/json": {"schema": shape(generator)}}),
         Answer::JsonOrLines(shape) => json!({
             "application/json": {"schema": shape(generator)},
@@ -93,7 +101,11 @@ fn parameters(route: &Route) -> Vec<Json> {
     if let Some((_, rest)) = route.path.split_once('{')
         && let Some((name, _)) = rest.split_once('}')
     {
-        let meaning = if name == "id" { "the id, or the name" } else { "the name" };
+        let meaning = match name {
+            "id" if matches!(route.action, Action::Scim(_)) => "the id",
+            "id" => "the id, or the name",
+            _ => "the name",
+        };
         all.push(described(name, "path", meaning, "string"));
     }
     let kind = |parameter: &Parameter| if parameter.is_number { "integer" } else { "string" };

@@ -100,6 +100,16 @@ impl Expected {
         Expected(Some(versions(&texts)))
     }
 
+    /// The same where tags are weak (<https://www.rfc-editor.org/rfc/rfc7644#section-3.14>).
+    pub(super) fn read_weak(headers: &HeaderMap) -> Expected {
+        let mut strong = HeaderMap::new();
+        for value in headers.get_all("if-match") {
+            let text = value.to_str().unwrap_or_default().replace("W/", "");
+            strong.extend(text.parse().ok().map(|value| (Some(http::header::IF_MATCH), value)));
+        }
+        Expected::read(&strong)
+    }
+
     pub(super) fn check(&self, version: u64) -> Result<(), Refusal> {
         match &self.0 {
             Some(wanted) if !wanted.contains(&version) => {

@@ -24,6 +24,14 @@ struct Members {
     headers: Vec<(&'static str, String)>,
 }
 
+/// What of a refusal is told in any form.
+pub(super) struct Parts {
+    pub(super) status: StatusCode,
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) headers: Vec<(&'static str, String)>,
+}
+
 /// One thing that is wrong with a body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
@@ -102,6 +110,12 @@ impl Refusal {
     pub(super) fn with(mut self, name: &'static str, value: String) -> Refusal {
         self.0.headers.push((name, value));
         self
+    }
+
+    /// For those that are told it in another form.
+    pub(super) fn into_parts(self) -> Parts {
+        let Members { status, code, message, headers, .. } = *self.0;
+        Parts { status, code, message, headers }
     }
 
     pub(super) fn reply(self) -> Reply {

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 use wire::{Fault, Kind, Origin};
 
-use crate::{call::Arrival, core::Core, front, relay::Body, respond};
+use super::scim;
+use crate::{call::Arrival, core::Core, entry, front, relay::Body, respond};
 
 /// The header that every answer has.
 const REQUEST_ID: &str = "x-tollgate-request-id";
@@ -52,8 +53,18 @@ pub(crate) async fn forward(
     let world = core.world();
     let limits = &world.snapshot.server.limits;
     let limits = Limits { body_bytes_max: limits.body_bytes_max.min(BODY_BYTES_MAX), ..limits.clone() };
-    let body = front::body(body, &limits).await?;
-    ask(core, parts, body, arrival, None).await.map(Reply::response)
+    let answered = match front::body(body, &limits).await {
+        Ok(body) => ask(core, parts, body, arrival, None).await,
+        Err(fault) => Err(fault),
+    };
+    let path = parts.uri.path();
+    match answered {
+        Err(fault) if entry::is_scim(path) => {
+            let reply = scim::reply(path, fault.into());
+            Ok(reply.with(REQUEST_ID, arrival.id.to_string()).response())
+        }
+        answered => answered.map(Reply::response),
+    }
 }
 
 /// The same for a body that was read.

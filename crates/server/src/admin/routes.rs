@@ -15,6 +15,7 @@ use super::{
     credentials,
     erasures::{self, ErasureAction},
     resource::Resource,
+    scim::{self, ScimAction},
 };
 use crate::entry;
 
@@ -76,6 +77,8 @@ pub(super) enum Action {
     Rollouts,
     Rollout,
     ActOnRollout,
+    /// People and groups, for identity providers.
+    Scim(ScimAction),
     /// The core that takes it, since it knows what that core has learned.
     Explain,
     Metrics,
@@ -140,6 +143,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     routes.extend(erasures::routes());
     routes.extend(of_gateway());
     routes.extend(credentials::routes());
+    routes.extend(scim::routes());
     routes
 });
 

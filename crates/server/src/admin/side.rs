@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use policy::{key::Scope, rollout::Action as RolloutAction};
+use policy::{key::Scope, principal::EntityKind, rollout::Action as RolloutAction};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use store::{ActorKind, Author, Database, Repeatable, Sealer};
@@ -26,6 +26,7 @@ use super::{
     resource::Resource,
     rotate::overlap_us,
     routes::{self, Action, Found, Route},
+    scim,
     who::Who,
 };
 use crate::{
@@ -91,7 +92,10 @@ impl Admin {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             let admin = Arc::clone(&self);
             tasks::spawn("admin request", async move {
-                let reply = admin.answer(&request).await.unwrap_or_else(Refusal::reply);
+                let reply = admin
+                    .answer(&request)
+                    .await
+                    .unwrap_or_else(|refusal| scim::reply(&request.path, refusal));
                 // A caller that went away needs no answer.
                 let _ = request.reply.send(reply);
                 drop(place);
@@ -115,7 +119,10 @@ impl Admin {
         if let Some(permission) = route.needs {
             who.may(permission)?;
         }
-        let parameters = Parameters::read(&request.query, route.parameters)?;
+        // SCIM has parameters of its own, and lets unknown ones be.
+        let known = !matches!(route.action, Action::Scim(_));
+        let parameters =
+            if known { Parameters::read(&request.query, route.parameters)? } else { Parameters::default() };
         self.act(route, Asked { who, request, name, parameters }).await
     }
 
@@ -204,6 +211,10 @@ impl Admin {
                 let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
                 self.read(move |database| calls::list(&finder, &parameters, database)).await
             }
+            Action::Scim(action) => {
+                let users = self.finder(&asked, Resource::Part(EntityKind::User));
+                self.scim(action, (users, asked.name), asked.request).await
+            }
             Action::Rollouts => self.rollouts().await,
             Action::Rollout => self.rollout(asked.name, None).await,
             Action::ActOnRollout => {
@@ -280,7 +291,7 @@ impl Admin {
     }
 
     /// The same for what changes something; callers are answered when the change holds here.
-    async fn write(
+    pub(super) async fn write(
         &self,
         work: impl FnOnce(&mut Database) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<Reply, Refusal> {
