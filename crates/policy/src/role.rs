@@ -66,6 +66,9 @@ pub enum Permission {
     /// To see metrics.
     #[serde(rename = "metrics:read")]
     MetricsRead,
+    /// To approve and deny requests for access.
+    #[serde(rename = "requests:decide")]
+    RequestsDecide,
 }
 
 /// The roles that every gateway has.
@@ -106,6 +109,7 @@ const PERMITTED: [(Permission, &[Usual]); Permission::ALL.len()] = {
         (CredentialsWrite, &[Owner, Admin]),
         (RoutesExplain, &[Owner, Admin, Developer, Analyst]),
         (MetricsRead, &[Owner, Admin, Developer, Analyst, Viewer]),
+        (RequestsDecide, &[Owner, Admin]),
     ]
 };
 
@@ -255,7 +259,7 @@ impl Roles {
 }
 
 impl Permission {
-    pub const ALL: [Permission; 18] = {
+    pub const ALL: [Permission; 19] = {
         use Permission::*;
         [
             PartsRead,
@@ -276,6 +280,7 @@ impl Permission {
             CredentialsWrite,
             RoutesExplain,
             MetricsRead,
+            RequestsDecide,
         ]
     };
 
@@ -300,6 +305,7 @@ impl Permission {
             Permission::CredentialsWrite => "credentials:write",
             Permission::RoutesExplain => "routes:explain",
             Permission::MetricsRead => "metrics:read",
+            Permission::RequestsDecide => "requests:decide",
         }
     }
 
@@ -315,7 +321,8 @@ impl Permission {
             | Permission::BudgetsWrite
             | Permission::AuditRead
             | Permission::CallsRead
-            | Permission::DataErase => false,
+            | Permission::DataErase
+            | Permission::RequestsDecide => false,
             Permission::OrganizationsWrite
             | Permission::AuditVerify
             | Permission::RolloutsRead

@@ -41,7 +41,7 @@ pub(crate) async fn caller(
     let principal = found.map_err(|refusal| refusal.fault())?;
     let trusted = &world.snapshot.server.trusted_proxies;
     principal.may_come_from(address(arrival.peer.address, &parts.headers, trusted))?;
-    Ok(principal)
+    Ok(principal.at(arrival.started_us))
 }
 
 /// Finds the caller behind a key, and checks that it is good for this scope and may call from where it does.
@@ -79,7 +79,7 @@ pub(crate) fn by_key(
     principal.check(now_us)?;
     principal.may_come_from(address)?;
     if principal.scope == scope {
-        return Ok(Arc::clone(principal));
+        return Ok(principal.at(now_us));
     }
     let message = match scope {
         Scope::Calls => "an admin key opens the admin API and no models; use an application's key",

@@ -29,6 +29,8 @@ pub(crate) enum Entry<'a> {
     Explain,
     /// How good a caller found an answer.
     Feedback,
+    /// What a caller asks to be allowed.
+    AccessRequest,
     /// The admin side: metrics, keys, calls, rollouts.
     Admin,
 }
@@ -52,6 +54,7 @@ pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fau
         crate::feedback::PATH => (Entry::Feedback, Method::POST),
         "/metrics" => (Entry::Admin, Method::GET),
         "/admin/v1/explain" => (Entry::Explain, Method::POST),
+        _ if crate::access_request::behind(path).is_some() => return Ok(Entry::AccessRequest),
         _ if path.starts_with("/admin/") || is_scim(path) => return Ok(Entry::Admin),
         _ => {
             if let Some(asked) = Dialect::at(path) {

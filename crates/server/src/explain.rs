@@ -54,12 +54,14 @@ pub(crate) async fn explain(
     })?;
     let principal = match &question.key {
         None => Arc::new(Principal::unbound()),
-        Some(name) => core.callers().named(name).ok_or_else(|| {
-            let message = format!("there is no key named \"{name}\"; see GET /admin/v1/keys");
-            let mut fault = Fault::new(Origin::Client, Kind::NotFound, message).code("key_not_found");
-            fault.param = Some("key".to_owned());
-            fault
-        })?,
+        Some(name) => {
+            core.callers().named(name).map(|found| found.at(arrival.started_us)).ok_or_else(|| {
+                let message = format!("there is no key named \"{name}\"; see GET /admin/v1/keys");
+                let mut fault = Fault::new(Origin::Client, Kind::NotFound, message).code("key_not_found");
+                fault.param = Some("key".to_owned());
+                fault
+            })?
+        }
     };
     let headers: Vec<(String, String)> = question.headers.into_iter().collect();
     let rehearsed = Rehearsed {

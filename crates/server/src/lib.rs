@@ -10,6 +10,7 @@
 //! What it refuses to know: business rules (they are in `policy`) and wire formats (they are in `wire`).
 
 mod access;
+mod access_request;
 mod admin;
 mod attempt;
 mod authenticate;

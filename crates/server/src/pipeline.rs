@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use wire::{Asked, Envelope, Fault, Kind, Operation, Origin};
 
 use crate::{
-    admin,
+    access_request, admin,
     authenticate::{caller, connection},
     call::{Arrival, Call, Open, Peer},
     core::Core,
@@ -53,6 +53,7 @@ pub(crate) async fn answer(core: Rc<Core>, request: Request<Incoming>, peer: Rc<
         Ok(Entry::Ready) => Ok(ready(&core)),
         Ok(Entry::Explain) => explain::explain(&core, &parts, body, &arrival).await,
         Ok(Entry::Feedback) => feedback::take(&core, &parts, body, &arrival).await,
+        Ok(Entry::AccessRequest) => access_request::take(&core, &parts, body, &arrival).await,
         Ok(Entry::Admin) => admin::forward(&core, &parts, body, &arrival).await,
         Err(fault) if !pass::is_passed(&core, path) => Err(fault),
         Err(_) => pass::pass(&core, arrival, &parts, body).await,

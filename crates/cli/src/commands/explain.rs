@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let principal = match &arguments.key {
         None => Principal::unbound(),
         Some(name) => {
-            let found = snapshot.caller(name);
+            let found = snapshot.caller(name).map(|found| found.without_lapsed(server::now_us()));
             found.with_context(|| format!("the configuration has no key named \"{name}\""))?
         }
     };

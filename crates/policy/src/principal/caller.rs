@@ -104,6 +104,23 @@ impl Principal {
         Principal { proof: Proof::Nothing, ..Principal::of_key(&Key::unbound(), Lineage::default()) }
     }
 
+    /// The same as it is at this moment, in microseconds since 1970: what was allowed for a time ends by itself.
+    pub fn at(self: &Arc<Principal>, now_us: i64) -> Arc<Principal> {
+        let lapses = self.grants.iter().filter_map(|grant| grant.lapses_us()).min();
+        if lapses.is_none_or(|at| at > now_us) {
+            return Arc::clone(self);
+        }
+        Arc::new(Principal::clone(self).without_lapsed(now_us))
+    }
+
+    /// The same for one that nobody else holds.
+    pub fn without_lapsed(mut self, now_us: i64) -> Principal {
+        for grant in self.grants.iter_mut().filter(|grant| grant.lapses_us().is_some()) {
+            *grant = Arc::new(grant.without_lapsed(now_us));
+        }
+        self
+    }
+
     /// Whether it is good at this moment.
     pub fn check(&self, now_us: i64) -> Result<(), Fault> {
         let refused =

@@ -297,7 +297,10 @@ mod tests {
         );
         assert!(principal.may_use("fast").is_ok());
         let refused = principal.may_use("other").unwrap_err();
-        assert_eq!(refused.message, "organization acme may not use model \"other\"; it may use: fast, smart");
+        assert_eq!(
+            refused.message,
+            "organization acme may not use model \"other\"; it may use: fast, smart; ask for it at POST /v1/access-requests"
+        );
         assert!(principal.may_use("smart").unwrap_err().message.starts_with("key \"(any)\""));
         assert!(principal.may_do(Operation::Chat).is_ok());
         assert!(principal.may_do(Operation::Images).unwrap_err().message.starts_with("team search"));

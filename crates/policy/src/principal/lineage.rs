@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use uuid::Uuid;
 use wire::{Fault, Kind, Operation, Origin};
 
-use super::{AddressRange, EntityKind, Settings, access::AccessRules};
+use super::{AddressRange, EntityKind, Settings, access::AccessRules, temporary::Temporary};
 use crate::{
     Money,
     limit::{self, Budgets, Holder, Limit},
@@ -20,6 +20,8 @@ pub struct Grant {
     pub models: Vec<String>,
     /// Empty means all.
     pub operations: Vec<Operation>,
+    /// What is allowed beside both for a time.
+    pub(super) temporary: Vec<Temporary>,
     /// Empty means anywhere.
     pub addresses: Vec<AddressRange>,
     pub disabled: bool,
@@ -153,6 +155,7 @@ fn grant(holder: &Holder, settings: &Settings, faults: &mut Vec<Wrong>) -> Grant
         whose: Arc::clone(&holder.shown),
         models: settings.models.clone(),
         operations: settings.operations.iter().map(|name| name.0).collect(),
+        temporary: Temporary::compile(&settings.temporary, faults),
         addresses,
         disabled: settings.disabled,
         cost_max: CostMax {
@@ -173,6 +176,18 @@ pub(crate) fn names(patterns: &[String], name: &str) -> bool {
 }
 
 impl Grant {
+    /// When the next thing ends that is allowed for a time, in microseconds since 1970.
+    pub(super) fn lapses_us(&self) -> Option<i64> {
+        self.temporary.iter().map(|one| one.until_us).min()
+    }
+
+    /// Without what has ended at this moment.
+    pub(super) fn without_lapsed(&self, now_us: i64) -> Grant {
+        let mut grant = self.clone();
+        grant.temporary.retain(|one| one.until_us > now_us);
+        grant
+    }
+
     fn restricts(&self) -> bool {
         !self.models.is_empty()
             || !self.operations.is_empty()
@@ -182,11 +197,18 @@ impl Grant {
     }
 
     pub(super) fn may_use(&self, model: &str) -> Result<(), Fault> {
-        if self.models.is_empty() || names(&self.models, model) {
+        let mut temporary = self.temporary.iter();
+        if self.models.is_empty()
+            || names(&self.models, model)
+            || temporary.any(|one| names(&one.models, model))
+        {
             return Ok(());
         }
-        let message =
-            format!("{} may not use model \"{model}\"; it may use: {}", self.whose, self.models.join(", "));
+        let message = format!(
+            "{} may not use model \"{model}\"; it may use: {}; ask for it at POST /v1/access-requests",
+            self.whose,
+            self.models.join(", ")
+        );
         let mut fault = Fault::new(Origin::Client, Kind::Forbidden, message).code("model_not_allowed");
         fault.param = Some("model".to_owned());
         Err(fault)
@@ -198,7 +220,8 @@ impl Grant {
             let start = pattern.strip_suffix('*');
             start.is_some_and(|start| format!("{provider}/").starts_with(start))
         };
-        if self.models.is_empty() || self.models.iter().any(whole) {
+        let mut temporary = self.temporary.iter().flat_map(|one| &one.models);
+        if self.models.is_empty() || self.models.iter().any(whole) || temporary.any(whole) {
             return Ok(());
         }
         let message = format!(
@@ -210,12 +233,16 @@ impl Grant {
     }
 
     pub(super) fn may_do(&self, operation: Operation) -> Result<(), Fault> {
-        if self.operations.is_empty() || self.operations.contains(&operation) {
+        let mut temporary = self.temporary.iter();
+        if self.operations.is_empty()
+            || self.operations.contains(&operation)
+            || temporary.any(|one| one.operations.contains(&operation))
+        {
             return Ok(());
         }
         let allowed: Vec<&str> = self.operations.iter().map(|operation| operation.name()).collect();
         let message = format!(
-            "{} may not ask for {}; it may ask for: {}",
+            "{} may not ask for {}; it may ask for: {}; ask for more at POST /v1/access-requests",
             self.whose,
             operation.name(),
             allowed.join(", ")

@@ -9,6 +9,7 @@ mod entity;
 mod lineage;
 mod settings;
 mod stand;
+mod temporary;
 
 pub use access::AccessSpec;
 pub use address::AddressRange;
@@ -19,3 +20,4 @@ pub(crate) use lineage::names;
 pub use lineage::{Ancestor, CostMax, Grant};
 pub use settings::{PerRequest, Settings};
 pub use stand::Stand;
+pub use temporary::{TemporarySpec, Wanted, allow};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AccessSpec;
+use super::{AccessSpec, TemporarySpec};
 use crate::{
     config::Span,
     limit::{Budgets, Count, LimitSpec, OperationName, Usd},
@@ -21,6 +21,9 @@ pub struct Settings {
     /// The operations it may ask for, as `chat` or `embeddings`. Default: all that are allowed above it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<OperationName>,
+    /// Models and operations that are allowed for a time beside those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub temporary: Vec<TemporarySpec>,
     /// How much money may be spent: one budget, or several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budgets>,

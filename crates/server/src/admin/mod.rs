@@ -1,6 +1,7 @@
 //! The admin side: metrics, the registry, calls, rollouts, the audit. It runs on a runtime of its own, so that nothing it
 //! does stalls a call.
 
+mod access_request;
 mod audit;
 mod bodies;
 mod budgets;

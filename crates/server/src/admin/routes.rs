@@ -7,6 +7,7 @@ use policy::{principal::EntityKind, role::Permission};
 use schemars::{Schema, SchemaGenerator};
 
 use super::{
+    access_request::RequestAction,
     bodies::{
         AccountBody, AuditEntry, Draft, Key, KeyWithSecret, List, OrganizationBody, Part, PartBody, Rotation,
         Verified,
@@ -77,6 +78,8 @@ pub(super) enum Action {
     Rollouts,
     Rollout,
     ActOnRollout,
+    /// Requests for access.
+    AccessRequests(RequestAction),
     /// People and groups, for identity providers.
     Scim(ScimAction),
     /// The core that takes it, since it knows what that core has learned.
@@ -144,6 +147,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     routes.extend(of_gateway());
     routes.extend(credentials::routes());
     routes.extend(scim::routes());
+    routes.extend(super::access_request::routes());
     routes
 });
 

@@ -30,6 +30,7 @@ use super::{
     who::Who,
 };
 use crate::{
+    access_request,
     authenticate::{self, Shown},
     core::Shared,
     database::DatabaseThread,
@@ -106,6 +107,9 @@ impl Admin {
     async fn answer(&self, request: &AdminRequest) -> Result<Reply, Refusal> {
         if let (feedback::PATH, Some(principal)) = (request.path.as_str(), &request.caller) {
             return Ok(self.feedback(principal, &request.body).await?);
+        }
+        if let (Some(_), Some(principal)) = (access_request::behind(&request.path), &request.caller) {
+            return self.access_request(principal, request).await;
         }
         if request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public {
             return Ok(self.metrics());
@@ -210,6 +214,10 @@ impl Admin {
             Action::Calls => {
                 let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
                 self.read(move |database| calls::list(&finder, &parameters, database)).await
+            }
+            Action::AccessRequests(action) => {
+                let named = (asked.name, asked.parameters);
+                self.access_requests(action, &asked.who, named, asked.request).await
             }
             Action::Scim(action) => {
                 let users = self.finder(&asked, Resource::Part(EntityKind::User));
