@@ -36,6 +36,14 @@ pub enum Change {
         id: Uuid,
         expected: Option<u64>,
     },
+    /// Takes back that an object was deleted: it goes on under its id.
+    Revive {
+        id: Uuid,
+        expected: Option<u64>,
+        name: String,
+        parent: Option<Uuid>,
+        body: Json,
+    },
 }
 
 /// Who changes something, and whence.
@@ -163,17 +171,15 @@ impl<'w> Writer<'w> {
             }
             Change::Update { id, expected, name, parent, body } => {
                 let before = self.current(*id, *expected)?;
-                let after = Object {
-                    name: clean(name),
-                    parent: *parent,
-                    body: body.clone(),
-                    version: before.version + 1,
-                    seq: self.seq,
-                    updated_us: self.now_us,
-                    ..before.clone()
-                };
+                let after = self.replaced(&before, (name, *parent, body));
                 self.update(&after)?;
                 (Some(before), after)
+            }
+            Change::Revive { id, expected, name, parent, body } => {
+                let before = self.deleted(*id, *expected)?;
+                let after = self.replaced(&before, (name, *parent, body));
+                self.update(&after)?;
+                (None, after)
             }
             Change::Delete { id, expected } => {
                 let before = self.current(*id, *expected)?;
@@ -194,11 +200,33 @@ impl<'w> Writer<'w> {
         Ok(after)
     }
 
+    /// The same object with another name, place and body.
+    fn replaced(&self, before: &Object, (name, parent, body): (&str, Option<Uuid>, &Json)) -> Object {
+        Object {
+            name: clean(name),
+            parent,
+            body: body.clone(),
+            version: before.version + 1,
+            seq: self.seq,
+            updated_us: self.now_us,
+            deleted_us: None,
+            ..before.clone()
+        }
+    }
+
     /// The object as it is, where it may be seen and is what the author believes it to be.
     fn current(&mut self, id: Uuid, expected: Option<u64>) -> Result<Object, Error> {
+        self.found(id, expected, "deleted_us IS NULL")
+    }
+
+    /// The same for one that was deleted.
+    fn deleted(&mut self, id: Uuid, expected: Option<u64>) -> Result<Object, Error> {
+        self.found(id, expected, "deleted_us IS NOT NULL")
+    }
+
+    fn found(&mut self, id: Uuid, expected: Option<u64>, state: &str) -> Result<Object, Error> {
         let select = format!(
-            "SELECT {COLUMNS} FROM objects \
-             WHERE (organization = ?1 OR ?1 IS NULL) AND id = ?2 AND deleted_us IS NULL"
+            "SELECT {COLUMNS} FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND id = ?2 AND {state}"
         );
         let row = self.engine.query_first(&select, &[self.tenancy.value(), id.into()])?;
         let found = row.as_ref().map(object_of).transpose()?.ok_or(Error::NoObject(id))?;
@@ -267,8 +295,9 @@ impl<'w> Writer<'w> {
     }
 
     fn remember(&mut self, object: &Object) -> Result<(), Error> {
-        let insert = "INSERT INTO object_versions (id, version, body, name, parent, changed_us, changed_by, deleted) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let insert = "INSERT INTO object_versions \
+                      (id, version, body, name, parent, changed_us, changed_by, deleted, seq) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let values = [
             object.id.into(),
             object.version.into(),
@@ -278,6 +307,7 @@ impl<'w> Writer<'w> {
             self.now_us.into(),
             self.author.shown().into(),
             object.deleted_us.is_some().into(),
+            object.seq.into(),
         ];
         self.engine.execute(insert, &values)?;
         Ok(())

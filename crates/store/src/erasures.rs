@@ -237,11 +237,11 @@ fn forget_object(writer: &mut Writer<'_>, id: Uuid) -> Result<(), Error> {
     for id in ids {
         let name = format!("{NOBODY} {id}");
         writer.engine.execute(
-            "UPDATE objects SET name = ?2, body = '{}' WHERE id = ?1",
+            "UPDATE objects SET name = ?2, body = '{\"disabled\":true}' WHERE id = ?1",
             &[id.into(), name.as_str().into()],
         )?;
         writer.engine.execute(
-            "UPDATE object_versions SET name = ?2, body = '{}' WHERE id = ?1",
+            "UPDATE object_versions SET name = ?2, body = '{\"disabled\":true}' WHERE id = ?1",
             &[id.into(), name.as_str().into()],
         )?;
         writer.engine.execute("DELETE FROM key_hashes WHERE key_id = ?1", &[id.into()])?;

@@ -59,6 +59,8 @@ pub struct Query {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Version {
     pub version: u64,
+    /// The registry's clock at this change; 0 for changes of before it was kept.
+    pub seq: u64,
     pub name: String,
     pub parent: Option<Uuid>,
     pub body: Json,
@@ -117,7 +119,7 @@ impl Database {
 
     /// What an object was, the latest first; also of one that was deleted.
     pub fn history(&mut self, tenancy: Tenancy, id: Uuid) -> Result<Vec<Version>, Error> {
-        let select = "SELECT v.version, v.name, v.parent, v.body, v.changed_us, v.changed_by, v.deleted \
+        let select = "SELECT v.version, v.name, v.parent, v.body, v.changed_us, v.changed_by, v.deleted, v.seq \
                       FROM object_versions v JOIN objects o ON o.id = v.id \
                       WHERE (o.organization = ?1 OR ?1 IS NULL) AND o.id = ?2 ORDER BY v.version DESC";
         let version_of = |row: &Row| {
@@ -129,6 +131,7 @@ impl Database {
                 changed_us: row.get(4)?,
                 changed_by: row.get(5)?,
                 deleted: row.get(6)?,
+                seq: row.get(7)?,
             })
         };
         self.engine.query(select, &[tenancy.value(), id.into()])?.iter().map(version_of).collect()
@@ -167,7 +170,7 @@ pub(crate) fn object_of(row: &Row) -> Result<Object, Error> {
     })
 }
 
-fn body_of(row: &Row, column: usize) -> Result<Json, Error> {
+pub(crate) fn body_of(row: &Row, column: usize) -> Result<Json, Error> {
     serde_json::from_str(&row.get::<String>(column)?)
         .map_err(|error| Error::Database(format!("column {column}: {error}")))
 }

@@ -10,6 +10,7 @@ mod credentials;
 mod import;
 mod journal;
 mod keys;
+mod look;
 mod objects;
 mod place;
 mod privacy;
@@ -86,6 +87,11 @@ on_every_database! {
         tenants_cannot_cross
         replicas_see_what_has_changed
         the_clock_has_no_gaps
+    }
+    look {
+        the_registry_is_seen_as_it_was
+        history_goes_by_the_clock
+        what_was_deleted_goes_on_under_its_id
     }
     answers {
         a_request_that_comes_again_has_its_answer
