@@ -9,8 +9,11 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use commands::{
-    budgets, catalog, check, credentials, erase, explain, keys, logs, rollouts, secrets, serve, simulate,
+    budgets, catalog, check, credentials, erase, explain, keys, logs,
+    registry::{audit, export, history, plan, things},
+    rollouts, secrets, serve, simulate,
 };
+use policy::principal::EntityKind;
 
 /// An LLM gateway: one address for every provider, with keys, costs and a journal.
 #[derive(Parser)]
@@ -45,6 +48,33 @@ enum Command {
     Explain(explain::Arguments),
     /// Make, list and revoke keys.
     Keys(keys::Arguments),
+    /// List, make, change and end organizations.
+    #[command(after_help = "Example: tollgate organizations create acme --budget 10000/month")]
+    Organizations(things::Arguments),
+    /// List, make, change and end teams.
+    #[command(after_help = "Example: tollgate teams create search --organization acme --budget 3000/month")]
+    Teams(things::Arguments),
+    /// List, make, change and end projects.
+    #[command(after_help = "Example: tollgate projects create indexer --team search")]
+    Projects(things::Arguments),
+    /// List, make, change and end users.
+    #[command(after_help = "Example: tollgate users create kim --team search --budget 20/day")]
+    Users(things::Arguments),
+    /// List, make, change and end service accounts.
+    #[command(after_help = "Example: tollgate service-accounts create bot --project indexer")]
+    ServiceAccounts(things::Arguments),
+    /// Print what the registry owns as a registry file.
+    Export(export::Arguments),
+    /// Show what a registry file would change.
+    Plan(plan::PlanArguments),
+    /// Make the registry say what a registry file says.
+    Apply(plan::ApplyArguments),
+    /// Show what has changed in the registry, and who changed it.
+    History(history::HistoryArguments),
+    /// Take the registry, or one thing, back to what it was, by a new change.
+    Rollback(history::RollbackArguments),
+    /// Read the audit, and look whether it is as it was written.
+    Audit(audit::Arguments),
     /// List budgets, top them up, and start them anew.
     Budgets(budgets::Arguments),
     /// Forget everything about somebody.
@@ -84,12 +114,20 @@ fn main() -> ExitCode {
         Some(Command::Openapi) => check::openapi(),
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Keys(arguments)) => keys::run(&arguments),
+        Some(Command::Organizations(arguments)) => things::run(EntityKind::Organization, &arguments),
+        Some(Command::Teams(arguments)) => things::run(EntityKind::Team, &arguments),
+        Some(Command::Projects(arguments)) => things::run(EntityKind::Project, &arguments),
+        Some(Command::Users(arguments)) => things::run(EntityKind::User, &arguments),
+        Some(Command::ServiceAccounts(arguments)) => things::run(EntityKind::ServiceAccount, &arguments),
+        Some(Command::Export(arguments)) => export::run(&arguments),
+        Some(Command::Plan(arguments)) => return code(plan::plan(&arguments)),
+        Some(Command::Apply(arguments)) => plan::apply(&arguments),
+        Some(Command::History(arguments)) => history::history(&arguments),
+        Some(Command::Rollback(arguments)) => history::rollback(&arguments),
+        Some(Command::Audit(arguments)) => return code(audit::run(&arguments)),
         Some(Command::Budgets(arguments)) => budgets::run(&arguments),
         Some(Command::Erase(arguments)) => erase::run(&arguments),
-        Some(Command::Secrets(arguments)) => match secrets::run(&arguments) {
-            Ok(code) => return code,
-            Err(error) => Err(error),
-        },
+        Some(Command::Secrets(arguments)) => return code(secrets::run(&arguments)),
         Some(Command::Credentials(arguments)) => credentials::run(&arguments),
         Some(Command::Providers { json }) => catalog::providers(json),
         Some(Command::Models(wish)) => catalog::models(&wish),
@@ -98,11 +136,12 @@ fn main() -> ExitCode {
         Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Sim(arguments)) => simulate::run(&arguments),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            commands::say_error(&format!("tollgate: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    code(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn code(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        commands::say_error(&format!("tollgate: {error:#}"));
+        ExitCode::FAILURE
+    })
 }

@@ -67,7 +67,7 @@ mod tls;
 mod upstream;
 mod world;
 
-pub use admin::openapi;
+pub use admin::{openapi, registry};
 pub use control::keys_changed;
 pub use secrets::{SecretStores, Tried, sealer};
 pub use serve::{Error, Options, Ready, Server, Source};

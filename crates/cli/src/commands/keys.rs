@@ -1,12 +1,20 @@
 //! `tollgate keys`.
 
+use std::collections::HashMap;
+
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use policy::key::{Key, Scope};
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use server::registry::Wanted;
 use store::{DataDir, NewKey};
+use uuid::Uuid;
 
-use super::{Place, say, say_error, table};
+use super::{
+    Place,
+    registry::{Body, Counter, things::members},
+    say, say_error, table,
+};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -36,6 +44,8 @@ enum Command {
         /// Make a key for the admin API and metrics instead.
         #[arg(long)]
         admin: bool,
+        #[command(flatten)]
+        more: Box<More>,
     },
     /// List keys.
     #[command(after_help = "Example: tollgate keys list --json")]
@@ -43,11 +53,48 @@ enum Command {
     /// Revoke a key by its name or id, at once.
     #[command(after_help = "Example: tollgate keys revoke search")]
     Revoke { name: String },
-    /// Revoke a key and make another of the same name and rights.
-    #[command(after_help = "Example: tollgate keys rotate admin")]
-    Rotate { name: String },
+    /// Revoke a key and make another of the same name and rights; with --overlap, give the same key another secret.
+    #[command(after_help = "Example: tollgate keys rotate admin --overlap 24h")]
+    Rotate {
+        name: String,
+        /// For how long the earlier secret goes on to be good, as 24h.
+        #[arg(long)]
+        overlap: Option<String>,
+    },
     /// Print a random key for a configuration file; nothing is stored.
     Generate,
+}
+
+/// Whom a key belongs to, and what it may do.
+#[derive(Args)]
+struct More {
+    #[command(flatten)]
+    body: Body,
+    /// The user it belongs to, by name or id.
+    #[arg(long)]
+    user: Option<String>,
+    /// The service account it belongs to, by name or id.
+    #[arg(long)]
+    service_account: Option<String>,
+    /// What it may administer, as viewer; it opens the admin API instead of models.
+    #[arg(long)]
+    role: Option<String>,
+}
+
+impl More {
+    fn is_empty(&self) -> bool {
+        let texts = [&self.user, &self.service_account, &self.role];
+        self.body.is_empty() && texts.iter().all(|text| text.is_none())
+    }
+
+    fn members(&self, name: &str, models: &[String]) -> anyhow::Result<Map<String, Value>> {
+        let mut members = members(name, models, &self.body)?;
+        let more = [("user", &self.user), ("service_account", &self.service_account), ("role", &self.role)];
+        for (name, text) in more {
+            members.extend(text.as_ref().map(|text| (name.to_owned(), text.as_str().into())));
+        }
+        Ok(members)
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -55,15 +102,32 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say(store::new_key(policy::key::KEY_PREFIX)?.expose());
         return Ok(());
     }
-    let data = arguments.place.open()?;
+    if let Command::Create { name, models, expires, admin, more } = &arguments.command
+        && !more.is_empty()
+    {
+        let mut members = more.members(name, models)?;
+        members.extend(expires.as_ref().map(|expires| ("expires".to_owned(), expires.as_str().into())));
+        members.extend(admin.then(|| ("admin".to_owned(), true.into())));
+        return create_placed(&arguments.place, members, arguments.json);
+    }
+    if let Command::Rotate { name, overlap: Some(overlap) } = &arguments.command {
+        return rotate(&arguments.place, (name, overlap), arguments.json);
+    }
+    let (data, snapshot) = arguments.place.open_configured()?;
     let mut database = data.database()?;
     let now_us = server::now_us();
     match &arguments.command {
         Command::Generate => {}
         Command::List => {
-            list(&database.keys()?.into_iter().map(|(_, key)| key).collect::<Vec<_>>(), arguments.json);
+            let mut names: Names = snapshot.entities.iter().map(|one| (one.id, one.name.clone())).collect();
+            names.extend(database.entities()?.into_iter().map(|one| (one.id, one.name)));
+            list(
+                &database.keys()?.into_iter().map(|(_, key)| key).collect::<Vec<_>>(),
+                &names,
+                arguments.json,
+            );
         }
-        Command::Create { name, models, expires, admin } => {
+        Command::Create { name, models, expires, admin, more: _ } => {
             let scope = if *admin { Scope::Admin } else { Scope::Calls };
             let expires_us = expires.as_deref().map(moment).transpose()?;
             let new = NewKey { name: name.clone(), models: models.clone(), scope, expires_us };
@@ -75,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             tell(&data)?;
             say(&if arguments.json { json!(key).to_string() } else { format!("{} is revoked", key.name) });
         }
-        Command::Rotate { name } => {
+        Command::Rotate { name, overlap: _ } => {
             let old = database.revoke_key(name, now_us)?;
             let new = NewKey {
                 name: old.name,
@@ -90,27 +154,52 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn create(database: &mut store::Database, new: &NewKey, now_us: i64, as_json: bool) -> anyhow::Result<()> {
-    let (key, secret) = database.create_key(new, now_us)?;
+/// Makes a key with its place and settings, as the admin API does.
+fn create_placed(place: &Place, members: Map<String, Value>, as_json: bool) -> anyhow::Result<()> {
+    let mut counter = Counter::open(place, None)?;
+    let done = counter.apply(&Wanted::Create { kind: "key".to_owned(), members }, None)?;
+    let made = done.keys.first().context("no key was made")?;
+    let secret = made.key.clone().unwrap_or_default();
+    let shown = counter.desk.show(&mut counter.database, "key", &made.id.to_string())?;
+    show(shown, &secret, as_json);
+    Ok(())
+}
+
+fn rotate(place: &Place, (name, overlap): (&str, &str), as_json: bool) -> anyhow::Result<()> {
+    let mut counter = Counter::open(place, None)?;
+    let (shown, secret) = counter.desk.rotate(&mut counter.database, name, overlap)?;
+    counter.tell()?;
+    show(shown, secret.expose(), as_json);
+    Ok(())
+}
+
+fn show(mut shown: Value, secret: &str, as_json: bool) {
     if as_json {
-        let mut shown = json!(key);
-        shown["key"] = secret.expose().into();
+        shown["key"] = secret.into();
         say(&shown.to_string());
     } else {
-        say(secret.expose());
+        say(secret);
         say_error("This key is shown once; keep it now.");
     }
+}
+
+fn create(database: &mut store::Database, new: &NewKey, now_us: i64, as_json: bool) -> anyhow::Result<()> {
+    let (key, secret) = database.create_key(new, now_us)?;
+    show(json!(key), secret.expose(), as_json);
     Ok(())
 }
 
 /// A process that serves takes the change up before this command ends.
-pub(super) fn tell(data: &DataDir) -> anyhow::Result<()> {
+pub(crate) fn tell(data: &DataDir) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(server::keys_changed(data)).context("the serving process could not be told")?;
     Ok(())
 }
 
-fn list(keys: &[Key], as_json: bool) {
+/// The names of all parts of organizations.
+type Names = HashMap<Uuid, String>;
+
+fn list(keys: &[Key], names: &Names, as_json: bool) {
     if as_json {
         return say(&json!(keys).to_string());
     }
@@ -126,17 +215,21 @@ fn list(keys: &[Key], as_json: bool) {
             at.and_then(|us| jiff::Timestamp::from_microsecond(us).ok())
                 .map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string())
         };
+        let above = [key.organization, key.parent].into_iter().flatten();
+        let above: Vec<&str> = above.filter_map(|id| names.get(&id)).map(String::as_str).collect();
+        let of = above.join("/");
         vec![
             key.name.clone(),
             format!("{}…", key.hint),
             scope.to_owned(),
+            of,
             models,
             time(key.expires_us),
             state.to_owned(),
         ]
     };
     let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-    say(&table(&["name", "key", "opens", "models", "expires", "state"], &rows));
+    say(&table(&["name", "key", "opens", "of", "models", "expires", "state"], &rows));
 }
 
 /// A date is good to its end.

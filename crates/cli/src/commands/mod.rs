@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod logs;
 mod out;
 mod place;
+pub(crate) mod registry;
 pub(crate) mod rollouts;
 pub(crate) mod secrets;
 pub(crate) mod serve;

@@ -11,6 +11,6 @@ mod prices;
 mod registry;
 mod report;
 mod work;
-mod yaml;
+pub(crate) mod yaml;
 
 pub(crate) use command::{Arguments, run};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 /// The most characters of a map that stands on one line.
 const LINE_CHARS_MAX: usize = 100;
 
-pub(super) fn write(members: &Map<String, Value>) -> String {
+pub(crate) fn write(members: &Map<String, Value>) -> String {
     let mut text = String::new();
     block_map(&mut text, members, 0);
     text

@@ -5,6 +5,7 @@ mod callers;
 mod check;
 mod compile;
 mod concurrency;
+mod document;
 mod draft;
 mod encryption;
 mod identity;
@@ -27,6 +28,7 @@ mod units;
 mod zero;
 
 pub use check::check_json;
+pub use document::Document;
 pub use encryption::Offline;
 pub use load::{Loaded, Unresolved, load, read};
 pub use problem::{Problem, Problems, nearest};

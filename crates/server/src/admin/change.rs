@@ -202,7 +202,7 @@ impl Wish {
 }
 
 /// What the registry keeps of a thing beside its name and place.
-fn body(resource: Resource, sound: &Sound, hint: &str) -> Json {
+pub(super) fn body(resource: Resource, sound: &Sound, hint: &str) -> Json {
     let mut body = json!(sound.settings);
     match resource {
         Resource::Part(
@@ -224,7 +224,7 @@ fn body(resource: Resource, sound: &Sound, hint: &str) -> Json {
     body
 }
 
-fn secret(sound: &Sound) -> Result<Secret, store::Error> {
+pub(super) fn secret(sound: &Sound) -> Result<Secret, store::Error> {
     store::new_key(if sound.role.is_some() { ADMIN_PREFIX } else { KEY_PREFIX })
 }
 
@@ -235,7 +235,7 @@ pub(super) fn hint(secret: &Secret) -> String {
 }
 
 /// What a thing is once a patch was laid over it.
-fn merged(shown: &Json, patch: &Map<String, Json>) -> Map<String, Json> {
+pub(super) fn merged(shown: &Json, patch: &Map<String, Json>) -> Map<String, Json> {
     let mut target = shown.clone();
     // The two say the same.
     if patch.contains_key("expires")

@@ -1,5 +1,7 @@
 //! Holds what a caller wants to be against what there is, and tells everything that is wrong at once.
 
+use std::sync::LazyLock;
+
 use http::StatusCode;
 use policy::{
     config::{check_json, moment, nearest, unknown_role},
@@ -22,6 +24,7 @@ use super::{
 const NAME_MAX: usize = 200;
 
 /// What may be written down.
+#[derive(Clone, Debug)]
 pub(super) struct Sound {
     pub(super) name: String,
     pub(super) organization: Option<Uuid>,
@@ -70,7 +73,7 @@ pub(super) fn draft(
         }
     }
     let body = Json::Object(members);
-    wrong.extend(misfits(&schema(resource), &body));
+    wrong.extend(misfits(schema(resource), &body));
     if !wrong.is_empty() {
         return Err(Refusal::invalid(wrong));
     }
@@ -81,25 +84,25 @@ pub(super) fn misfits(schema: &Json, body: &Json) -> Vec<Wrong> {
     check_json(schema, body).into_iter().map(|(path, message)| Wrong { path, message }).collect()
 }
 
-fn schema(resource: Resource) -> Json {
+static ORGANIZATION: LazyLock<Json> = LazyLock::new(|| schema_for!(OrganizationBody).to_value());
+static PART: LazyLock<Json> = LazyLock::new(|| schema_for!(PartBody).to_value());
+static ACCOUNT: LazyLock<Json> = LazyLock::new(|| schema_for!(AccountBody).to_value());
+static KEY: LazyLock<Json> = LazyLock::new(|| schema_for!(Draft).to_value());
+
+/// What bodies of a kind are held against.
+pub(super) fn schema(resource: Resource) -> &'static Json {
     match resource {
-        Resource::Part(EntityKind::Organization) => schema_for!(OrganizationBody),
-        Resource::Part(EntityKind::Team | EntityKind::Project | EntityKind::User) => schema_for!(PartBody),
-        Resource::Part(EntityKind::ServiceAccount) => schema_for!(AccountBody),
-        Resource::Key => schema_for!(Draft),
+        Resource::Part(EntityKind::Organization) => &ORGANIZATION,
+        Resource::Part(EntityKind::Team | EntityKind::Project | EntityKind::User) => &PART,
+        Resource::Part(EntityKind::ServiceAccount) => &ACCOUNT,
+        Resource::Key => &KEY,
     }
-    .to_value()
 }
 
 impl Examiner<'_> {
     pub(super) fn examine(&self, draft: Draft, id: Uuid) -> Result<Sound, Refusal> {
         let mut wrong = Vec::new();
-        check_name(&draft.name, &mut wrong);
-        let (organization, parent) = self.stand(&draft, &mut wrong);
-        let role = self.role(&draft, &mut wrong);
-        let expires_us = expires_us(&draft, &mut wrong);
-        let Draft { name, settings, .. } = draft;
-        let sound = Sound { name, organization, parent, role, expires_us, settings };
+        let sound = self.read(draft, &mut wrong);
         wrong.extend(self.problems(&sound, id));
         if !wrong.is_empty() {
             return Err(Refusal::invalid(wrong));
@@ -107,6 +110,16 @@ impl Examiner<'_> {
         self.finder.who.may_give(sound.role.as_ref())?;
         self.check_file(&sound)?;
         Ok(sound)
+    }
+
+    /// What a body means on its own: its names and its references.
+    pub(super) fn read(&self, draft: Draft, wrong: &mut Vec<Wrong>) -> Sound {
+        check_name(&draft.name, wrong);
+        let (organization, parent) = self.stand(&draft, wrong);
+        let role = self.role(&draft, wrong);
+        let expires_us = expires_us(&draft, wrong);
+        let Draft { name, settings, .. } = draft;
+        Sound { name, organization, parent, role, expires_us, settings }
     }
 
     /// Its organization, and what it stands below.
@@ -262,7 +275,8 @@ pub(super) fn owned_by_file(finder: &Finder, thing: &Thing) -> Refusal {
     Refusal::new(StatusCode::CONFLICT, "owned_by_file", message)
 }
 
-fn key(sound: &Sound, id: Uuid) -> Key {
+/// The key that somebody wants.
+pub(super) fn key(sound: &Sound, id: Uuid) -> Key {
     Key {
         id,
         name: sound.name.clone(),

@@ -16,6 +16,7 @@ mod list;
 mod openapi;
 mod query;
 mod refusal;
+pub mod registry;
 mod request;
 mod resource;
 mod rotate;

@@ -103,6 +103,11 @@ impl Refusal {
         Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} \"{shown}\" here"))
     }
 
+    /// Its code, what it says, and everything that is wrong.
+    pub(super) fn told(&self) -> (&str, &str, &[Wrong]) {
+        (&self.0.code, &self.0.message, &self.0.wrong)
+    }
+
     pub(super) fn is_not_found(&self) -> bool {
         self.0.status == StatusCode::NOT_FOUND
     }

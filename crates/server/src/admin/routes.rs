@@ -15,6 +15,7 @@ use super::{
     budgets::{self, BudgetAction},
     credentials,
     erasures::{self, ErasureAction},
+    registry,
     resource::Resource,
     scim::{self, ScimAction},
 };
@@ -87,6 +88,8 @@ pub(super) enum Action {
     Metrics,
     Description,
     Credentials(credentials::Act),
+    /// The registry as a whole.
+    Registry(registry::Action),
 }
 
 /// What a path leads to.
@@ -146,6 +149,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     routes.extend(erasures::routes());
     routes.extend(of_gateway());
     routes.extend(credentials::routes());
+    routes.extend(registry::routes());
     routes.extend(scim::routes());
     routes.extend(super::access_request::routes());
     routes

@@ -235,6 +235,7 @@ impl Admin {
             Action::Metrics => Ok(self.metrics()),
             Action::Description => Ok(Reply::ok(&openapi())),
             Action::Credentials(act) => self.credentials(act, asked).await,
+            Action::Registry(action) => self.registry(action, &asked).await,
         }
     }
 
@@ -262,7 +263,12 @@ impl Admin {
         Finder { who: asked.who.clone(), world: self.shared.world.load_full(), resource }
     }
 
-    fn wish(&self, asked: &Asked<'_>, resource: Resource, may_repeat: bool) -> Result<Wish, Refusal> {
+    pub(super) fn wish(
+        &self,
+        asked: &Asked<'_>,
+        resource: Resource,
+        may_repeat: bool,
+    ) -> Result<Wish, Refusal> {
         let request = asked.request;
         let named = request.headers.get("idempotency-key").filter(|_| may_repeat);
         let repeatable = named.map(|value| {
