@@ -205,6 +205,12 @@ def test_what_is_asked_for_is_bounded(gateway):
     first = next(iter(mine(gateway, own["key"])))
     assert ask(gateway, "DELETE", f"{MINE}/{first}", key=own["key"]).status == 200
     asked(gateway, own["key"])
+    other = key(gateway)
+    for at in range(100):
+        one = asked(gateway, other["key"], models=[f"model-{at}"])
+        assert ask(gateway, "DELETE", f"{MINE}/{one['id']}", key=other["key"]).status == 200
+    made_too_many = ask(gateway, "POST", MINE, {"models": ["smart"], "reason": "x"}, other["key"])
+    assert made_too_many.code == (429, "too_many_requests_made")
     assert ask(gateway, "GET", MINE, key=None).status == 401
     assert ask(gateway, "GET", MINE, key=ACME).code == (403, "wrong_key_scope")
     assert ask(gateway, "PUT", MINE, {}, own["key"]).code == (405, "method_not_allowed")

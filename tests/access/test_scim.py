@@ -206,6 +206,7 @@ def test_lists_are_filtered_sorted_and_paged(gateway):
     assert "sortBy" in refused(scim(gateway, "GET", "Users?sortBy=colour"), 400, "invalidValue")
     refused(scim(gateway, "GET", "Users?sortOrder=up"), 400, "invalidValue")
     refused(scim(gateway, "GET", "Users?count=many"), 400, "invalidValue")
+    refused(scim(gateway, "GET", "Users?attributes=" + "x," * 100), 400, "invalidValue")
 
     for text, expected in [
         (f'userName eq "{mark}-0@example.com"', [0]),

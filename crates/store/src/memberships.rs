@@ -211,7 +211,7 @@ mod tests {
             roster.set(ids[at], &format!("g{at}"), set(above));
         }
         let check = |direct: &[usize], expected: &[&str]| {
-            assert_eq!(roster.names(&set(direct)), expected, "{direct:?}")
+            assert_eq!(roster.names(&set(direct)), expected, "{direct:?}");
         };
         check(&[0], &["g0", "g1", "g2"]);
         check(&[1, 2], &["g1", "g2", "g0"]);

@@ -11,6 +11,7 @@ mod import;
 mod journal;
 mod keys;
 mod look;
+mod memberships;
 mod objects;
 mod place;
 mod privacy;
@@ -79,6 +80,7 @@ on_every_database! {
     import {
         what_comes_from_elsewhere_is_taken_over_once
     }
+    memberships { groups_of_a_user_are_followed_upwards }
     objects {
         objects_have_versions
         names_are_taken_once_in_each_organization

@@ -24,6 +24,9 @@ use crate::{
 
 /// The most requests of one caller that wait.
 const PENDING_MAX: usize = 20;
+/// The most that one caller makes in a day, those that it withdraws among them.
+const DAILY_MAX: usize = 100;
+const DAY_US: i64 = 24 * 3_600 * 1_000_000;
 /// The most that one caller is shown, the latest of them.
 const SHOWN_MAX: usize = 200;
 /// The most names in one request.
@@ -122,8 +125,14 @@ impl Caller {
             let message = "all of this is allowed already; there is nothing to ask for".to_owned();
             return Err(conflict("already_allowed", message));
         }
-        let pending = self.own(database)?;
-        let pending = pending.iter().filter_map(|object| Some((object.id, Kept::of(object)?)));
+        let own = self.own(database)?;
+        let yesterday_us = now_us().saturating_sub(DAY_US);
+        if own.iter().filter(|object| object.created_us > yesterday_us).count() >= DAILY_MAX {
+            let message =
+                format!("you have made {DAILY_MAX} requests in a day, which is the most; try tomorrow");
+            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests_made", message));
+        }
+        let pending = own.iter().filter_map(|object| Some((object.id, Kept::of(object)?)));
         let pending: Vec<(Uuid, Kept)> = pending.filter(|(_, kept)| kept.state == State::Pending).collect();
         let is_same = |kept: &Kept| {
             kept.subject == subject

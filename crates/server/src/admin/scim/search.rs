@@ -13,6 +13,8 @@ use crate::admin::refusal::Refusal;
 pub(super) const COUNT_MAX: usize = 200;
 const COUNT: usize = 100;
 pub(super) const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// The most attributes that a request names.
+const NAMES_MAX: usize = 100;
 const SEARCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,17 +71,18 @@ fn whole(members: &Map<String, Json>, name: &str) -> Result<Option<usize>, Refus
 
 /// Names with commas between them, or a list of them.
 fn names(members: &Map<String, Json>, name: &str) -> Result<Option<Vec<String>>, Refusal> {
-    let split = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect();
-    match member(members, name) {
-        None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(split(text))),
-        Some(Json::Array(names)) => {
-            let names: Option<Vec<String>> =
-                names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
-            names.map(Some).ok_or_else(|| invalid_value(name, "must be a list of names"))
-        }
-        Some(_) => Err(invalid_value(name, "must be a list of names")),
+    let split = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<String>>();
+    let named = match member(members, name) {
+        None => return Ok(None),
+        Some(Json::String(text)) => Some(split(text)),
+        Some(Json::Array(names)) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
+        Some(_) => None,
+    };
+    let named = named.ok_or_else(|| invalid_value(name, "must be a list of names"))?;
+    if named.len() > NAMES_MAX {
+        return Err(invalid_value(name, &format!("has {NAMES_MAX} names at most")));
     }
+    Ok(Some(named))
 }
 
 #[cfg(test)]
