@@ -11,13 +11,15 @@ import http.client
 import json
 import os
 import pathlib
+import socket
+import sqlite3
 import subprocess
 import sys
 import uuid
 
 import pytest
 
-from conftest import BINARY, Gateway, free_port
+from conftest import BINARY, Gateway, free_port, wait_for
 
 HERE = pathlib.Path(__file__).parent / "import"
 KEYS = {name: f"sk-{name.lower()}-0123456789abcdef" for name in ["TEAM", "ALONE", "FREE", "BLOCKED", "EXPIRED"]}
@@ -202,3 +204,123 @@ class Imported(Gateway):
         self.data, self.file, self.log = folder / "data", folder / "served.yaml", folder / "log.txt"
         self.file.write_text(f'include: tollgate.yaml\nserver: {{ listen: "127.0.0.1:{self.port}" }}\n')
         self.start()
+
+
+TOKENS = {name: name.lower().replace("_", "") + "A" * 30 for name in ["ROOT", "ANN", "BOB", "USED", "PAST", "NOBODY"]}
+
+
+def one_api(sim):
+    text = (HERE / "one-api.sql").read_text().replace("SIM", sim.url)
+    for name, key in TOKENS.items():
+        text = text.replace(f"TOKEN_{name}'", f"{key}'")
+    return text
+
+
+def check_one_api(folder, words):
+    # Tables of this project's own making, with the columns that both programs' sources declare.
+    words = ["import", "one-api", *words, "--data-dir", "data", "--report", "report.json"]
+    tollgate(folder, *words)
+    found, report = grades(folder)
+    expected = {
+        "channels.models": "exact", "channels.base_url": "exact", "channels.type": "manual", "channels.status": "manual",
+        "tokens.key": "exact", "tokens.user_id": "manual", "users.quota": "approximate", "users.email": "unsupported",
+        "options.QuotaPerUnit": "exact", "options.ModelRatio": "manual", "redemptions": "manual",
+    }
+    for field in report["fields"]:
+        assert field["says"], field
+    for field, grade in expected.items():
+        assert grade in [one["grade"] for one in report["fields"] if one["field"] == field], (field, found)
+    text = (folder / "report.json").read_text() + (folder / "tollgate.yaml").read_text()
+    assert not any(key in text for key in [*TOKENS.values(), "sk-test-upstream", "sk-baidu"])
+    tollgate(folder, *words, "--force")
+    again = json.loads((folder / "report.json").read_text())["written"]
+    assert any("0 created, 0 updated" in line and "0 keys and 0 amounts" in line for line in again), again
+
+
+def check_callers(gateway):
+    calls = [
+        ("ROOT", "rare", 200), ("ROOT", "fast", 403), ("ANN", "fast", 200), ("ANN", "echo", 403), ("ANN", "rare", 403),
+        ("BOB", "fast", 403), ("USED", "fast", 429), ("PAST", "fast", 401), ("NOBODY", "fast", 401),
+    ]
+    found = [(name, model, chat(gateway, f"sk-{TOKENS[name]}", model)) for name, model, _ in calls]
+    assert [(name, model, told[0]) for name, model, told in found] == [
+        (name, model, status) for name, model, status in calls
+    ], found
+    assert chat(gateway, TOKENS["ROOT"], "rare")[0] == 401
+
+
+def one_api_gateway(folder):
+    port = free_port()
+    file = folder / "tollgate.yaml"
+    # What costs nothing is never too much.
+    prices = "providers: { house: { models: { echo: { price: { input: 1, output: 2 } } } } }\n"
+    (folder / "prices.yaml").write_text(prices)
+    file.write_text(f'include: prices.yaml\nserver: {{ listen: "127.0.0.1:{port}" }}\n{file.read_text()}')
+    words = [BINARY, "serve", "--config", str(file), "--data-dir", str(folder / "data")]
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    found = type("Serving", (), {"port": port, "process": process})
+
+    def listens():
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+
+    wait_for(listens, "the gateway")
+    return found
+
+
+def test_tokens_of_one_api_go_on(tmp_path, sim):
+    database = sqlite3.connect(tmp_path / "one-api.db")
+    database.executescript(one_api(sim))
+    database.close()
+    before = (tmp_path / "one-api.db").read_bytes()
+    check_one_api(tmp_path, ["one-api.db"])
+    assert (tmp_path / "one-api.db").read_bytes() == before
+    gateway = one_api_gateway(tmp_path)
+    try:
+        check_callers(gateway)
+    finally:
+        gateway.process.kill()
+
+
+def test_new_api_numbers_its_channels_otherwise(tmp_path):
+    database = sqlite3.connect(tmp_path / "new-api.db")
+    columns = 'id integer, type integer, "key" text, status integer, name text, models text, "group" text'
+    database.execute(f"CREATE TABLE channels ({columns}, auto_ban integer, channel_info json)")
+    rows = [(1, 43, "sk-1\nsk-2", 1, "deep", "deepseek-chat", "default", 1, b'{"is_multi_key": true}')]
+    database.executemany("INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    database.commit()
+    database.close()
+    tollgate(tmp_path, "import", "one-api", "new-api.db", "--data-dir", "data", "--report", "report.json")
+    assert grades(tmp_path)[0]["channels.channel_info"] == "approximate"
+    text = (tmp_path / "tollgate.yaml").read_text()
+    assert "deepseek/deepseek-chat" in text and "api_keys" in text, text
+
+
+def test_tokens_of_one_api_in_postgresql_go_on(tmp_path, sim):
+    address = os.environ.get("TOLLGATE_TEST_POSTGRES")
+    if not address:
+        assert not os.environ.get("CI"), "TOLLGATE_TEST_POSTGRES names no PostgreSQL, which CI must have"
+        pytest.skip("TOLLGATE_TEST_POSTGRES names no PostgreSQL")
+    name = f"oneapi_{uuid.uuid4().hex}"
+    subprocess.run(["psql", "-q", address, "-c", f"CREATE DATABASE {name}"], check=True)
+    of = address.rsplit("/", 1)[0] + f"/{name}"
+    try:
+        subprocess.run(["psql", "-q", of, "-v", "ON_ERROR_STOP=1"], input=one_api(sim), text=True, check=True)
+        check_one_api(tmp_path, ["--database", of])
+        gateway = one_api_gateway(tmp_path)
+        try:
+            check_callers(gateway)
+        finally:
+            gateway.process.kill()
+    finally:
+        subprocess.run(["psql", "-q", address, "-c", f"DROP DATABASE {name} WITH (FORCE)"], check=True)
+
+
+def test_what_is_no_database_of_one_api_is_told(tmp_path):
+    sqlite3.connect(tmp_path / "empty.db").close()
+    done = tollgate(tmp_path, "import", "one-api", "empty.db", good=False)
+    assert "there is no table `channels` in it" in done.stderr
+    done = tollgate(tmp_path, "import", "one-api", good=False)
+    assert "name the SQLite file, or the PostgreSQL with --database" in done.stderr
+    tollgate(tmp_path, "import", "one-api", "nowhere.db", good=False)
+    assert not (tmp_path / "nowhere.db").exists()

@@ -1,16 +1,19 @@
-//! Databases of other programs, in PostgreSQL: they are only read, a table at a time.
+//! Databases of other programs, in PostgreSQL or SQLite: they are only read, a table at a time.
+
+use std::path::Path;
 
 use policy::Secret;
 use serde_json::{Map, Value as Json};
 
 use crate::{
     Error,
-    sql::{Engine, Postgres, Server},
+    sql::{Engine, Postgres, Server, Sqlite},
 };
 
 /// An open database of another program.
 pub struct Foreign {
-    engine: Postgres,
+    engine: Box<dyn Engine>,
+    is_file: bool,
 }
 
 /// What Prisma writes into an address and PostgreSQL's own clients do not know
@@ -41,23 +44,50 @@ impl Foreign {
             engine.batch(&format!("SET search_path TO \"{schema}\""))?;
         }
         engine.batch("SET default_transaction_read_only = on")?;
-        Ok(Foreign { engine })
+        Ok(Foreign { engine: Box::new(engine), is_file: false })
+    }
+
+    /// A file of SQLite's, which must be there.
+    pub fn sqlite(path: &Path) -> Result<Foreign, Error> {
+        Ok(Foreign { engine: Box::new(Sqlite::read_only(path)?), is_file: true })
     }
 
     /// All rows of a table, as objects whose members are its columns; `None` where there is no such table.
     pub fn table(&mut self, name: &str) -> Result<Option<Vec<Map<String, Json>>>, Error> {
         check_name(name)?;
-        let there = self.engine.query_first(&format!("SELECT to_regclass('\"{name}\"') IS NOT NULL"), &[])?;
-        if !there.map_or(Ok(false), |row| row.get::<bool>(0))? {
-            return Ok(None);
-        }
-        let select = format!("SELECT CAST(row_to_json(t) AS TEXT) FROM \"{name}\" t");
+        let select = if self.is_file { self.of_file(name)? } else { self.of_server(name)? };
+        let Some(select) = select else { return Ok(None) };
         let rows = self.engine.query(&select, &[])?;
         let read = rows.iter().map(|row| {
             let text: String = row.get(0)?;
             serde_json::from_str(&text).map_err(|error| Error::Database(format!("table {name}: {error}")))
         });
         read.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+impl Foreign {
+    /// Selects the rows of a table as JSON.
+    fn of_server(&mut self, name: &str) -> Result<Option<String>, Error> {
+        let there = self.engine.query_first(&format!("SELECT to_regclass('\"{name}\"') IS NOT NULL"), &[])?;
+        let there = there.map_or(Ok(false), |row| row.get::<bool>(0))?;
+        Ok(there.then(|| format!("SELECT CAST(row_to_json(t) AS TEXT) FROM \"{name}\" t")))
+    }
+
+    /// The same in SQLite, where any value may be bytes, of which JSON has none.
+    fn of_file(&mut self, name: &str) -> Result<Option<String>, Error> {
+        let columns = self.engine.query("SELECT name FROM pragma_table_info(?1)", &[name.into()])?;
+        let mut members = Vec::with_capacity(columns.len());
+        for column in &columns {
+            let column: String = column.get(0)?;
+            check_name(&column)?;
+            let value = format!(
+                "CASE typeof(\"{column}\") WHEN 'blob' THEN CAST(\"{column}\" AS TEXT) ELSE \"{column}\" END"
+            );
+            members.push(format!("'{column}', {value}"));
+        }
+        Ok((!members.is_empty())
+            .then(|| format!("SELECT json_object({}) FROM \"{name}\"", members.join(", "))))
     }
 }
 

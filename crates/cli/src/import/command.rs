@@ -12,7 +12,7 @@ use policy::{Secret, config};
 use super::{
     bifrost,
     draft::Draft,
-    litellm, portkey,
+    litellm, one_api, portkey,
     registry::{self, Outcome, Thing},
     report::Report,
     work::{Work, put},
@@ -43,6 +43,17 @@ enum Source {
     /// Portkey's configs, as JSON: one, or several by their names.
     #[command(after_help = "Example: tollgate import portkey config.json")]
     Portkey { file: PathBuf },
+    /// The database of one-api or new-api: channels, groups, users and tokens.
+    #[command(
+        after_help = "Example: tollgate import one-api one-api.db --data-dir tollgate-data --report report.md"
+    )]
+    OneApi {
+        /// Its SQLite file, which is only read.
+        file: Option<PathBuf>,
+        /// Its PostgreSQL instead, which is only read: postgres://USER:PASSWORD@HOST/DATABASE
+        #[arg(long, env = "ONE_API_DATABASE_URL", hide_env_values = true, conflicts_with = "file")]
+        database: Option<String>,
+    },
     /// Bifrost's config.json.
     #[command(after_help = "Example: tollgate import bifrost config.json")]
     Bifrost { file: PathBuf },
@@ -104,6 +115,10 @@ fn read(source: &Source, now_us: i64, work: &mut Work) -> anyhow::Result<(&'stat
         Source::Portkey { file } => {
             portkey::read(file, work)?;
             ("Portkey", Vec::new(), false)
+        }
+        Source::OneApi { file, database } => {
+            let address = database.as_deref().map(Secret::new);
+            ("one-api", one_api::read(file.as_deref(), address.as_ref(), work)?, true)
         }
         Source::Bifrost { file } => {
             bifrost::read(file, work)?;

@@ -6,6 +6,7 @@ mod draft;
 mod fields;
 mod litellm;
 mod names;
+mod one_api;
 mod portkey;
 mod prices;
 mod registry;

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashSet, path::Path, time::Duration};
 
 use rusqlite::{
-    Connection, ErrorCode, ToSql,
+    Connection, ErrorCode, OpenFlags, ToSql,
     types::{ToSqlOutput, ValueRef},
 };
 use uuid::Uuid;
@@ -41,6 +41,12 @@ impl Sqlite {
         sqlite.0.pragma_update(None, "journal_mode", "WAL")?;
         sqlite.0.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(sqlite)
+    }
+
+    /// A file of another program's, which stays as it is.
+    pub(crate) fn read_only(path: &Path) -> Result<Sqlite, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Sqlite::new(Connection::open_with_flags(path, flags)?)
     }
 
     /// One of the connections to a database in memory, which is there as long as one of them is
