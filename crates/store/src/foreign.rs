@@ -67,6 +67,17 @@ impl Foreign {
 }
 
 impl Foreign {
+    /// How many rows a table has; none where there is no such table.
+    pub fn count(&mut self, name: &str) -> Result<u64, Error> {
+        check_name(name)?;
+        let select = if self.is_file { self.of_file(name)? } else { self.of_server(name)? };
+        if select.is_none() {
+            return Ok(0);
+        }
+        let row = self.engine.query_first(&format!("SELECT count(*) FROM \"{name}\""), &[])?;
+        row.map_or(Ok(0), |row| row.get(0))
+    }
+
     /// Selects the rows of a table as JSON.
     fn of_server(&mut self, name: &str) -> Result<Option<String>, Error> {
         let there = self.engine.query_first(&format!("SELECT to_regclass('\"{name}\"') IS NOT NULL"), &[])?;

@@ -172,6 +172,8 @@ fn token(row: &Row, user: Option<Uuid>, unit: f64, work: &mut Work) -> Option<Th
     if status == 2.0 {
         put(&mut body, "disabled", true);
     }
+    work.report.exact("tokens.name", "is the name");
+    work.report.exact("tokens.user_id", "is the user whom the key stands below");
     work.report.exact("tokens.status", "is `disabled`, or follows from the key's end and budget");
     let is_free =
         fields.take("unlimited_quota").is_some_and(|value| *value == json!(true) || *value == json!(1));

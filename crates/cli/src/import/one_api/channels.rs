@@ -109,6 +109,8 @@ pub(super) fn read(rows: &[Row], writer: Writer, work: &mut Work) -> Groups {
         if asked.iter().any(|asks| asks.priority < first) {
             let says = "channels of lower priority have weight 0: they are asked where no other is left";
             work.report.approximate("channels.priority", says);
+        } else {
+            work.report.exact("channels.priority", "all channels of a model have the same");
         }
         let target = |asks: &Asks| {
             let weight = if asks.priority < first { 0 } else { asks.weight.max(1.0) as u64 };
@@ -139,6 +141,18 @@ fn channel(
     let of_groups = listed(fields.text("group", &mut work.report));
     let priority = fields.number("priority", &mut work.report).unwrap_or_default();
     let weight = fields.number("weight", &mut work.report).unwrap_or_default();
+    let weight = match writer {
+        // Among channels of one priority it takes any, whatever their weights.
+        Writer::OneApi => 1.0,
+        Writer::NewApi => weight,
+    };
+    let says = match writer {
+        Writer::OneApi => "one-api gives channels of one priority equal shares; so do the targets",
+        Writer::NewApi => "is `weight` of the target; where it was 0 it is 1",
+    };
+    work.report.approximate("channels.weight", says);
+    work.report
+        .exact("channels.name", "is the provider's name where it is in no catalogue, and its secret's");
     let account = account(&mut fields, &name, writer, work);
     fields.known(&REST, &mut work.report);
     fields.rest(&mut work.report);
@@ -257,7 +271,7 @@ mod tests {
         let groups = read(&rows, Writer::OneApi, &mut work);
         assert_eq!(groups["vip"], BTreeSet::from(["gpt-4o".to_owned(), "small".to_owned()]));
         let whole = Value::from(work.draft.finish());
-        let targets = json!([{"model": "openai/gpt-4o", "weight": 3}, {"model": "own/gpt-4o", "weight": 0}]);
+        let targets = json!([{"model": "openai/gpt-4o", "weight": 1}, {"model": "own/gpt-4o", "weight": 0}]);
         assert_eq!(whole["models"]["gpt-4o"]["targets"], targets);
         assert_eq!(whole["models"]["small"]["targets"][0]["model"], "openai/gpt-4o-mini");
         assert_eq!(whole["providers"]["own"]["base_url"], "http://h:1/v1");

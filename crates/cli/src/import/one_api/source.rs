@@ -74,7 +74,7 @@ pub(in crate::import) fn read(
     let users = foreign.table("users")?.unwrap_or_default();
     let tokens = foreign.table("tokens")?.unwrap_or_default();
     for (name, is_manual, says) in TOLD {
-        match (foreign.table(name)?.map_or(0, |rows| rows.len()), is_manual) {
+        match (foreign.count(name)?, is_manual) {
             (0, _) => {}
             (count, true) => work.report.manual(name, format!("{count} rows: {says}")),
             (count, false) => work.report.unsupported(name, format!("{count} rows: {says}")),
