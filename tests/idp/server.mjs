@@ -1,5 +1,6 @@
 // An identity provider for tests: https://github.com/panva/node-oidc-provider, with everything in memory. It prints its
 // address, puts new keys in place of old ones at POST /test/rotate and tells at GET /test/requests what was asked of it.
+// People sign in at /interaction/…?login=NAME, as a form would have them do.
 
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -28,10 +29,48 @@ function client(client_id, alg) {
   };
 }
 
+// Programs where people sign in: one that keeps a secret, and one that cannot.
+function site(client_id, token_endpoint_auth_method) {
+  return {
+    client_id,
+    ...(token_endpoint_auth_method !== "none" && { client_secret: `${client_id}-secret` }),
+    grant_types: ["authorization_code"],
+    redirect_uris: ["https://gateway.example.com/admin/v1/sign-in/idp/callback"],
+    response_types: ["code"],
+    token_endpoint_auth_method,
+  };
+}
+
+const people = {
+  kim: { email: "kim@example.com", email_verified: true, groups: ["everyone", "gateway-owners"] },
+  lee: { email: "lee@example.com", email_verified: true, groups: ["acme-admins"] },
+  pat: { email: "pat@example.com", email_verified: true, groups: ["everyone"] },
+  mal: { email: "kim@example.com", email_verified: false, groups: ["gateway-viewers"] },
+};
+
 function provider(issuer) {
   const made = new Provider(issuer, {
     jwks: { keys: keys() },
-    clients: [client("app", "RS256"), client("gateway", "RS256")],
+    clients: [
+      client("app", "RS256"),
+      client("gateway", "RS256"),
+      site("console", "client_secret_basic"),
+      site("console-public", "none"),
+    ],
+    claims: { openid: ["sub"], email: ["email", "email_verified"], groups: ["groups"] },
+    scopes: ["openid"],
+    pkce: { required: () => true },
+    findAccount: (_, id) => people[id] && { accountId: id, claims: () => ({ sub: id, ...people[id] }) },
+    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+    loadExistingGrant: async ({ oidc }) => {
+      const grant = new oidc.provider.Grant({
+        clientId: oidc.client.clientId,
+        accountId: oidc.session.accountId,
+      });
+      grant.addOIDCScope("openid email groups");
+      await grant.save();
+      return grant;
+    },
     extraTokenClaims: () => ({ groups: ["everyone", "idp-data"], email: "kim@example.com" }),
     features: {
       clientCredentials: { enabled: true },
@@ -54,7 +93,19 @@ function provider(issuer) {
     },
     ttl: { ClientCredentials: 600 },
   });
-  return made.callback();
+  // Gateways listen where there is room.
+  made.Client.prototype.redirectUriAllowed = (uri) => /^http:\/\/127\.0\.0\.1:\d+\/admin\/v1\/sign-in\/[a-z-]+\/callback$/.test(uri);
+  made.Client.prototype.postLogoutRedirectUriAllowed = () => false;
+  const answer = made.callback();
+  return (request, response) => {
+    const url = new URL(request.url, issuer);
+    if (!url.pathname.startsWith("/interaction/")) {
+      return answer(request, response);
+    }
+    const login = { accountId: url.searchParams.get("login") };
+    const result = login.accountId ? { login } : { error: "access_denied" };
+    return made.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
+  };
 }
 
 const server = createServer((request, response) => {

@@ -9,7 +9,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use commands::{
-    budgets, catalog, check, credentials, erase, explain, keys, logs,
+    accounts, budgets, catalog, check, credentials, erase, explain, keys, logs,
     registry::{audit, export, history, plan, things},
     rollouts, secrets, serve, simulate,
 };
@@ -75,6 +75,8 @@ enum Command {
     Rollback(history::RollbackArguments),
     /// Read the audit, and look whether it is as it was written.
     Audit(audit::Arguments),
+    /// Make, list and disable accounts of people who sign in with a password.
+    Accounts(accounts::Arguments),
     /// List budgets, top them up, and start them anew.
     Budgets(budgets::Arguments),
     /// Forget everything about somebody.
@@ -125,6 +127,7 @@ fn main() -> ExitCode {
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Rollback(arguments)) => history::rollback(&arguments),
         Some(Command::Audit(arguments)) => return code(audit::run(&arguments)),
+        Some(Command::Accounts(arguments)) => accounts::run(&arguments),
         Some(Command::Budgets(arguments)) => budgets::run(&arguments),
         Some(Command::Erase(arguments)) => erase::run(&arguments),
         Some(Command::Secrets(arguments)) => return code(secrets::run(&arguments)),

@@ -49,6 +49,7 @@ pub mod route;
 pub mod rule;
 mod secret;
 pub mod secret_store;
+pub mod sign_in;
 pub mod snapshot;
 pub mod strategy;
 mod target;

@@ -21,6 +21,7 @@ use crate::{
     role::Roles,
     rollout::{Rollout, Shadow},
     rule::Rule,
+    sign_in::SignIn,
     strategy::Strategy,
     vitals::{ProviderId, RouteId, TargetId},
 };
@@ -52,6 +53,8 @@ pub struct Snapshot {
     pub authentication: Authentication,
     /// The teams of groups that identity providers put in.
     pub scim: Vec<GroupTeam>,
+    /// How people sign in to the admin side.
+    pub sign_in: SignIn,
     /// Every file that was read, to be watched for changes.
     pub files: Vec<PathBuf>,
 }

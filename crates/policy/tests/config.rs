@@ -494,3 +494,40 @@ fn references_to_stores_are_asked_for_before_anything_is_compiled() {
     let unknown = "keys[0].key  there is no store \"w\" under secrets; known are v; or write secret:env/NAME";
     assert!(told[3].contains(unknown), "{}", told[3]);
 }
+
+/// Holds what is written of `sign_in` against what must be said of it.
+fn sign_in(rest: &str, expected: &str) {
+    let found = errors(&[("t.yaml", &format!("providers: {{}}\nsign_in: {{ {rest} }}\n"))]);
+    let is_told = if expected.is_empty() { found.is_empty() } else { found.contains(expected) };
+    assert!(is_told, "{rest}: {found}");
+}
+
+#[test]
+fn ways_to_sign_in_say_what_they_need() {
+    let with = |rest: &str, expected: &str| {
+        let provider = format!("{{ issuer: \"https://a.example/\", client_id: gateway, {rest} }}");
+        sign_in(&format!("url: \"https://b.example\", providers: {{ a: {provider} }}"), expected);
+    };
+    with("default_role: viewer", "");
+    with("roles: [ { group: g, role: owner, organization: acme } ]", "");
+    with("", "lets nobody in; write roles, or default_role");
+    with("roles: [ { group: g, role: ownr } ]", "there is no role \"ownr\"; did you mean \"owner\"?");
+    with("default_role: ruler", "use one of: owner, admin");
+    with("default_role: viewer, scopes: [email]", "must have openid in it");
+    with("roles: [ { group: g, role: owner } ], default_organization: acme", "is for default_role");
+    with("default_role: viewer, client_secret: \"secret:env/NONE\"", "NONE is not set");
+    with("default_role: viewer, required_claims: { hd: [] }", "has no values");
+    let provider = "{ issuer: \"https://a.example\", client_id: c, default_role: viewer }";
+    sign_in(&format!("providers: {{ a: {provider} }}"), "\"url\" is missing");
+    sign_in(&format!("url: \"https://b.example\", providers: {{ \"a/b\": {provider} }}"), "stands in paths");
+    let open = "{ issuer: \"http://a.example\", client_id: c, default_role: viewer }";
+    sign_in(&format!("url: \"https://b.example\", providers: {{ a: {open} }}"), "must begin with https://");
+    for url in
+        ["https://b.example/console", "b.example", "https://", "https://u@b.example", "ftp://b.example"]
+    {
+        sign_in(&format!("url: \"{url}\""), "must be an address without a path");
+    }
+    sign_in("session: { idle: 0s }", "must be longer than nothing");
+    sign_in("session: { length: 31d }", "30d at most");
+    sign_in("url: \"https://b.example/\", accounts: false, session: { idle: 5m, length: 8h }", "");
+}

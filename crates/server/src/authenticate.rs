@@ -70,6 +70,17 @@ pub(crate) fn by_key(
             "key_missing",
         )
     })?;
+    of_key(callers, shown, scope, (now_us, address))
+}
+
+/// The same, for a key that was found already.
+pub(crate) fn of_key(
+    callers: &Callers,
+    shown: &str,
+    scope: Scope,
+    (now_us, address): (i64, IpAddr),
+) -> Result<Arc<Principal>, Fault> {
+    let refused = |message: &str, code| Fault::new(Origin::Client, Kind::Unauthenticated, message).code(code);
     let principal = callers.find(shown).ok_or_else(|| {
         refused(
             "this key is not known here; check that it was copied whole, or ask for a new one",
@@ -135,6 +146,11 @@ impl<'a> Shown<'a> {
     /// A key in a header only: an address is written down in too many places to open the admin side.
     pub(crate) fn in_headers(headers: &'a HeaderMap) -> Shown<'a> {
         Shown { headers, query: "" }
+    }
+
+    /// Whether anything is shown that could be a key.
+    pub(crate) fn has_any(self) -> bool {
+        self.key().is_some()
     }
 
     /// What is shown in a header and is no key. A token in an address would be written down in too many places.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
+use bytes::Bytes;
 use http::{Response, StatusCode, request};
 use hyper::body::Incoming;
 use policy::{
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use wire::{Fault, Kind, Origin};
 
-use crate::{authenticate::authenticate, call::Arrival, core::Core, front, relay::Body, respond};
+use crate::{admin, authenticate::authenticate, call::Arrival, core::Core, front, relay::Body, respond};
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -43,10 +44,18 @@ pub(crate) async fn explain(
     arrival: &Arrival,
 ) -> Result<Response<Body>, Fault> {
     let world = core.world();
-    let administrator = authenticate(core, parts, arrival, Scope::Admin)?;
-    let roles = &world.snapshot.roles;
-    let role = roles.named(administrator.role.as_ref().unwrap_or(&RoleName::NONE));
-    roles.check(&role, Permission::RoutesExplain, administrator.organization)?;
+    if admin::shows_session(parts) {
+        // Sessions are known to the admin side.
+        let may = admin::ask(core, parts, Bytes::new(), arrival, None).await?;
+        if !may.is_ok() {
+            return Ok(may.response());
+        }
+    } else {
+        let administrator = authenticate(core, parts, arrival, Scope::Admin)?;
+        let roles = &world.snapshot.roles;
+        let role = roles.named(administrator.role.as_ref().unwrap_or(&RoleName::NONE));
+        roles.check(&role, Permission::RoutesExplain, administrator.organization)?;
+    }
     let body = front::body(body, &world.snapshot.server.limits).await?;
     let question: Question = serde_json::from_slice(&body).map_err(|error| {
         let message = format!("is no question: {error}; write {{\"request\": {{…}}}}, and path, key and headers where they matter");

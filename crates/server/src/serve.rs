@@ -139,6 +139,7 @@ impl Server {
             metrics: lanes.iter().map(|lane| Arc::clone(&lane.metrics)).collect(),
             secrets: options.secrets.clone(),
             sealer: opened.sealer.clone(),
+            fetcher: fetcher.clone(),
         });
         background(&shared, &database, &fetcher);
         let reloader = Reloader {
@@ -153,8 +154,7 @@ impl Server {
         };
         tasks::spawn("admin", Arc::new(admin).run(admin_requests));
         tasks::spawn("reload", reloader.run(causes, reload.clone()));
-        let socket = control::bind(&options.data.control_socket())?;
-        tasks::spawn("control", control::listen(socket, Arc::clone(&shared), database));
+        obey(&options.data, &shared, database)?;
         tasks::spawn("accept", listen::accept(listener, lanes, settings.limits.connections_max, stopped));
         let ship_stop = Arc::new(AtomicBool::new(false));
         let shipper = journal::ship(opened.shipper, Arc::clone(&shared.journal), Arc::clone(&ship_stop))?;
@@ -258,6 +258,13 @@ fn background(shared: &Arc<Shared>, database: &DatabaseThread, fetcher: &Fetcher
     tasks::spawn("retention", retention::run(Arc::clone(shared), database.clone()));
     tasks::spawn("carry over", carry_over::run(Arc::clone(shared), database.clone()));
     tasks::spawn("health checks", health_check::run(Arc::clone(shared), fetcher.clone()));
+}
+
+/// Answers commands beside the gateway.
+fn obey(data: &DataDir, shared: &Arc<Shared>, database: DatabaseThread) -> std::io::Result<()> {
+    let socket = control::bind(&data.control_socket())?;
+    tasks::spawn("control", control::listen(socket, Arc::clone(shared), database));
+    Ok(())
 }
 
 /// Takes up what other replicas change.

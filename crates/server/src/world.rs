@@ -195,6 +195,12 @@ impl Callers {
         self.by_hash.values().find(|principal| principal.name == name).cloned()
     }
 
+    /// The caller whose key has this id; of several secrets, by one that is good where there is one.
+    pub(crate) fn of_id(&self, id: Uuid, now_us: i64) -> Option<&Arc<Principal>> {
+        let mut known = self.by_hash.values().filter(|principal| principal.id == id);
+        known.clone().find(|principal| principal.check(now_us).is_ok()).or_else(|| known.next())
+    }
+
     /// Whoever shows this key, good or not.
     pub(crate) fn find(&self, shown: &str) -> Option<&Arc<Principal>> {
         if shown.starts_with(IMPORTED_PREFIX) {

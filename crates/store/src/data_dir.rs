@@ -46,7 +46,7 @@ impl DataDir {
     pub fn open_with(path: &Path, store: &snapshot::Store) -> Result<DataDir, Error> {
         create_private(path)?;
         let hasher = match &store.secret {
-            Some(secret) => KeyHasher::shared(secret),
+            Some(secret) => KeyHasher::of_secret(secret),
             None => KeyHasher::new(read_or_make(&path.join("secret"), random_bytes()?)?),
         };
         let replica = read_or_make_id(&path.join("replica"))?;

@@ -17,7 +17,7 @@ impl KeyHasher {
     }
 
     /// From a secret that people keep, of any length.
-    pub(crate) fn shared(secret: &Secret) -> KeyHasher {
+    pub fn of_secret(secret: &Secret) -> KeyHasher {
         KeyHasher(blake3::derive_key("tollgate: what keys are hashed under", secret.expose().as_bytes()))
     }
 

@@ -4,7 +4,7 @@
 //! Invariants
 //! - The only crate that knows SQL.
 //! - Whoever touches objects says whose ([`Tenancy`]), and that is part of the statement.
-//! - A key is stored as a keyed hash, never in the clear.
+//! - A key or a session is stored as a keyed hash, a password as a slow one, never in the clear.
 //! - What others could use is sealed before it is stored ([`Sealer`]).
 //! - Every call that was noted has exactly one record, also after `kill -9`: entries are appended to spool
 //!   files before the call leaves, and reach the database exactly once, since the position up to which a
@@ -17,6 +17,7 @@
 //! must not be used on a thread that runs tasks; nothing here is called on the path of a request, except the ledger and the
 //! spool's writer, which only appends to a file.
 
+mod accounts;
 mod adjustments;
 mod answers;
 mod audit;
@@ -36,17 +37,20 @@ mod look;
 mod memberships;
 mod objects;
 mod partition;
+mod password;
 mod postings;
 mod retention;
 mod rollouts;
 mod seal;
 mod sealer;
+mod sessions;
 pub mod spool;
 mod sql;
 mod transaction;
 mod uses;
 mod watch;
 
+pub use accounts::{Account, NewAccount, Renewed, Try, account_of};
 pub use adjustments::Adjustment;
 pub use answers::{Answer, Answered, Repeatable};
 pub use audit::{AuditQuery, Entry, Event};
@@ -64,10 +68,12 @@ pub use keys::{KeyHash, NewKey, key_of};
 pub use look::{Changed, HistoryQuery, Look};
 pub use memberships::{GROUP, Provisioned, Roster};
 pub use objects::{Object, Query, Tenancy, Version};
+pub use password::{PasswordHash, new_password};
 pub use retention::Kept;
 pub use rollouts::Feedback;
 pub use seal::new_encryption_key;
 pub use sealer::{KeyKeeper, Sealer};
+pub use sessions::{NewSession, Session, Way};
 pub use transaction::Transaction;
 pub use watch::Watch;
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod accounts;
 pub(crate) mod budgets;
 pub(crate) mod catalog;
 pub(crate) mod check;

@@ -269,7 +269,7 @@ impl Compiler<'_> {
         skew
     }
 
-    fn required_claims(
+    pub(super) fn required_claims(
         &mut self,
         draft: BTreeMap<String, OneOrMany>,
         path: &str,
@@ -286,7 +286,7 @@ impl Compiler<'_> {
     }
 
     /// Keys that come over a line that others can write on would let them make tokens.
-    fn address(&mut self, url: &str, allow_http: bool, path: &str) {
+    pub(super) fn address(&mut self, url: &str, allow_http: bool, path: &str) {
         let web = url.starts_with("https://") || url.starts_with("http://");
         if !web || url.contains(|letter: char| !letter.is_ascii_graphic()) {
             self.fault(path, format!("\"{url}\" is no address; write it as https://login.example.com/"));

@@ -24,6 +24,7 @@ use crate::{
     principal::AddressRange,
     role::Roles,
     secret_store::SecretStore,
+    sign_in::SignIn,
     snapshot::{Deadlines, Fidelity, Hold, Journal, Limits, Provider, Server, Store, Tls},
 };
 
@@ -79,6 +80,7 @@ pub(super) fn compile(
     let snapshot = Snapshot {
         authentication: compiler.authentication(draft.authentication, draft.server.tls.is_some()),
         server: compiler.server(draft.server),
+        sign_in: compiler.sign_in(draft.sign_in, &roles),
         data_dir: draft.data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |path| folder.join(path)),
         store: compiler.store(draft.store),
         journal: draft.journal.compile(),
@@ -264,6 +266,7 @@ pub(super) fn defaults(providers: BTreeMap<String, Arc<Provider>>) -> Snapshot {
         roles: Roles::default(),
         authentication: Authentication::default(),
         scim: Vec::new(),
+        sign_in: SignIn::default(),
         files: Vec::new(),
     }
 }

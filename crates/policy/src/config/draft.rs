@@ -19,6 +19,7 @@ use super::{
     },
     scim::ScimDraft,
     secrets::SecretStoreDraft,
+    sign_in::SignInDraft,
     store::StoreDraft,
     tenancy::{AccountEntry, KeyEntry, PartEntry},
     units::{Size, Span},
@@ -79,6 +80,8 @@ pub(super) struct Draft {
     pub(super) authentication: AuthenticationDraft,
     /// What groups mean that identity providers put in by [SCIM](scim.md).
     pub(super) scim: ScimDraft,
+    /// How [people](people.md) sign in to the admin side, beside keys.
+    pub(super) sign_in: SignInDraft,
 }
 
 /// How the gateway itself serves.

@@ -21,6 +21,7 @@ mod rollout;
 mod routing;
 mod scim;
 mod secrets;
+mod sign_in;
 mod sources;
 mod store;
 mod tenancy;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use policy::authentication::{Issuer, Keys, is_private};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::key_set::KeySet;
 use crate::credentials::Fetcher;
@@ -18,11 +19,10 @@ const LASTS: Duration = Duration::from_secs(3_600);
 const LASTS_MIN: Duration = Duration::from_secs(300);
 const LASTS_MAX: Duration = Duration::from_secs(86_400);
 
-/// The members of an issuer's description that count
+/// The member of an issuer's description that tells of its keys
 /// (<https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata>).
 #[derive(Deserialize)]
 struct Description {
-    issuer: String,
     jwks_uri: String,
 }
 
@@ -32,14 +32,7 @@ pub(super) async fn keys(issuer: &Issuer, fetcher: &Fetcher) -> Result<(KeySet, 
         Keys::Shared(secret) => return Ok((KeySet::shared(secret), LASTS_MAX)),
         Keys::At { url } => url.clone(),
         Keys::Discovered { url, allow_http } => {
-            let (_, body) = fetched(url, fetcher).await?;
-            let description: Description = serde_json::from_slice(&body)
-                .map_err(|_| format!("{url} answered with no description of an issuer"))?;
-            // Otherwise one issuer could bring the keys of another
-            // (<https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation>).
-            if description.issuer != issuer.issuer {
-                return Err(format!("{url} describes another issuer, \"{}\"", description.issuer));
-            }
+            let (description, _) = description::<Description>(url, &issuer.issuer, fetcher).await?;
             if !allow_http && !is_private(&description.jwks_uri) {
                 return Err(format!("{url} has its keys at an address without https"));
             }
@@ -49,6 +42,24 @@ pub(super) async fn keys(issuer: &Issuer, fetcher: &Fetcher) -> Result<(KeySet, 
     let (headers, body) = fetched(&url, fetcher).await?;
     let keys = KeySet::parse(&body).map_err(|error| format!("{url}: {error}"))?;
     Ok((keys, lasts(&headers)))
+}
+
+/// What an issuer says of itself, and how long that lasts.
+pub(crate) async fn description<T: DeserializeOwned>(
+    url: &str,
+    issuer: &str,
+    fetcher: &Fetcher,
+) -> Result<(T, Duration), String> {
+    let (headers, body) = fetched(url, fetcher).await?;
+    let unread = || format!("{url} answered with no description of an issuer");
+    let members: Value = serde_json::from_slice(&body).map_err(|_| unread())?;
+    // Otherwise one issuer could bring the keys of another
+    // (<https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation>).
+    let named = members.get("issuer").and_then(Value::as_str).ok_or_else(unread)?;
+    if named != issuer {
+        return Err(format!("{url} describes another issuer, \"{named}\""));
+    }
+    Ok((serde_json::from_value(members).map_err(|_| unread())?, lasts(&headers)))
 }
 
 async fn fetched(url: &str, fetcher: &Fetcher) -> Result<(HeaderMap, Bytes), String> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use policy::{
-    authentication::{Authentication, Issuer, Keys, Refusal, Shape, TOKEN_BYTES_MAX, Token, shape},
+    authentication::{Authentication, Claims, Issuer, Keys, Refusal, Shape, TOKEN_BYTES_MAX, Token, shape},
     principal::{Principal, Proof},
 };
 
@@ -157,9 +157,7 @@ async fn signed(access: &Access, text: &str, now_us: i64) -> Answer {
     let found = issuers.find(|(_, trusted)| trusted.issuer.issuer == named);
     let (number, trusted) = found.ok_or(Refusal::Untrusted)?;
     let issuer = &trusted.issuer;
-    issuer.check_header(&token.header)?;
-    let keys = trusted.check_signature(&token, now_us).await?;
-    issuer.check(&token.claims, now_us)?;
+    let keys = trusted.check(&token, now_us).await?;
     let skew = i64::try_from(issuer.clock_skew.as_micros()).unwrap_or(i64::MAX);
     Ok(Rc::new(Found {
         whom: Whom::new(issuer.mapping.identify(&issuer.issuer, &token.claims)?, Proof::Token),
@@ -169,7 +167,33 @@ async fn signed(access: &Access, text: &str, now_us: i64) -> Answer {
     }))
 }
 
+/// An issuer whose tokens are checked where nobody makes a call.
+pub(crate) struct TokenIssuer(Trusted);
+
+impl TokenIssuer {
+    /// Begins to fetch its keys. Call it on the admin runtime.
+    pub(crate) fn start(issuer: &Arc<Issuer>, fetcher: &Fetcher) -> TokenIssuer {
+        let keys = Source::Kept(Arc::new(KeyKeeper::start(Arc::clone(issuer), fetcher)));
+        TokenIssuer(Trusted { issuer: Arc::clone(issuer), keys })
+    }
+
+    /// What a token of it says, where it is good.
+    pub(crate) async fn claims(&self, text: &str, now_us: i64) -> Result<Claims, Refusal> {
+        let token = Token::parse(text)?;
+        self.0.check(&token, now_us).await?;
+        Ok(token.claims)
+    }
+}
+
 impl Trusted {
+    /// Whether a token is good here and now; the keys that say so.
+    async fn check(&self, token: &Token<'_>, now_us: i64) -> Result<Arc<KeySet>, Refusal> {
+        self.issuer.check_header(&token.header)?;
+        let keys = self.check_signature(token, now_us).await?;
+        self.issuer.check(&token.claims, now_us)?;
+        Ok(keys)
+    }
+
     /// The keys with which a token's signature is good.
     async fn check_signature(&self, token: &Token<'_>, now_us: i64) -> Result<Arc<KeySet>, Refusal> {
         let keys = match &self.keys {

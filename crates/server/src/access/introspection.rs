@@ -133,7 +133,7 @@ impl Asking {
 
 /// Both parts are written as in a form, so that a colon in one is none between them
 /// (<https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1>).
-fn basic(id: &str, secret: &str) -> String {
+pub(crate) fn basic(id: &str, secret: &str) -> String {
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let both = format!("{}:{}", encoded(id), encoded(secret));
     format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, both))

@@ -10,5 +10,7 @@ mod key_set;
 mod seen;
 
 pub(crate) use certificate::ClientCertificate;
-pub(crate) use identify::{Access, by_certificate, by_token};
+pub(crate) use discovery::description;
+pub(crate) use identify::{Access, TokenIssuer, by_certificate, by_token};
+pub(crate) use introspection::basic;
 pub(crate) use seen::Seen;

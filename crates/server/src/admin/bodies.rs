@@ -174,13 +174,13 @@ pub(super) struct AuditEntry {
     pub(super) seq: u64,
     /// Microseconds since 1970.
     pub(super) at_us: i64,
-    /// The id of the key, where a key did it.
+    /// The id of the key, or the name of the person.
     pub(super) actor: String,
     /// `key`, `user`, `command` or `system`.
     pub(super) actor_kind: String,
     pub(super) address: Option<String>,
     pub(super) request_id: Option<Uuid>,
-    /// `create`, `update`, `delete` or `sign_in_refused`.
+    /// As `create`, `update`, `delete`, `sign_in`, `sign_in_refused`, `sign_out`, `locked` or `password`.
     pub(super) action: String,
     pub(super) kind: Option<String>,
     pub(super) object_id: Option<Uuid>,

@@ -66,6 +66,12 @@ impl<K: Eq + Hash + Copy> Windows<K> {
         *count = count.saturating_add(1);
         (*count, began_us.saturating_add(WINDOW_US))
     }
+
+    /// How many there are, and when they are forgotten.
+    fn seen(&self, key: &K, now_us: i64) -> (u32, i64) {
+        let kept = self.0.get(key).filter(|(began_us, _)| now_us.saturating_sub(*began_us) < WINDOW_US);
+        kept.map_or((0, now_us), |(began_us, count)| (*count, began_us.saturating_add(WINDOW_US)))
+    }
 }
 
 impl Guard {
@@ -90,6 +96,23 @@ impl Guard {
             refused(message, "too_many_failures", end_us.saturating_sub(now_us))
         });
         Failure { instead, is_audited }
+    }
+
+    /// The same for somebody who did not sign in: the audit takes all of them in, up to its most.
+    pub(super) fn failed_to_sign_in(&self, address: IpAddr, now_us: i64) -> Failure {
+        let failure = self.failed(address, now_us);
+        let is_audited = failure.is_audited || self.counts().audited.count((), now_us).0 <= AUDITED_MAX;
+        Failure { is_audited, ..failure }
+    }
+
+    /// Whether somebody from this address may try to sign in: it costs more than to be refused.
+    pub(super) fn may_try(&self, address: IpAddr, now_us: i64) -> Result<(), Fault> {
+        let (count, end_us) = self.counts().failures.seen(&network(address), now_us);
+        if count < FAILURES_MAX {
+            return Ok(());
+        }
+        let message = format!("{FAILURES_MAX} attempts to get in have failed within a minute");
+        Err(refused(message, "too_many_failures", end_us.saturating_sub(now_us)))
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {

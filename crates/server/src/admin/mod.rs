@@ -14,6 +14,7 @@ mod find;
 mod guard;
 mod list;
 mod openapi;
+mod people;
 mod query;
 mod refusal;
 pub mod registry;
@@ -26,5 +27,6 @@ mod side;
 mod who;
 
 pub use openapi::openapi;
+pub(crate) use people::shows_session;
 pub(crate) use request::{AdminRequest, Reply, ask, forward};
 pub(crate) use side::{Admin, Settings};

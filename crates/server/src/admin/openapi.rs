@@ -34,7 +34,7 @@ pub fn openapi() -> Json {
             "description": "Organizations and their parts, keys, the audit, the journal and rollouts of a gateway.",
         },
         "servers": [{"url": "/"}],
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"session": []}],
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
@@ -42,6 +42,10 @@ pub fn openapi() -> Json {
                 "key": {
                     "type": "http", "scheme": "bearer",
                     "description": "a key with a role, as tg-admin-…",
+                },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "__Host-tollgate-session",
+                    "description": "of somebody who has signed in; what changes something needs the header x-tollgate-csrf",
                 },
             },
             "responses": {
@@ -68,6 +72,9 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Json {
         described["x-permission"] = needs.name().into();
         let whole = if needs.is_global() { ", for the whole gateway" } else { "" };
         described["description"] = format!("Needs the permission {}{whole}.", needs.name()).into();
+    }
+    if matches!(route.action, Action::People(action) if action.is_public()) {
+        described["security"] = json!([]);
     }
     if let Some(shape) = route.request {
         let kind = match (matches!(route.action, Action::Scim(_)), &route.method) {

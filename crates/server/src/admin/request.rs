@@ -3,7 +3,7 @@
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header::HOST, request};
 use hyper::body::Incoming;
 use policy::{principal::Principal, snapshot::Limits};
 use serde::Serialize;
@@ -76,12 +76,18 @@ pub(crate) async fn ask(
     caller: Option<&Arc<Principal>>,
 ) -> Result<Reply, Fault> {
     let (reply, answered) = oneshot::channel();
+    let mut headers = parts.headers.clone();
+    // HTTP/2 has the host beside its headers.
+    let host = parts.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    if let (Some(host), false) = (host, headers.contains_key(HOST)) {
+        headers.insert(HOST, host);
+    }
     let request = AdminRequest {
         id: arrival.id,
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts.headers.clone(),
+        headers,
         body,
         peer: arrival.peer.address,
         caller: caller.cloned(),
@@ -116,10 +122,14 @@ impl Reply {
         let mut response = respond::typed(self.status, self.kind, self.body);
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().insert(HeaderName::from_static(name), value);
+                response.headers_mut().append(HeaderName::from_static(name), value);
             }
         }
         response
+    }
+
+    pub(crate) fn is_ok(&self) -> bool {
+        self.status == StatusCode::OK
     }
 
     pub(crate) fn is_not_found(&self) -> bool {

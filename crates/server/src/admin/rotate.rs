@@ -55,6 +55,8 @@ impl Wish {
             })?;
             transaction.end_secrets(before.id, now_us().saturating_add(overlap_us))?;
             transaction.add_secret(before.id, &secret)?;
+            // Who signed in with what may have become known must not stay.
+            transaction.end_sessions_of(before.id)?;
             let change = self.rehinted(transaction, &before, &hint(&secret))?;
             let after = Thing::of_object(&transaction.apply(&change)?);
             let shown = self.shown(transaction, &after)?.with_secret_to_come();

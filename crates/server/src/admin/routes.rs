@@ -15,6 +15,7 @@ use super::{
     budgets::{self, BudgetAction},
     credentials,
     erasures::{self, ErasureAction},
+    people::{self, PeopleAction},
     registry,
     resource::Resource,
     scim::{self, ScimAction},
@@ -90,6 +91,8 @@ pub(super) enum Action {
     Credentials(credentials::Act),
     /// The registry as a whole.
     Registry(registry::Action),
+    /// People: accounts, sign-in, sessions.
+    People(PeopleAction),
 }
 
 /// What a path leads to.
@@ -117,7 +120,7 @@ const AUDIT: [Parameter; 9] = [
     text("kind", "only changes of this kind of object, as key"),
     text("object", "only changes of the object of this id"),
     text("actor", "only what this actor did, by id"),
-    text("action", "create, update, delete or sign_in_refused"),
+    text("action", "as create, update, delete, sign_in, sign_in_refused, sign_out, locked or password"),
     number("since_us", "only from this moment on, in microseconds since 1970"),
     number("until_us", "only before this moment"),
     number("limit", "how many, from 1 to 500 (lines: 10000); 100 where nothing is said"),
@@ -152,6 +155,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     routes.extend(registry::routes());
     routes.extend(scim::routes());
     routes.extend(super::access_request::routes());
+    routes.extend(people::routes());
     routes
 });
 
@@ -362,7 +366,7 @@ pub(super) fn simple(
     route((method, path), (operation.to_owned(), summary.to_owned()), needs, answer)
 }
 
-fn route(
+pub(super) fn route(
     (method, path): (Method, &str),
     (operation, summary): (String, String),
     needs: Permission,

@@ -1,6 +1,6 @@
 //! Takes requests of the admin API, finds out who asks, and hands them to whoever answers.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use http::{Method, StatusCode};
 use policy::{key::Scope, principal::EntityKind, rollout::Action as RolloutAction};
@@ -21,6 +21,7 @@ use super::{
     guard::Guard,
     list,
     openapi::openapi,
+    people::People,
     query::{Expected, Parameters},
     refusal::{Refusal, Wrong},
     resource::Resource,
@@ -33,6 +34,7 @@ use crate::{
     access_request,
     authenticate::{self, Shown},
     core::Shared,
+    credentials::Fetcher,
     database::DatabaseThread,
     feedback,
     metrics::{CoreMetrics, exposition},
@@ -56,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
     pub(crate) secrets: SecretStores,
     pub(crate) sealer: Option<Arc<Sealer>>,
+    pub(crate) fetcher: Fetcher,
 }
 
 /// What the admin runtime works with.
@@ -67,7 +70,8 @@ pub(crate) struct Admin {
     secrets: SecretStores,
     /// What seals credentials of providers.
     pub(super) sealer: Option<Arc<Sealer>>,
-    guard: Guard,
+    pub(super) guard: Guard,
+    pub(super) people: People,
 }
 
 /// A request whose caller is known and may ask it.
@@ -81,8 +85,9 @@ pub(super) struct Asked<'r> {
 
 impl Admin {
     pub(crate) fn new(settings: Settings) -> Admin {
-        let Settings { shared, database, rollouts, metrics, secrets, sealer } = settings;
-        Admin { shared, database, rollouts, metrics, secrets, sealer, guard: Guard::default() }
+        let Settings { shared, database, rollouts, metrics, secrets, sealer, fetcher } = settings;
+        let (guard, people) = (Guard::default(), People::new(fetcher));
+        Admin { shared, database, rollouts, metrics, secrets, sealer, guard, people }
     }
 
     /// Answers requests until the last core is gone.
@@ -114,12 +119,22 @@ impl Admin {
         if request.path == "/metrics" && self.shared.world.load().snapshot.server.metrics_public {
             return Ok(self.metrics());
         }
+        let found = routes::find(&request.method, &request.path);
+        if let Found::Route(route, name) = &found
+            && let Action::People(action) = route.action
+            && action.is_public()
+        {
+            return self.anybody(action, request, name.as_deref().unwrap_or_default()).await;
+        }
         let who = self.caller(request).await?;
-        let (route, name) = match routes::find(&request.method, &request.path) {
+        let (route, name) = match found {
             Found::Route(route, name) => (route, name.unwrap_or_default()),
             Found::OtherMethods(methods) => return Err(other_methods(request, &methods)),
             Found::Nothing => return Err(nothing(&request.path)),
         };
+        if let Some(person) = &who.person {
+            person.may_ask(route.action)?;
+        }
         if let Some(permission) = route.needs {
             who.may(permission)?;
         }
@@ -133,10 +148,16 @@ impl Admin {
     /// Who asks, with a key that is good here. Whoever has none is told why a few times, and then no more.
     async fn caller(&self, request: &AdminRequest) -> Result<Who, Refusal> {
         let shown = Shown::in_headers(&request.headers);
+        let (address, now_us) = (self.address(request), now_us());
+        if !shown.has_any()
+            && let Some(token) = self.session_token(&request.headers)
+        {
+            let who = self.by_session(request, token, address).await?;
+            self.guard.asked(who.id, now_us)?;
+            return Ok(who);
+        }
         let world = self.shared.world.load_full();
-        let (trusted, roles) = (&world.snapshot.server.trusted_proxies, &world.snapshot.roles);
-        let address = authenticate::address(request.peer, &request.headers, trusted);
-        let now_us = now_us();
+        let roles = &world.snapshot.roles;
         let found = authenticate::by_key(&self.shared.callers.load(), shown, Scope::Admin, (now_us, address));
         let who = found.as_ref().ok().and_then(|principal| Who::new(principal, roles, (address, request.id)));
         if let Some(who) = who {
@@ -162,6 +183,12 @@ impl Admin {
             }
         }
         Err(failure.instead.unwrap_or(fault).into())
+    }
+
+    /// Where a request comes from.
+    pub(super) fn address(&self, request: &AdminRequest) -> IpAddr {
+        let world = self.shared.world.load();
+        authenticate::address(request.peer, &request.headers, &world.snapshot.server.trusted_proxies)
     }
 
     async fn act(&self, route: &Route, asked: Asked<'_>) -> Result<Reply, Refusal> {
@@ -230,12 +257,13 @@ impl Admin {
                     .map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))?;
                 self.rollout(asked.name, Some(order.action)).await
             }
-            // A core takes it where its method is right.
-            Action::Explain => Err(nothing(&asked.request.path)),
+            // A core takes it, and asks here whether somebody who has signed in may.
+            Action::Explain => Ok(Reply::ok(&json!({}))),
             Action::Metrics => Ok(self.metrics()),
             Action::Description => Ok(Reply::ok(&openapi())),
             Action::Credentials(act) => self.credentials(act, asked).await,
             Action::Registry(action) => self.registry(action, &asked).await,
+            Action::People(action) => self.people(action, asked).await,
         }
     }
 

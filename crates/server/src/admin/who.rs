@@ -1,6 +1,6 @@
 //! Who administers, and what follows from it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use policy::{
     principal::Principal,
@@ -9,6 +9,8 @@ use policy::{
 use store::{ActorKind, Author, Tenancy};
 use uuid::Uuid;
 use wire::{Fault, Kind, Origin};
+
+use super::people::Person;
 
 /// A caller of the admin API.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Who {
     roles: Roles,
     /// The one it administers; all where there is none.
     pub(super) organization: Option<Uuid>,
+    /// The person who has signed in, where it is not a key that asks.
+    pub(super) person: Option<Arc<Person>>,
     address: IpAddr,
     request_id: Uuid,
 }
@@ -32,11 +36,21 @@ impl Who {
     ) -> Option<Who> {
         let (id, organization) = (principal.id, principal.organization);
         let role = roles.named(principal.role.as_ref()?);
-        Some(Who { id, role, roles: roles.clone(), organization, address, request_id })
+        let roles = roles.clone();
+        Some(Who { id, role, roles, organization, person: None, address, request_id })
     }
 
     pub(super) fn tenancy(&self) -> Tenancy {
         self.organization.map_or(Tenancy::All, Tenancy::Organization)
+    }
+
+    pub(super) fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// Whether there is a role of this name.
+    pub(super) fn knows(&self, role: &RoleName) -> bool {
+        self.roles.find(role).is_some()
     }
 
     pub(super) fn may(&self, permission: Permission) -> Result<(), Fault> {
@@ -60,11 +74,10 @@ impl Who {
 
     /// For the audit.
     pub(super) fn author(&self) -> Author {
-        Author {
-            actor: self.id.to_string(),
-            kind: ActorKind::Key,
-            address: Some(self.address.to_string()),
-            request_id: Some(self.request_id),
-        }
+        let (actor, kind) = match self.person.as_ref().and_then(|person| person.name()) {
+            Some(name) => (name.to_owned(), ActorKind::User),
+            None => (self.id.to_string(), ActorKind::Key),
+        };
+        Author { actor, kind, address: Some(self.address.to_string()), request_id: Some(self.request_id) }
     }
 }

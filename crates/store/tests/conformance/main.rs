@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its case")]
 
+mod accounts;
 mod answers;
 mod audit;
 mod credentials;
@@ -17,6 +18,7 @@ mod place;
 mod privacy;
 mod rollouts;
 mod schema;
+mod sessions;
 mod tls;
 mod watch;
 
@@ -112,6 +114,19 @@ on_every_database! {
     }
     audit {
         who_did_what_is_written_down
+    }
+    accounts {
+        accounts_live_from_creation_to_their_end
+        passwords_are_kept_as_slow_hashes_beside_them
+        wrong_passwords_lock_an_account_for_all
+        a_hash_is_made_anew_without_ending_anything
+    }
+    sessions {
+        sessions_are_known_by_their_token_until_they_end
+        tenants_do_not_see_each_others_sessions
+        a_person_has_so_many_sessions
+        a_change_of_an_account_ends_its_sessions
+        a_login_comes_back_once
     }
     watch {
         word_of_a_change_comes_to_others
