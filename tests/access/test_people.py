@@ -595,6 +595,20 @@ def test_a_login_ends_with_what_gave_it(tmp_path, sim, pretender):
         gateway.process.kill()
 
 
+def test_passwords_open_nothing_where_they_are_switched_off(tmp_path, sim):
+    gateway = PeopleGateway(tmp_path, sim)
+    try:
+        _, browser = account(gateway, "kim@example.com")
+        assert Browser(gateway).ask("GET", "sign-in").json["accounts"]
+        gateway.file.write_text(gateway.file.read_text().replace("sign_in:", "sign_in:\n  accounts: false"))
+        wait_for(lambda: browser.ask("GET", "me").status == 401, "the new configuration")
+        assert not Browser(gateway).ask("GET", "sign-in").json["accounts"]
+        assert Browser(gateway).sign_in("kim@example.com", PASSWORD).code == (401, "sign_in_failed")
+        assert Browser(gateway).ask("POST", "sign-in", {"key": ADMIN_KEY}).status == 200
+    finally:
+        gateway.process.kill()
+
+
 def test_cookies_of_a_secure_address_go_over_nothing_else(tmp_path, sim, pretender):
     providers = PRETENDER.format(issuer=pretender.url)
     gateway = PeopleGateway(tmp_path, sim, providers=providers, url="https://gateway.example.com")

@@ -527,7 +527,7 @@ fn ways_to_sign_in_say_what_they_need() {
     {
         sign_in(&format!("url: \"{url}\""), "must be an address without a path");
     }
-    sign_in("session: { idle: 0s }", "must be longer than nothing");
+    sign_in("session: { idle: 1m }", "must be 5m at least");
     sign_in("session: { length: 31d }", "30d at most");
     sign_in("url: \"https://b.example/\", accounts: false, session: { idle: 5m, length: 8h }", "");
 }

@@ -14,6 +14,8 @@ use crate::{
 };
 
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
+/// Sessions that are used would end otherwise.
+const IDLE_MIN: Duration = Duration::from_secs(300);
 const LENGTH_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 const SCOPES: &str = "openid email profile";
 
@@ -36,7 +38,7 @@ pub(super) struct SignInDraft {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct SessionDraft {
-    /// For how long a session may not be used. Default: `1h`.
+    /// For how long a session may not be used; 5 minutes at least. Default: `1h`.
     idle: Option<Span>,
     /// For how long a session lasts, however much it is used; 30 days at most. Default: `12h`.
     length: Option<Span>,
@@ -105,8 +107,8 @@ impl Compiler<'_> {
         }
         let idle = draft.session.idle.map_or(usual.idle, |span| span.0);
         let length = draft.session.length.map_or(usual.length, |span| span.0);
-        if idle.is_zero() {
-            self.fault("sign_in.session.idle", "must be longer than nothing; write 1h");
+        if idle < IDLE_MIN {
+            self.fault("sign_in.session.idle", "must be 5m at least, since use is noted once a minute");
         }
         if length.is_zero() || length > LENGTH_MAX {
             self.fault("sign_in.session.length", "must be longer than nothing, and 30d at most");
