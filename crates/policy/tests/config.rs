@@ -512,7 +512,7 @@ fn ways_to_sign_in_say_what_they_need() {
     with("roles: [ { group: g, role: owner, organization: acme } ]", "");
     with("", "lets nobody in; write roles, or default_role");
     with("roles: [ { group: g, role: ownr } ]", "there is no role \"ownr\"; did you mean \"owner\"?");
-    with("default_role: ruler", "use one of: owner, admin");
+    with("default_role: ruler", "there are: admin, analyst");
     with("default_role: viewer, scopes: [email]", "must have openid in it");
     with("roles: [ { group: g, role: owner } ], default_organization: acme", "is for default_role");
     with("default_role: viewer, client_secret: \"secret:env/NONE\"", "NONE is not set");

@@ -15,13 +15,15 @@ use store::{Adjustment, Database};
 use uuid::Uuid;
 
 use super::{
-    Reply,
+    Admin, Reply,
     bodies::List,
     change::Wish,
-    examine::misfits,
+    examine::{misfits, object},
     find::Finder,
     refusal::{Refusal, Wrong},
+    resource::Resource,
     routes::{self, Action, Route},
+    side::Asked,
 };
 use crate::{
     budgets::{Budget, budgets},
@@ -142,31 +144,53 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+impl Admin {
+    pub(super) async fn budgets(&self, action: BudgetAction, asked: Asked<'_>) -> Result<Reply, Refusal> {
+        let budgets = Budgets::of(&self.shared, &self.finder(&asked, Resource::Key));
+        let members = match asked.request.body.is_empty() {
+            true => Map::new(),
+            false => object(&asked.request.body)?,
+        };
+        let wish = self.wish(&asked, Resource::Key, true)?;
+        let name = asked.name;
+        match action {
+            BudgetAction::List => self.read(move |database| budgets.list(database)).await,
+            BudgetAction::Read => self.read(move |database| budgets.read(&name, database)).await,
+            BudgetAction::TopUp => {
+                self.write(move |database| budgets.top_up((&name, &members), &wish, database)).await
+            }
+            BudgetAction::Reset => {
+                self.write(move |database| budgets.reset((&name, &members), &wish, database)).await
+            }
+        }
+    }
+}
+
 /// Whose budgets are looked at.
-pub(super) struct Budgets {
+struct Budgets {
     limits: Vec<Arc<Limit>>,
 }
 
 impl Budgets {
     /// Those that the caller may see.
-    pub(super) fn of(shared: &Shared, finder: &Finder) -> Budgets {
+    fn of(shared: &Shared, finder: &Finder) -> Budgets {
         Budgets { limits: shared.callers.load().limits_of(finder.who.organization) }
     }
 
-    pub(super) fn list(self, database: &mut Database) -> Result<Reply, Refusal> {
+    fn list(self, database: &mut Database) -> Result<Reply, Refusal> {
         let all = budgets(self.limits, database, now_us())?;
         let data = all.iter().map(|budget| shown(budget, None)).collect();
         Ok(Reply::ok(&List::<Shown> { data, next_cursor: None }))
     }
 
-    pub(super) fn read(self, wanted: &str, database: &mut Database) -> Result<Reply, Refusal> {
+    fn read(self, wanted: &str, database: &mut Database) -> Result<Reply, Refusal> {
         let now_us = now_us();
         let budget = self.find(wanted, database, now_us)?;
         let entries = database.adjustments(now_us)?;
         Ok(Reply::ok(&shown(&budget, Some(&entries))))
     }
 
-    pub(super) fn top_up(
+    fn top_up(
         self,
         (wanted, members): (&str, &Map<String, Json>),
         wish: &Wish,
@@ -179,7 +203,7 @@ impl Budgets {
         add(&budget, &entry, wish, database)
     }
 
-    pub(super) fn reset(
+    fn reset(
         self,
         (wanted, members): (&str, &Map<String, Json>),
         wish: &Wish,

@@ -9,14 +9,15 @@ use store::{Database, Subject};
 use uuid::Uuid;
 
 use super::{
-    Reply,
+    Admin, Reply,
     bodies::List,
-    examine::misfits,
+    examine::{misfits, object},
     find::Finder,
     query::{LISTED_MAX, Parameters},
     refusal::{Refusal, Wrong},
     resource::Resource,
     routes::{self, Action, Parameter, Route},
+    side::Asked,
 };
 use crate::world::now_us;
 
@@ -103,21 +104,29 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-pub(super) fn list(
-    finder: &Finder,
-    parameters: &Parameters,
-    database: &mut Database,
-) -> Result<Reply, Refusal> {
+impl Admin {
+    pub(super) async fn erasures(&self, action: ErasureAction, asked: Asked<'_>) -> Result<Reply, Refusal> {
+        let finder = self.finder(&asked, Resource::Key);
+        match action {
+            ErasureAction::List => {
+                let parameters = asked.parameters;
+                self.read(move |database| list(&finder, &parameters, database)).await
+            }
+            ErasureAction::Create => {
+                let members = object(&asked.request.body)?;
+                self.read_at_length(move |database| create(&finder, &members, database)).await
+            }
+        }
+    }
+}
+
+fn list(finder: &Finder, parameters: &Parameters, database: &mut Database) -> Result<Reply, Refusal> {
     let found = database.erasures(finder.who.tenancy(), parameters.limit(LISTED_MAX)?)?;
     let data = found.into_iter().map(shown).collect();
     Ok(Reply::ok(&List::<Shown> { data, next_cursor: None }))
 }
 
-pub(super) fn create(
-    finder: &Finder,
-    members: &Map<String, Json>,
-    database: &mut Database,
-) -> Result<Reply, Refusal> {
+fn create(finder: &Finder, members: &Map<String, Json>, database: &mut Database) -> Result<Reply, Refusal> {
     let body = Json::Object(members.clone());
     let wrong = misfits(&schema_for!(Body).to_value(), &body);
     if !wrong.is_empty() {

@@ -11,11 +11,8 @@ use tokio::sync::{Semaphore, mpsc};
 use wire::{Fault, Kind, Origin};
 
 use super::{
-    AdminRequest, Reply, audit,
-    budgets::{BudgetAction, Budgets},
-    calls,
+    AdminRequest, Reply, audit, calls,
     change::Wish,
-    erasures::{self, ErasureAction},
     examine::object,
     find::Finder,
     guard::Guard,
@@ -230,14 +227,7 @@ impl Admin {
             }
             Action::VerifyAudit => self.read_at_length(audit::verify).await,
             Action::Budgets(action) => self.budgets(action, asked).await,
-            Action::Erasures(ErasureAction::List) => {
-                let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
-                self.read(move |database| erasures::list(&finder, &parameters, database)).await
-            }
-            Action::Erasures(ErasureAction::Create) => {
-                let (finder, members) = (self.finder(&asked, Resource::Key), object(&asked.request.body)?);
-                self.read_at_length(move |database| erasures::create(&finder, &members, database)).await
-            }
+            Action::Erasures(action) => self.erasures(action, asked).await,
             Action::Calls => {
                 let (finder, parameters) = (self.finder(&asked, Resource::Key), asked.parameters);
                 self.read(move |database| calls::list(&finder, &parameters, database)).await
@@ -267,27 +257,7 @@ impl Admin {
         }
     }
 
-    async fn budgets(&self, action: BudgetAction, asked: Asked<'_>) -> Result<Reply, Refusal> {
-        let budgets = Budgets::of(&self.shared, &self.finder(&asked, Resource::Key));
-        let members = match asked.request.body.is_empty() {
-            true => Map::new(),
-            false => object(&asked.request.body)?,
-        };
-        let wish = self.wish(&asked, Resource::Key, true)?;
-        let name = asked.name;
-        match action {
-            BudgetAction::List => self.read(move |database| budgets.list(database)).await,
-            BudgetAction::Read => self.read(move |database| budgets.read(&name, database)).await,
-            BudgetAction::TopUp => {
-                self.write(move |database| budgets.top_up((&name, &members), &wish, database)).await
-            }
-            BudgetAction::Reset => {
-                self.write(move |database| budgets.reset((&name, &members), &wish, database)).await
-            }
-        }
-    }
-
-    fn finder(&self, asked: &Asked<'_>, resource: Resource) -> Finder {
+    pub(super) fn finder(&self, asked: &Asked<'_>, resource: Resource) -> Finder {
         Finder { who: asked.who.clone(), world: self.shared.world.load_full(), resource }
     }
 
@@ -325,7 +295,7 @@ impl Admin {
     }
 
     /// The same for what takes long.
-    async fn read_at_length(
+    pub(super) async fn read_at_length(
         &self,
         work: impl FnOnce(&mut Database) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<Reply, Refusal> {
