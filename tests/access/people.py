@@ -7,23 +7,13 @@ import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import test_admin
 from issuer import Key, token
 
 COOKIE = "tollgate-session"
 
 
-class Answer:
-    def __init__(self, status, headers, text):
-        self.status, self.headers, self.text = status, headers, text
-
-    @property
-    def json(self):
-        return json.loads(self.text)
-
-    @property
-    def code(self):
-        return self.status, self.json["error"]["code"]
-
+class Answer(test_admin.Answer):
     @property
     def location(self):
         return self.headers["location"]
