@@ -1,6 +1,10 @@
 //! Stretches of time over which something is counted.
 
-use jiff::{Timestamp, ToSpan as _, Unit, ZonedRound, civil::Weekday, tz::TimeZone};
+use jiff::{
+    Timestamp, ToSpan as _, Unit, ZonedRound,
+    civil::{Date, Weekday},
+    tz::{Offset, TimeZone},
+};
 
 /// Microseconds of a second, minute, hour and day.
 const SECOND: i64 = 1_000_000;
@@ -80,11 +84,31 @@ impl Period {
             Period::Hour | Period::Day if *zone == TimeZone::UTC => steady(self.length_us(), 0),
             // The first day of 1970 was a Thursday.
             Period::Week if *zone == TimeZone::UTC => steady(7 * DAY, 4 * DAY),
+            Period::Month | Period::Year if *zone == TimeZone::UTC => {
+                utc(self, now_us).unwrap_or_else(|| steady(self.length_us(), 0))
+            }
             Period::Hour | Period::Day | Period::Week | Period::Month | Period::Year => {
                 calendar(self, now_us, zone).unwrap_or_else(|| steady(self.length_us(), 0))
             }
         }
     }
+}
+
+/// The month or the year of a moment in UTC, as each call with a budget asks for it. `None` where the calendar ends.
+fn utc(period: Period, now_us: i64) -> Option<(i64, i64)> {
+    let date = Offset::UTC.to_datetime(Timestamp::from_microsecond(now_us).ok()?).date();
+    let (first, last) = match period {
+        Period::Month => (date.first_of_month(), date.last_of_month()),
+        Period::Second
+        | Period::Minute
+        | Period::Hour
+        | Period::Day
+        | Period::Week
+        | Period::Year
+        | Period::Span(_) => (date.first_of_year(), date.last_of_year()),
+    };
+    let start_us = |date: Date| Some(Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_microsecond());
+    Some((start_us(first)?, start_us(last.tomorrow().ok()?)?))
 }
 
 /// `None` where the calendar ends, which is in the year 9999.
@@ -151,6 +175,7 @@ mod tests {
         check(Period::Week, "UTC", now, "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z");
         check(Period::Week, "Asia/Tokyo", now, "2026-11-15T15:00:00Z", "2026-11-22T15:00:00Z");
         check(Period::Month, "UTC", now, "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
+        check(Period::Year, "UTC", now, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
         check(Period::Year, "America/New_York", now, "2026-01-01T05:00:00Z", "2027-01-01T05:00:00Z");
         check(
             Period::Span(5 * HOUR),
