@@ -246,6 +246,21 @@ fn forget_object(writer: &mut Writer<'_>, id: Uuid) -> Result<(), Error> {
         )?;
         writer.engine.execute("DELETE FROM key_hashes WHERE key_id = ?1", &[id.into()])?;
         audit::erase(writer.engine, id)?;
+        forget_requests(writer, id)?;
+    }
+    Ok(())
+}
+
+/// Takes out what somebody asked for: requests for access name who asked, and say why.
+fn forget_requests(writer: &mut Writer<'_>, of: Uuid) -> Result<(), Error> {
+    let select = "SELECT id FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND kind = 'access_request' \
+                  AND body LIKE ?2";
+    let rows = writer.engine.query(select, &[writer.tenancy.value(), format!("%{of}%").into()])?;
+    for row in &rows {
+        let id: Uuid = row.get(0)?;
+        writer.engine.execute("DELETE FROM object_versions WHERE id = ?1", &[id.into()])?;
+        writer.engine.execute("DELETE FROM objects WHERE id = ?1", &[id.into()])?;
+        audit::erase(writer.engine, id)?;
     }
     Ok(())
 }

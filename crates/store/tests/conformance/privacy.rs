@@ -164,7 +164,15 @@ pub(crate) fn a_user_is_forgotten_and_the_audit_is_whole(place: &mut Place) {
         body: json!({"tags": {"phone": "555-0100"}}),
     };
     let end = Change::Delete { id: KIM, expected: None };
-    database.apply(Tenancy::All, &[change, end], &author, NOW_US).unwrap();
+    let request = Change::Create {
+        id: Uuid::from_u128(9),
+        kind: "access_request".to_owned(),
+        organization: None,
+        parent: None,
+        name: "a request".to_owned(),
+        body: json!({"asked_by": {"user": KIM, "name": name}}),
+    };
+    database.apply(Tenancy::All, &[change, end, request], &author, NOW_US).unwrap();
     // Another tenant's administrator reaches nothing of it.
     let other = Tenancy::Organization(GLOBEX);
     database.erase(other, (&Subject::User(KIM), false), &author, NOW_US).unwrap();
@@ -173,7 +181,7 @@ pub(crate) fn a_user_is_forgotten_and_the_audit_is_whole(place: &mut Place) {
             Tenancy::All,
             &tollgate_store::AuditQuery { limit: 100, ..tollgate_store::AuditQuery::default() },
         );
-        let versions = database.history(Tenancy::All, KIM).unwrap();
+        let versions = [KIM, Uuid::from_u128(9)].map(|id| database.history(Tenancy::All, id).unwrap());
         format!("{:?} {versions:?}", entries.unwrap())
     };
     assert!(told(&mut database).contains(name));
