@@ -8,8 +8,8 @@ use policy::{
     limit::{Limit, Usd},
     role::Permission,
 };
-use schemars::{JsonSchema, SchemaGenerator, schema_for};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use store::{Adjustment, Database};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use super::{
     Admin, Reply,
     bodies::List,
     change::Wish,
-    examine::{misfits, object},
+    examine::{object_or_nothing, read},
     find::Finder,
     refusal::{Refusal, Wrong},
     resource::Resource,
@@ -147,10 +147,7 @@ pub(super) fn routes() -> Vec<Route> {
 impl Admin {
     pub(super) async fn budgets(&self, action: BudgetAction, asked: Asked<'_>) -> Result<Reply, Refusal> {
         let budgets = Budgets::of(&self.shared, &self.finder(&asked, Resource::Key));
-        let members = match asked.request.body.is_empty() {
-            true => Map::new(),
-            false => object(&asked.request.body)?,
-        };
+        let members = object_or_nothing(&asked.request.body)?;
         let wish = self.wish(&asked, Resource::Key, true)?;
         let name = asked.name;
         match action {
@@ -196,7 +193,7 @@ impl Budgets {
         wish: &Wish,
         database: &mut Database,
     ) -> Result<Reply, Refusal> {
-        let TopUp { usd, note } = read_body(&schema_for!(TopUp).to_value(), members)?;
+        let TopUp { usd, note } = read(members.clone())?;
         let now_us = now_us();
         let budget = self.find(wanted, database, now_us)?;
         let entry = budget.top_up(usd.0.picodollars(), checked(note)?, now_us);
@@ -209,7 +206,7 @@ impl Budgets {
         wish: &Wish,
         database: &mut Database,
     ) -> Result<Reply, Refusal> {
-        let Reset { note } = read_body(&schema_for!(Reset).to_value(), members)?;
+        let Reset { note } = read(members.clone())?;
         let now_us = now_us();
         let budget = self.find(wanted, database, now_us)?;
         let entry = budget.reset(&database.adjustments(now_us)?, checked(note)?, now_us);
@@ -240,15 +237,6 @@ fn add(budget: &Budget, entry: &Adjustment, wish: &Wish, database: &mut Database
         transaction.adjust(entry, organization)?;
         Ok((Reply::ok(&shown(&after, None)), None))
     })
-}
-
-fn read_body<T: DeserializeOwned>(schema: &Json, members: &Map<String, Json>) -> Result<T, Refusal> {
-    let body = Json::Object(members.clone());
-    let wrong = misfits(schema, &body);
-    if !wrong.is_empty() {
-        return Err(Refusal::invalid(wrong));
-    }
-    serde_json::from_value(body).map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))
 }
 
 fn checked(note: Option<String>) -> Result<Option<String>, Refusal> {

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use policy::{principal::EntityKind, role::Permission};
-use schemars::{JsonSchema, SchemaGenerator, schema_for};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use store::{Database, Subject};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     Admin, Reply,
     bodies::List,
-    examine::{misfits, object},
+    examine::{object, read},
     find::Finder,
     query::{LISTED_MAX, Parameters},
     refusal::{Refusal, Wrong},
@@ -114,7 +114,7 @@ impl Admin {
             }
             ErasureAction::Create => {
                 let members = object(&asked.request.body)?;
-                self.read_at_length(move |database| create(&finder, &members, database)).await
+                self.read_at_length(move |database| create(&finder, members, database)).await
             }
         }
     }
@@ -126,14 +126,8 @@ fn list(finder: &Finder, parameters: &Parameters, database: &mut Database) -> Re
     Ok(Reply::ok(&List::<Shown> { data, next_cursor: None }))
 }
 
-fn create(finder: &Finder, members: &Map<String, Json>, database: &mut Database) -> Result<Reply, Refusal> {
-    let body = Json::Object(members.clone());
-    let wrong = misfits(&schema_for!(Body).to_value(), &body);
-    if !wrong.is_empty() {
-        return Err(Refusal::invalid(wrong));
-    }
-    let body: Body = serde_json::from_value(body)
-        .map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))?;
+fn create(finder: &Finder, members: Map<String, Json>, database: &mut Database) -> Result<Reply, Refusal> {
+    let body: Body = read(members)?;
     let subject = subject(&body)?;
     if let Subject::User(id) = &subject {
         check_user(finder, *id, database)?;

@@ -9,7 +9,8 @@ use policy::{
     principal::{Directory, Entity, EntityKind, Problem},
     role::RoleName,
 };
-use schemars::schema_for;
+use schemars::{JsonSchema, schema_for};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -53,6 +54,11 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Json>, Refusal> {
     }
 }
 
+/// The same for a request that may come without a body.
+pub(super) fn object_or_nothing(body: &[u8]) -> Result<Map<String, Json>, Refusal> {
+    if body.is_empty() { Ok(Map::new()) } else { object(body) }
+}
+
 /// Reads a body by the schema of its kind. Members that the gateway sets may be repeated as they were shown.
 pub(super) fn draft(
     resource: Resource,
@@ -74,6 +80,16 @@ pub(super) fn draft(
     }
     let body = Json::Object(members);
     wrong.extend(misfits(schema(resource), &body));
+    if !wrong.is_empty() {
+        return Err(Refusal::invalid(wrong));
+    }
+    serde_json::from_value(body).map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))
+}
+
+/// Reads a body by the schema of its type.
+pub(super) fn read<T: DeserializeOwned + JsonSchema>(members: Map<String, Json>) -> Result<T, Refusal> {
+    let body = Json::Object(members);
+    let wrong = misfits(&schema_for!(T).to_value(), &body);
     if !wrong.is_empty() {
         return Err(Refusal::invalid(wrong));
     }

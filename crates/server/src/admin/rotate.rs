@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 use policy::key::{ADMIN_PREFIX, KEY_PREFIX, Scope};
-use schemars::schema_for;
 use serde_json::{Map, Value as Json};
 use store::{Change, Database};
 
@@ -10,7 +9,7 @@ use super::{
     Reply,
     bodies::Rotation,
     change::{Wish, hint},
-    examine::misfits,
+    examine::read,
     find::{Is, Thing},
     refusal::{Refusal, Wrong},
 };
@@ -21,13 +20,7 @@ const OVERLAP_US_MAX: i64 = 30 * 24 * 3_600 * 1_000_000;
 
 /// For how long the earlier secrets go on, in microseconds. A request without a body says nothing.
 pub(super) fn overlap_us(members: &Map<String, Json>) -> Result<i64, Refusal> {
-    let body = Json::Object(members.clone());
-    let wrong = misfits(&schema_for!(Rotation).to_value(), &body);
-    if !wrong.is_empty() {
-        return Err(Refusal::invalid(wrong));
-    }
-    let rotation: Rotation = serde_json::from_value(body)
-        .map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))?;
+    let rotation: Rotation = read(members.clone())?;
     let overlap = rotation.overlap.map(policy::config::Span::duration).unwrap_or_default();
     let overlap_us = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
     if overlap_us > OVERLAP_US_MAX {

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::{Method, StatusCode};
 use policy::{key::Scope, principal::EntityKind, rollout::Action as RolloutAction};
 use serde::Deserialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use store::{ActorKind, Author, Database, Repeatable, Sealer};
 use tokio::sync::{Semaphore, mpsc};
 use wire::{Fault, Kind, Origin};
@@ -13,7 +13,7 @@ use wire::{Fault, Kind, Origin};
 use super::{
     AdminRequest, Reply, audit, calls,
     change::Wish,
-    examine::object,
+    examine::{object, object_or_nothing},
     find::Finder,
     guard::Guard,
     list,
@@ -215,7 +215,7 @@ impl Admin {
             }
             Action::RotateKey => {
                 let body = &asked.request.body;
-                let members = if body.is_empty() { Map::new() } else { object(body)? };
+                let members = object_or_nothing(body)?;
                 let overlap_us = overlap_us(&members)?;
                 let wish = self.wish(&asked, Resource::Key, true)?;
                 self.write(move |database| wish.rotate(&asked.name, overlap_us, database)).await

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     bodies::{LocalAccount, LocalAccountBody, LocalAccountPatch, LocalAccountWithPassword, OneTimePassword},
-    local::read,
+    local::read_body,
     passwords,
 };
 use crate::{
@@ -53,7 +53,7 @@ impl Admin {
     }
 
     pub(super) async fn create_account(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
-        let body: LocalAccountBody = read(&asked.request.body)?;
+        let body: LocalAccountBody = read_body(&asked.request.body)?;
         let mut wrong = Vec::new();
         check_name(&body.name, &mut wrong);
         let world = self.shared.world.load_full();
@@ -79,7 +79,7 @@ impl Admin {
     }
 
     pub(super) async fn merge_account(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
-        let patch: LocalAccountPatch = read(&asked.request.body)?;
+        let patch: LocalAccountPatch = read_body(&asked.request.body)?;
         let mut wrong = Vec::new();
         if let Some(name) = &patch.name {
             check_name(name, &mut wrong);
@@ -130,7 +130,7 @@ impl Admin {
 
     /// Gives somebody else a password for one time.
     pub(super) async fn set_password(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
-        let body: OneTimePassword = read(&asked.request.body)?;
+        let body: OneTimePassword = read_body(&asked.request.body)?;
         let (who, wanted) = (asked.who.clone(), asked.name.clone());
         let tenancy = who.tenancy();
         let found = self.database.ask(move |database| Ok(find(database, tenancy, &wanted))).await??;

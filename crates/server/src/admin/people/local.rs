@@ -1,8 +1,6 @@
 //! Sign-in with a password or an admin key.
 
 use policy::{Secret, key::Scope};
-use schemars::schema_for;
-use serde_json::Value as Json;
 use store::{NewSession, PasswordHash, Try, Way};
 use wire::{Fault, Kind, Origin};
 
@@ -15,7 +13,7 @@ use super::{
 use crate::{
     admin::{
         Admin, AdminRequest, Reply,
-        examine::{misfits, object},
+        examine::{object_or_nothing, read},
         refusal::{Refusal, Wrong},
         who::Who,
     },
@@ -35,15 +33,11 @@ pub(super) struct Tried {
     pub(super) is_good: bool,
 }
 
-/// Reads a body by the schema of its type.
-pub(super) fn read<T: serde::de::DeserializeOwned + schemars::JsonSchema>(body: &[u8]) -> Result<T, Refusal> {
-    let members = if body.is_empty() { serde_json::Map::new() } else { object(body)? };
-    let body = Json::Object(members);
-    let wrong = misfits(&schema_for!(T).to_value(), &body);
-    if !wrong.is_empty() {
-        return Err(Refusal::invalid(wrong));
-    }
-    serde_json::from_value(body).map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))
+/// Reads a body, which may be missing where nothing must be said.
+pub(super) fn read_body<T: serde::de::DeserializeOwned + schemars::JsonSchema>(
+    body: &[u8],
+) -> Result<T, Refusal> {
+    read(object_or_nothing(body)?)
 }
 
 impl Admin {
@@ -64,7 +58,7 @@ impl Admin {
         let address = self.address(request);
         check_origin(&request.headers, self.shared.world.load().snapshot.sign_in.url.as_deref())?;
         self.guard.may_try(address, now_us())?;
-        let body: SignInBody = read(&request.body)?;
+        let body: SignInBody = read_body(&request.body)?;
         match (body.name, body.password, body.key) {
             (Some(name), Some(password), None) => {
                 let attempt = Attempt { request, address, way: Way::Account, source: None };

@@ -9,7 +9,7 @@ use store::{NewSession, Tenancy, Way};
 use super::{
     bodies::{Me, OwnPassword, SessionShown, SignedOut},
     cookies::{Cookie, Jar},
-    local::{Tried, read, wrong_password},
+    local::{Tried, read_body, wrong_password},
     passwords,
     sign_in::Attempt,
 };
@@ -70,7 +70,7 @@ impl Admin {
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, "no_password", message));
             }
         };
-        let body: OwnPassword = read(&asked.request.body)?;
+        let body: OwnPassword = read_body(&asked.request.body)?;
         let (request, address) = (asked.request, self.address(asked.request));
         let attempt = Attempt { request, address, way: Way::Account, source: None };
         self.guard.may_try(address, now_us())?;
