@@ -1,6 +1,11 @@
 //! A shared store that goes away and comes back.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::Cell,
+    sync::mpsc::{self, TryRecvError},
+    thread,
+    time::Duration,
+};
 
 use policy::{
     Secret,
@@ -12,8 +17,8 @@ use crate::{
     proxy::Proxy,
     stores::remove,
     stores::{
-        HOUR_US, Kind, MINUTE_US, Opened, SECOND_US, apart, claim, forget, granted, hour, now_us, open,
-        unique, wait,
+        HOUR_US, Kind, MINUTE_US, Opened, SECOND_US, apart, claim, forget, forget_scripts, granted, hour,
+        now_us, open, unique, wait,
     },
 };
 
@@ -252,6 +257,31 @@ fn a_store_that_forgets_is_told_again() {
             assert_eq!((store.left(&durable).await, store.left(&plain).await), (55, 75), "{:?}", store.kind);
             store.take(&[durable, plain]).await;
         }
+    });
+}
+
+/// A server that forgets its scripts all the time, as one does whose administrator flushes them, is not one that is away.
+#[test]
+fn scripts_that_are_flushed_are_no_outage() {
+    each_pair(10, &patient(), async |pair| {
+        if pair.cuttable.kind != Kind::Redis {
+            return;
+        }
+        let store = &pair.cuttable;
+        let budget = claim(hour(300, store.now_us), 1);
+        let (_until_dropped, is_over) = mpsc::channel::<()>();
+        let address = pair.address.clone();
+        thread::spawn(move || {
+            while is_over.try_recv() == Err(TryRecvError::Empty) {
+                forget_scripts(&address);
+            }
+        });
+        for _ in 0..300 {
+            let hold = store.hold(&[budget]).await;
+            store.settle(&hold, &[1]).await;
+        }
+        assert_eq!(store.ledger.figures().outages, 0);
+        assert_eq!(pair.other.left(&budget).await, 0);
     });
 }
 

@@ -115,7 +115,7 @@ pub(crate) fn forget(kind: Kind, address: &str) {
             let client = redis::Client::open(address).expect("the address is sound");
             let mut connection = client.get_connection().expect("the store answers");
             redis::cmd("FLUSHDB").exec(&mut connection).expect("the store forgets");
-            redis::cmd("SCRIPT").arg("FLUSH").exec(&mut connection).expect("the store forgets scripts");
+            forget_scripts(address);
         }
         Kind::Postgres => {
             let tables = ["buckets", "counters", "holds", "batches", "replicas"];
@@ -123,6 +123,13 @@ pub(crate) fn forget(kind: Kind, address: &str) {
             postgres(address, &format!("TRUNCATE {}", tables.join(", ")));
         }
     }
+}
+
+/// Makes a Redis forget the scripts of all its databases.
+pub(crate) fn forget_scripts(address: &str) {
+    let client = redis::Client::open(address).expect("the address is sound");
+    let mut connection = client.get_connection().expect("the store answers");
+    redis::cmd("SCRIPT").arg("FLUSH").exec(&mut connection).expect("the store forgets scripts");
 }
 
 fn postgres(address: &str, statement: &str) {

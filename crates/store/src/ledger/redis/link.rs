@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use policy::ledger::{Bucket, Claim, Judged, Reserved, Rule, Standing, Tenant, conclude, hold_end};
-use redis::{
-    RedisError, Script, ScriptInvocation, Value, aio::MultiplexedConnection, cluster_async::ClusterConnection,
-};
+use redis::{RedisError, Value, aio::MultiplexedConnection, cluster_async::ClusterConnection};
 
-use super::reply;
+use super::{
+    call::{Call, Script},
+    reply,
+};
 use crate::ledger::{
     Raise,
     job::{Ask, Batch, Failure, Posting, keep_us, known_us},
@@ -74,7 +75,7 @@ impl RedisLink {
     }
 
     pub(in crate::ledger) async fn settle(&self, batch: &Batch) -> Result<(), Failure> {
-        let mut call = self.scripts.settle.prepare_invoke();
+        let mut call = self.scripts.settle.call();
         call.key(format!("{}:batch:{:032x}", home(batch.tenant), batch.id));
         call.arg(batch.postings.first().map_or(0, |posting| posting.now_us)).arg(BATCH_MS);
         for posting in &batch.postings {
@@ -93,7 +94,7 @@ impl RedisLink {
         if raises.is_empty() {
             return Ok(());
         }
-        let mut call = self.scripts.raise.prepare_invoke();
+        let mut call = self.scripts.raise.call();
         call.arg(now_us);
         for raise in raises {
             call.key(key(tenant, raise.bucket));
@@ -103,7 +104,7 @@ impl RedisLink {
     }
 
     pub(in crate::ledger) async fn beat(&self, replica: u128) -> Result<u32, Failure> {
-        let mut call = self.scripts.beat.prepare_invoke();
+        let mut call = self.scripts.beat.call();
         call.key("tollgate:replicas").arg(format!("{replica:032x}")).arg(SILENCE_MS);
         let replicas = reply::number(&self.run(&call).await?).ok_or_else(strange)?;
         Ok(u32::try_from(replicas).unwrap_or(u32::MAX))
@@ -113,7 +114,7 @@ impl RedisLink {
         if ask.claims.is_empty() {
             return Ok(Value::Array(vec![Value::Int(1)]));
         }
-        let mut call = self.scripts.reserve.prepare_invoke();
+        let mut call = self.scripts.reserve.call();
         call.arg(ask.now_us).arg(mode);
         let hold_end_us = hold_end(ask.now_us, ask.hold_until_us);
         for claim in &ask.claims {
@@ -123,17 +124,17 @@ impl RedisLink {
         self.run(&call).await
     }
 
-    async fn run(&self, call: &ScriptInvocation<'_>) -> Result<Value, Failure> {
+    async fn run(&self, call: &Call<'_>) -> Result<Value, Failure> {
         let done = match self.connection.clone() {
-            Connection::Single(mut connection) => call.invoke_async(&mut *connection).await,
-            Connection::Cluster(mut connection) => call.invoke_async(&mut *connection).await,
+            Connection::Single(mut connection) => call.run(&mut *connection).await,
+            Connection::Cluster(mut connection) => call.run(&mut *connection).await,
         };
         done.map_err(|error| failure(&error))
     }
 }
 
 /// The fields of `reserve.lua`.
-fn claim_words(call: &mut ScriptInvocation<'_>, now_us: i64, hold_end_us: i64, claim: &Claim) {
+fn claim_words(call: &mut Call<'_>, now_us: i64, hold_end_us: i64, claim: &Claim) {
     let rule = &claim.rule;
     let amount = claim.amount.max(0);
     let (kind, limit, amount, since_us) = match *rule {
@@ -151,7 +152,7 @@ fn claim_words(call: &mut ScriptInvocation<'_>, now_us: i64, hold_end_us: i64, c
 }
 
 /// The fields of `settle.lua`.
-fn settle_words(call: &mut ScriptInvocation<'_>, posting: &Posting) {
+fn settle_words(call: &mut Call<'_>, posting: &Posting) {
     let held = &posting.held;
     let rule = &held.claim.rule;
     let claimed = held.claim.amount;

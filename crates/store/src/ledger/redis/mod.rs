@@ -1,5 +1,6 @@
 //! Counters in Redis or Valkey: a hash for each bucket, a script for each operation.
 
+mod call;
 mod link;
 mod reply;
 mod target;
