@@ -22,6 +22,8 @@ const LOCKED_US: i64 = 15 * 60 * 1_000_000;
 const LOCKED_US_MAX: i64 = 24 * 3_600 * 1_000_000;
 /// After how long wrong passwords are forgotten, in microseconds.
 const TRIES_US: i64 = 24 * 3_600 * 1_000_000;
+/// For how long a one-time password opens an account, in microseconds: a week.
+const ONE_TIME_US: i64 = 7 * 24 * 3_600 * 1_000_000;
 
 /// An account as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +35,9 @@ pub struct Account {
     pub organization: Option<Uuid>,
     pub role: String,
     pub disabled: bool,
-    /// Whether its password must be changed before anything else is answered.
-    pub one_time: bool,
+    /// Where its password must be changed before anything else is answered: until when it opens the account, in microseconds
+    /// since 1970.
+    pub one_time_until_us: Option<i64>,
     /// Until when no password opens it, in microseconds since 1970.
     pub locked_until_us: i64,
     pub version: u64,
@@ -65,7 +68,7 @@ pub struct Try {
     pub account: Account,
     /// What the password must fit.
     pub hash: PasswordHash,
-    /// Whether a password that fits may open it: it is not locked.
+    /// Whether a password that fits may open it: it is not locked, and its one-time password is not too old.
     pub granted: bool,
     /// Whether it is locked if this password does not fit.
     pub last: bool,
@@ -83,7 +86,7 @@ pub fn account_of(object: &Object) -> Account {
         // What cannot be read opens nothing.
         disabled: disabled || role.is_none() || object.deleted_us.is_some(),
         role: role.unwrap_or_default(),
-        one_time: false,
+        one_time_until_us: None,
         locked_until_us: 0,
         version: object.version,
         created_us: object.created_us,
@@ -106,15 +109,15 @@ impl Database {
     ) -> Result<Vec<Account>, Error> {
         let query = Query { kind: KIND.to_owned(), search, after, limit, ..Query::default() };
         let objects = self.objects(tenancy, &query)?;
-        let rows =
-            self.engine.query("SELECT account, one_time, locked_until_us FROM account_passwords", &[])?;
+        let select = "SELECT one_time, changed_us, locked_until_us, account FROM account_passwords";
+        let rows = self.engine.query(select, &[])?;
         let mut states = HashMap::with_capacity(rows.len());
         for row in &rows {
-            states.insert(row.get::<Uuid>(0)?, (row.get::<bool>(1)?, row.get::<i64>(2)?));
+            states.insert(row.get::<Uuid>(3)?, State::read(row)?);
         }
         let with_state = |object: &Object| {
-            let (one_time, locked_until_us) = states.get(&object.id).copied().unwrap_or_default();
-            Account { one_time, locked_until_us, ..account_of(object) }
+            let state = states.get(&object.id).copied().unwrap_or_default();
+            state.of(account_of(object))
         };
         Ok(objects.iter().map(with_state).collect())
     }
@@ -122,11 +125,9 @@ impl Database {
     pub fn account(&mut self, tenancy: Tenancy, id: Uuid) -> Result<Option<Account>, Error> {
         let object = self.object(tenancy, id)?.filter(|object| object.kind == KIND);
         let Some(object) = object else { return Ok(None) };
-        let select = "SELECT one_time, locked_until_us FROM account_passwords WHERE account = ?1";
-        let row = self.engine.query_first(select, &[id.into()])?;
-        let state = row.map(|row| Ok::<_, Error>((row.get(0)?, row.get(1)?))).transpose()?;
-        let (one_time, locked_until_us) = state.unwrap_or_default();
-        Ok(Some(Account { one_time, locked_until_us, ..account_of(&object) }))
+        let row = self.engine.query_first(STATE, &[id.into()])?;
+        let state = row.map(|row| State::read(&row)).transpose()?;
+        Ok(Some(state.unwrap_or_default().of(account_of(&object))))
     }
 
     /// The account of this name, without its case.
@@ -172,7 +173,10 @@ impl Database {
         })?;
         let Some((id, hash, granted)) = counted else { return Ok(None) };
         let account = self.account(Tenancy::All, id)?;
-        let found = |account| Try { account, hash, granted: granted.is_some(), last: granted == Some(true) };
+        let found = |account: Account| {
+            let is_over = account.one_time_until_us.is_some_and(|until_us| until_us <= now_us);
+            Try { account, hash, granted: granted.is_some() && !is_over, last: granted == Some(true) }
+        };
         Ok(account.map(found))
     }
 
@@ -187,6 +191,32 @@ impl Database {
         self.append_audit(&event(action, account, after), author, now_us)
     }
 }
+
+/// What an account's password says of it.
+#[derive(Clone, Copy, Default)]
+struct State {
+    one_time_until_us: Option<i64>,
+    locked_until_us: i64,
+}
+
+impl State {
+    fn read(row: &Row) -> Result<State, Error> {
+        let (one_time, changed_us) = (row.get::<bool>(0)?, row.get(1)?);
+        let one_time_until_us = one_time.then(|| one_time_until(changed_us));
+        Ok(State { one_time_until_us, locked_until_us: row.get(2)? })
+    }
+
+    fn of(self, account: Account) -> Account {
+        let State { one_time_until_us, locked_until_us } = self;
+        Account { one_time_until_us, locked_until_us, ..account }
+    }
+}
+
+fn one_time_until(given_us: i64) -> i64 {
+    given_us.saturating_add(ONE_TIME_US)
+}
+
+const STATE: &str = "SELECT one_time, changed_us, locked_until_us FROM account_passwords WHERE account = ?1";
 
 /// How often a password was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,7 +278,7 @@ impl Transaction<'_> {
         };
         let account = account_of(&self.apply(&change)?);
         self.put_password(&account, hash, true)?;
-        Ok(Account { one_time: true, ..account })
+        Ok(Account { one_time_until_us: Some(one_time_until(self.now_us)), ..account })
     }
 
     /// Changes an account; all its sessions end.
@@ -265,7 +295,8 @@ impl Transaction<'_> {
         let values = [account.id.into(), lower(&after.name).into()];
         self.writer.engine.execute(update, &values).map_err(|error| taken(error, &after.name))?;
         self.end_sessions_of(account.id)?;
-        Ok(Account { one_time: account.one_time, locked_until_us: account.locked_until_us, ..after })
+        let (one_time_until_us, locked_until_us) = (account.one_time_until_us, account.locked_until_us);
+        Ok(Account { one_time_until_us, locked_until_us, ..after })
     }
 
     /// Ends an account with its sessions.
@@ -284,11 +315,13 @@ impl Transaction<'_> {
         account: &Account,
         hash: &PasswordHash,
         one_time: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Account, Error> {
         self.put_password(account, hash, one_time)?;
         self.end_sessions_of(account.id)?;
         let after = json!({"one_time": one_time}).to_string();
-        self.writer.tell(&event("password", account, Some(after)))
+        self.writer.tell(&event("password", account, Some(after)))?;
+        let one_time_until_us = one_time.then(|| one_time_until(self.now_us));
+        Ok(State { one_time_until_us, locked_until_us: 0 }.of(account.clone()))
     }
 
     /// Forgets the tries of somebody whose password fits, and keeps it at today's cost where it is given.
@@ -315,10 +348,9 @@ impl Transaction<'_> {
     /// One account while nobody else writes.
     pub fn account(&mut self, id: Uuid) -> Result<Option<Account>, Error> {
         let Some(object) = self.object(KIND, id)? else { return Ok(None) };
-        let select = "SELECT one_time, locked_until_us FROM account_passwords WHERE account = ?1";
-        let row = self.writer.engine.query_first(select, &[id.into()])?;
+        let row = self.writer.engine.query_first(STATE, &[id.into()])?;
         let row = row.ok_or(Error::NoObject(id))?;
-        Ok(Some(Account { one_time: row.get(0)?, locked_until_us: row.get(1)?, ..account_of(&object) }))
+        Ok(Some(State::read(&row)?.of(account_of(&object))))
     }
 
     /// Whether the password is the one that was looked at: nobody has changed it meanwhile.

@@ -98,8 +98,7 @@ impl Desk {
         let id = self.find(name)?.id;
         let account = self.write(|transaction| {
             let account = transaction.account(id)?.ok_or(store::Error::NoObject(id))?;
-            transaction.set_password(&account, &hash, true)?;
-            Ok(account)
+            transaction.set_password(&account, &hash, true)
         })?;
         self.show_once(&account, &password);
         Ok(())
@@ -128,8 +127,7 @@ impl Desk {
             let state = match account {
                 _ if account.disabled => "disabled",
                 _ if account.locked_until_us > now_us => "locked",
-                _ if account.one_time => "one-time password",
-                _ => "good",
+                _ => one_time(account.one_time_until_us, now_us),
             };
             let organization = account.organization.map_or_else(String::new, |id| id.to_string());
             vec![account.name.clone(), account.role.clone(), organization, state.to_owned()]
@@ -173,14 +171,25 @@ impl Desk {
             return say(&shown.to_string());
         }
         say(password.expose());
-        say_error("This password is shown once and must be changed when it is used; keep it now.");
+        say_error(
+            "This password is shown once, opens the account for a week and must be changed when it is used; keep it now.",
+        );
+    }
+}
+
+fn one_time(until_us: Option<i64>, now_us: i64) -> &'static str {
+    match until_us {
+        None => "good",
+        Some(until_us) if until_us > now_us => "one-time password",
+        Some(_) => "one-time password, too old",
     }
 }
 
 fn shown(account: &Account) -> serde_json::Value {
     json!({
         "id": account.id, "name": account.name, "role": account.role, "organization": account.organization,
-        "disabled": account.disabled, "one_time_password": account.one_time,
+        "disabled": account.disabled, "one_time_password": account.one_time_until_us.is_some(),
+        "one_time_until_us": account.one_time_until_us,
     })
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn accounts_live_from_creation_to_their_end(place: &mut Place) {
     let mut database = place.database();
     assert!(!database.has_accounts().unwrap());
     let made = make(place, &mut database, "Kim@example.com", "seven green bottles").unwrap();
-    assert!(made.one_time && database.has_accounts().unwrap());
+    assert!(made.one_time_until_us.is_some() && database.has_accounts().unwrap());
     let error = make(place, &mut database, "kim@EXAMPLE.com", "seven green bottles").unwrap_err();
     assert!(matches!(error, Error::NameTaken { .. }), "{error}");
     assert_eq!(database.account_named(Tenancy::All, "KIM@example.com").unwrap(), Some(made.clone()));
@@ -74,7 +74,7 @@ pub(crate) fn passwords_are_kept_as_slow_hashes_beside_them(place: &mut Place) {
     })
     .unwrap();
     assert!(fits(&mut database, "ten red balloons", 6) && !fits(&mut database, password, 7));
-    assert!(!database.account(Tenancy::All, made.id).unwrap().unwrap().one_time);
+    assert_eq!(database.account(Tenancy::All, made.id).unwrap().unwrap().one_time_until_us, None);
     let told = database.audit(Tenancy::All, &AuditQuery { limit: 100, ..AuditQuery::default() }).unwrap();
     let told = format!("{told:?} {:?}", database.history(Tenancy::All, made.id).unwrap());
     assert!(told.contains("password") && !told.contains("bottles") && !told.contains("argon"));
@@ -108,6 +108,23 @@ pub(crate) fn wrong_passwords_lock_an_account_for_all(place: &mut Place) {
     assert!(other.try_password("nobody", later_us).unwrap().is_none());
 }
 
+pub(crate) fn one_time_passwords_open_an_account_for_a_week(place: &mut Place) {
+    let mut database = place.database();
+    let made = make(place, &mut database, "kim", "seven green bottles").unwrap();
+    let until_us = 1 + 7 * 24 * 60 * MINUTE_US;
+    assert_eq!(made.one_time_until_us, Some(until_us));
+    let may =
+        |database: &mut Database, now_us: i64| database.try_password("kim", now_us).unwrap().unwrap().granted;
+    assert!(may(&mut database, until_us - 1) && !may(&mut database, until_us));
+    let hash = PasswordHash::of_nobody();
+    let again =
+        write(&mut database, until_us, |transaction| transaction.set_password(&made, &hash, true)).unwrap();
+    assert_eq!(database.account(Tenancy::All, made.id).unwrap(), Some(again));
+    assert!(may(&mut database, until_us));
+    write(&mut database, until_us, |transaction| transaction.set_password(&made, &hash, false)).unwrap();
+    assert!(may(&mut database, 9 * until_us), "its owner's own lasts");
+}
+
 pub(crate) fn a_hash_is_made_anew_without_ending_anything(place: &mut Place) {
     let mut database = place.database();
     let made = make(place, &mut database, "kim", "seven green bottles").unwrap();
@@ -116,5 +133,5 @@ pub(crate) fn a_hash_is_made_anew_without_ending_anything(place: &mut Place) {
     write(&mut database, 2, |transaction| transaction.opened(made.id, Some(&again))).unwrap();
     let tried = database.try_password("kim", 3).unwrap().unwrap();
     assert_eq!(tried.hash, again);
-    assert!(tried.account.one_time && tried.hash.is_current());
+    assert!(tried.account.one_time_until_us.is_some() && tried.hash.is_current());
 }

@@ -119,6 +119,7 @@ on_every_database! {
         accounts_live_from_creation_to_their_end
         passwords_are_kept_as_slow_hashes_beside_them
         wrong_passwords_lock_an_account_for_all
+        one_time_passwords_open_an_account_for_a_week
         a_hash_is_made_anew_without_ending_anything
     }
     sessions {

@@ -120,7 +120,7 @@ pub(crate) fn a_change_of_an_account_ends_its_sessions(place: &mut Place) {
     let renewed = Renewed { name: "kim".to_owned(), role: "viewer".to_owned(), disabled: false };
     type Work<'w> = Box<dyn FnOnce(&mut Transaction<'_>) -> Result<(), Error> + 'w>;
     let works: Vec<Work<'_>> = vec![
-        Box::new(|transaction| transaction.set_password(&account, &hash, true)),
+        Box::new(|transaction| transaction.set_password(&account, &hash, true).map(drop)),
         Box::new(|transaction| transaction.change_account(&account, &renewed).map(drop)),
         Box::new(|transaction| {
             let account = transaction.account(account.id)?.ok_or(Error::NoObject(account.id))?;

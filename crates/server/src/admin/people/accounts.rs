@@ -156,8 +156,7 @@ impl Admin {
                 let account = transaction.account(found.id)?;
                 let account = account.ok_or_else(|| Refusal::not_found("account", &found.name))?;
                 may_touch(&who, &account)?;
-                transaction.set_password(&account, &hash, true)?;
-                Ok::<_, Refusal>(Account { one_time: true, locked_until_us: 0, ..account })
+                Ok::<_, Refusal>(transaction.set_password(&account, &hash, true)?)
             })
         });
         Ok(with_password(StatusCode::OK, &account.await?, made_up.as_ref()))

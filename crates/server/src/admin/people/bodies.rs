@@ -152,6 +152,8 @@ pub(super) struct LocalAccount {
     pub(super) disabled: bool,
     /// Whether its password must be changed before anything else is answered.
     pub(super) one_time_password: bool,
+    /// Until when its one-time password opens it, in microseconds since 1970: a week after it was given.
+    pub(super) one_time_until_us: Option<i64>,
     /// Until when no password opens it, in microseconds since 1970.
     pub(super) locked_until_us: Option<i64>,
     pub(super) version: u64,
@@ -177,7 +179,8 @@ impl LocalAccount {
             role: account.role.clone(),
             organization: account.organization,
             disabled: account.disabled,
-            one_time_password: account.one_time,
+            one_time_password: account.one_time_until_us.is_some(),
+            one_time_until_us: account.one_time_until_us,
             locked_until_us: Some(account.locked_until_us).filter(|until_us| *until_us > now_us),
             version: account.version,
             created_us: account.created_us,

@@ -127,7 +127,7 @@ impl Admin {
             }
             Ok(transaction.opened(id, rehashed.as_ref())?)
         });
-        Ok(self.signed_in(attempt, who, made.await?, account.one_time))
+        Ok(self.signed_in(attempt, who, made.await?, account.one_time_until_us.is_some()))
     }
 
     async fn sign_in_with_key(&self, attempt: &Attempt<'_>, key: &Secret) -> Result<Reply, Refusal> {
@@ -192,6 +192,6 @@ impl Admin {
 /// The same for everybody, so that it does not tell which accounts there are.
 pub(super) fn wrong_password() -> Fault {
     let message = "the name or the password is wrong, or the account is disabled or locked for a while after too many \
-                   wrong passwords; try later, or ask an administrator for a new password";
+                   wrong passwords, or its one-time password is older than a week; try later, or ask an administrator for a new password";
     Fault::new(Origin::Client, Kind::Unauthenticated, message).code("sign_in_failed")
 }

@@ -102,7 +102,8 @@ impl Admin {
             if !transaction.has_password(id, &before)? {
                 return Err(wrong_password().into());
             }
-            Ok(transaction.set_password(&account, &hash, false)?)
+            transaction.set_password(&account, &hash, false)?;
+            Ok(())
         });
         Ok(self.signed_in(&attempt, asked.who.clone(), made.await?, false))
     }

@@ -141,7 +141,7 @@ impl Admin {
         let who = found.ok_or_else(|| ended("this session has ended"));
         let who = who.and_then(|(session, account)| {
             let principal = self.holds(&world, &session, account.as_ref(), (now_us, address))?;
-            let must_change = account.is_some_and(|account| account.one_time);
+            let must_change = account.is_some_and(|account| account.one_time_until_us.is_some());
             let who = Who::new(&principal, &world.snapshot.roles, (address, request.id));
             let mut who = who.ok_or_else(|| ended("this session administers nothing"))?;
             who.person = Some(Arc::new(Person { session, must_change }));
