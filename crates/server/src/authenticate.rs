@@ -9,7 +9,7 @@ use policy::{
 };
 use wire::{Fault, Kind, Origin};
 
-use crate::{access, call::Arrival, core::Core, world::Callers};
+use crate::{access, call::Arrival, callers::Callers, core::Core};
 
 /// Whether the certificate of the connection, if there is one, is good still: that must be so whatever else is shown.
 pub(crate) fn connection(arrival: &Arrival) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
@@ -25,19 +25,22 @@ use crate::{
     admin::AdminRequest,
     board::Board,
     call::Open,
+    callers::{Callers, Registry},
     health_check::Checked,
     journal,
     limits::Learning,
     metrics::{CoreMetrics, Counter},
     seeds::Seeds,
     upstream::Pool,
-    world::{Callers, World},
+    world::World,
 };
 
 /// What all cores are given.
 pub(crate) struct Shared {
     pub(crate) world: ArcSwap<World>,
     pub(crate) callers: ArcSwap<Callers>,
+    /// What they were made of. Whoever puts others in place holds it meanwhile, so that nobody puts older ones behind newer.
+    pub(crate) registry: Mutex<Registry>,
     pub(crate) hasher: store::KeyHasher,
     pub(crate) draining: AtomicBool,
     /// Calls in flight over all cores, for `server.limits.calls`.
@@ -62,14 +65,16 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         world: World,
-        callers: Callers,
+        registry: Registry,
         hasher: store::KeyHasher,
         samples: mpsc::Sender<Sample>,
         (ledger, seeds): (Ledger, Seeds),
     ) -> Shared {
+        let callers = Callers::new(hasher.clone(), &registry, &world.snapshot);
         Shared {
             world: ArcSwap::from_pointee(world),
             callers: ArcSwap::from_pointee(callers),
+            registry: Mutex::new(registry),
             hasher,
             draining: AtomicBool::new(false),
             calls_open: AtomicUsize::new(0),

@@ -17,6 +17,7 @@ mod authenticate;
 mod board;
 pub mod budgets;
 mod call;
+mod callers;
 mod carry_over;
 mod control;
 mod core;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Source,
+    callers::Registry,
     core::Shared,
     credentials::Fetcher,
     database::{DatabaseThread, Unanswered},
@@ -17,7 +18,7 @@ use crate::{
     secrets::SecretStores,
     tasks,
     tls::Listening,
-    world::{Callers, Registry, World},
+    world::World,
 };
 
 /// Editors write a file in several steps: changes are taken up when none has come for so long.
@@ -214,11 +215,18 @@ pub(crate) fn follow(
     })
 }
 
-/// It runs on the database's thread, so that nobody puts older keys in place of newer ones.
 fn put_callers(shared: &Shared, database: &mut Database) -> Result<(), store::Error> {
-    let registry = Registry::read(database)?;
+    let mut registry = shared.registry.lock().unwrap_or_else(|stopped_halfway| {
+        let mut registry = stopped_halfway.into_inner();
+        *registry = Registry::default();
+        registry
+    });
+    let changed = registry.renew(database)?;
     let world = shared.world.load();
-    shared.callers.store(Arc::new(Callers::new(shared.hasher.clone(), registry, &world.snapshot)));
+    let renewed = shared.callers.load().renewed(&registry, &changed, &world.snapshot);
+    if let Some(callers) = renewed {
+        shared.callers.store(Arc::new(callers));
+    }
     Ok(())
 }
 

@@ -24,6 +24,7 @@ use tokio::{
 
 use crate::{
     admin::{self, Admin, AdminRequest},
+    callers::Registry,
     carry_over, control,
     core::{Core, Shared},
     credentials::Fetcher,
@@ -39,7 +40,7 @@ use crate::{
     seeds, tasks,
     tls::Listening,
     upstream::{Connector, Pool, TlsTrust},
-    world::{Callers, Registry, World, now_us},
+    world::{World, now_us},
 };
 
 /// How long the end waits for a shared store to hear of what was settled.
@@ -108,10 +109,9 @@ impl Server {
         let trust = TlsTrust::new();
         let fetcher = Fetcher::new(&trust);
         let world = World::new(Arc::new(options.snapshot), Arc::new(opened.kept), None, &fetcher);
-        let callers = Callers::new(options.data.hasher(), opened.registry, &world.snapshot);
         let (counted, counting) = seeds::open(&options.data)?;
         let (samples, settled) = mpsc::channel(SAMPLES_MAX);
-        let shared = Arc::new(Shared::new(world, callers, options.data.hasher(), samples, counted));
+        let shared = Arc::new(Shared::new(world, opened.registry, options.data.hasher(), samples, counted));
         let ours = Arc::clone(&shared);
         let rollouts = aside(move || Rollouts::new(ours, opened.rollouts_database, settled)).await?;
         let database = DatabaseThread::start(opened.databases)?;

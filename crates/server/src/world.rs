@@ -1,26 +1,14 @@
-//! What every core shares: the snapshot with what is derived from it, and the keys.
+//! What every core shares: the snapshot with what is derived from it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use catalog::{Auth, Cloud};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use policy::{
-    Snapshot,
-    key::{IMPORTED_PREFIX, KEY_PREFIX, Key},
-    limit::{Adjustments, Limit},
-    pool::Opens,
-    principal::{Directory, Entity, Principal, Problem},
-    rollout::Throttle,
-    route::Target,
-    snapshot::Provider,
-    vitals::RouteId,
-};
-use store::{Adjustment, KeyHasher};
-use uuid::Uuid;
+use policy::{Snapshot, pool::Opens, rollout::Throttle, route::Target, snapshot::Provider, vitals::RouteId};
 use wire::{Dialect, Form};
 use zeroize::Zeroizing;
 
@@ -73,17 +61,6 @@ pub(crate) struct Door {
     pub(crate) opening: Opening,
 }
 
-/// Whoever may call: those with keys by their keyed hash, and the organizations that callers belong to. Looking a key up
-/// compares hashes that a caller can neither choose nor predict, so that the time it takes says nothing of the key.
-pub(crate) struct Callers {
-    hasher: KeyHasher,
-    by_hash: HashMap<[u8; 32], Arc<Principal>>,
-    /// The organizations, for callers that show no key.
-    pub(crate) directory: Directory,
-    /// What budgets have beside what is configured.
-    pub(crate) given: Adjustments,
-}
-
 impl World {
     /// Identities that were there before go on with the credentials they have. Call it on the admin runtime.
     pub(crate) fn new(
@@ -133,95 +110,6 @@ impl World {
     pub(crate) fn root(&self, provider: &str) -> Option<&Endpoint> {
         self.reached.get(provider)?.root.as_ref()
     }
-}
-
-/// What the registry owns of those who call.
-pub(crate) struct Registry {
-    pub(crate) entities: Vec<Entity>,
-    pub(crate) keys: Vec<([u8; 32], Key)>,
-    pub(crate) given: Vec<Adjustment>,
-}
-
-impl Registry {
-    pub(crate) fn read(database: &mut store::Database) -> Result<Registry, store::Error> {
-        let given = database.adjustments(now_us())?;
-        Ok(Registry { entities: database.entities()?, keys: database.keys()?, given })
-    }
-}
-
-impl Callers {
-    /// What the file owns wins over the registry's where both hold the same key or name.
-    pub(crate) fn new(hasher: KeyHasher, registry: Registry, snapshot: &Snapshot) -> Callers {
-        let given = registry.given.iter().map(|entry| (entry.bucket, entry.slot_us, entry.amount));
-        let given = Adjustments::new(given);
-        // Of two with one name or id the first is taken.
-        let entities = snapshot.entities.iter().cloned().chain(registry.entities).collect();
-        let (directory, problems) = Directory::new(entities);
-        let mut by_hash = HashMap::with_capacity(registry.keys.len() + snapshot.keys.len());
-        let file = snapshot.keys.iter().map(|file| (hasher.hash(file.secret.expose()), &file.key));
-        let registry = registry.keys.iter().map(|(hash, key)| (*hash, key));
-        for problem in problems {
-            told(&problem);
-        }
-        for (hash, key) in registry.chain(file) {
-            let (principal, problems) = directory.principal(key);
-            for problem in problems {
-                told(&problem);
-            }
-            by_hash.insert(hash, Arc::new(principal));
-        }
-        Callers { hasher, by_hash, directory, given }
-    }
-
-    /// Every limit that holds for somebody, once.
-    pub(crate) fn limits(&self) -> Vec<Arc<Limit>> {
-        let of_keys = self.by_hash.values().flat_map(|principal| &principal.limits);
-        let mut seen = HashSet::new();
-        let all = self.directory.limits().chain(of_keys);
-        all.filter(|limit| seen.insert(limit.id)).cloned().collect()
-    }
-
-    /// The same, for somebody of an organization where one is named.
-    pub(crate) fn limits_of(&self, organization: Option<Uuid>) -> Vec<Arc<Limit>> {
-        let Some(organization) = organization else { return self.limits() };
-        let own = self.by_hash.values().filter(|principal| principal.organization == Some(organization));
-        let mut seen = HashSet::new();
-        let all = self.directory.limits_of(organization).chain(own.flat_map(|principal| &principal.limits));
-        all.filter(|limit| seen.insert(limit.id)).cloned().collect()
-    }
-
-    /// The caller whose key has this name.
-    pub(crate) fn named(&self, name: &str) -> Option<Arc<Principal>> {
-        self.by_hash.values().find(|principal| principal.name == name).cloned()
-    }
-
-    /// The caller whose key has this id; of several secrets, by one that is good where there is one.
-    pub(crate) fn of_id(&self, id: Uuid, now_us: i64) -> Option<&Arc<Principal>> {
-        let mut known = self.by_hash.values().filter(|principal| principal.id == id);
-        known.clone().find(|principal| principal.check(now_us).is_ok()).or_else(|| known.next())
-    }
-
-    /// Whoever shows this key, good or not.
-    pub(crate) fn find(&self, shown: &str) -> Option<&Arc<Principal>> {
-        if shown.starts_with(IMPORTED_PREFIX) {
-            return self.by_hash.get(&self.hasher.hash_imported(shown));
-        }
-        if !shown.starts_with(KEY_PREFIX) {
-            return None;
-        }
-        self.by_hash.get(&self.hasher.hash(shown))
-    }
-}
-
-/// What is wrong closes what it is wrong with; somebody has to know.
-fn told(problem: &Problem) {
-    tracing::error!(
-        kind = problem.kind,
-        name = problem.name,
-        path = problem.path,
-        "refused until it is mended: {}",
-        problem.message
-    );
 }
 
 /// Microseconds since 1970.

@@ -141,6 +141,12 @@ impl<'w> Writer<'w> {
         self.head.append(self.engine, event, self.author, self.now_us)
     }
 
+    /// Says that something beside an object has changed that is told with it: replicas look at it again.
+    pub(crate) fn touch(&mut self, id: Uuid) -> Result<(), Error> {
+        self.engine.execute("UPDATE objects SET seq = ?2 WHERE id = ?1", &[id.into(), self.seq.into()])?;
+        Ok(())
+    }
+
     /// Tells replicas. What was audited is part of the clock.
     pub(crate) fn finish(self) -> Result<(), Error> {
         self.head.keep(self.engine)?;

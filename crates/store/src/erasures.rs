@@ -245,6 +245,7 @@ fn forget_object(writer: &mut Writer<'_>, id: Uuid) -> Result<(), Error> {
             &[id.into(), name.as_str().into()],
         )?;
         writer.engine.execute("DELETE FROM key_hashes WHERE key_id = ?1", &[id.into()])?;
+        writer.touch(id)?;
         audit::erase(writer.engine, id)?;
         forget_requests(writer, id)?;
     }

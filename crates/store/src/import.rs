@@ -64,6 +64,7 @@ impl Database {
                 "INSERT INTO key_hashes (hash, key_id, created_us, made_of) VALUES (?1, ?2, ?3, 'sha256')";
             for (key_id, hash) in &hashes {
                 writer.engine.execute(insert, &[hash.into(), (*key_id).into(), now_us.into()])?;
+                writer.touch(*key_id)?;
             }
             for spent in &import.spent {
                 post(&mut writer, spent)?;

@@ -14,7 +14,7 @@ use crate::{
     changes::Writer,
     new_key,
     objects::{COLUMNS, object_of},
-    sql::transaction,
+    sql::{Row, transaction},
 };
 
 pub(crate) const KIND: &str = "key";
@@ -100,13 +100,8 @@ impl Database {
              WHERE o.kind = ?1 ORDER BY o.created_us, o.id, h.created_us",
             columns.join(", ")
         );
-        let hashed = |row: &crate::sql::Row| {
-            let mut key = key_of(&object_of(row)?);
-            let until_us: Option<i64> = row.get(12)?;
-            key.expires_us = [key.expires_us, until_us].into_iter().flatten().min();
-            Ok((row.get(11)?, key))
-        };
-        self.engine.query(&select, &[KIND.into()])?.iter().map(hashed).collect()
+        let rows = self.engine.query(&select, &[KIND.into()])?;
+        rows.iter().map(|row| hashed(row, &object_of(row)?)).collect()
     }
 
     /// Every hash of every key.
@@ -128,13 +123,14 @@ impl Database {
     pub fn add_key_hash(&mut self, key_id: Uuid, hash: &[u8; 32], now_us: i64) -> Result<(), Error> {
         transaction(&mut *self.engine, |engine| {
             let author = Author::system();
-            let writer = Writer::begin(engine, Tenancy::All, &author, now_us)?;
+            let mut writer = Writer::begin(engine, Tenancy::All, &author, now_us)?;
             let insert = "INSERT INTO key_hashes (hash, key_id, created_us) \
                           SELECT ?1, id, ?3 FROM objects WHERE id = ?2 AND kind = ?4 AND deleted_us IS NULL";
             let values = [hash.into(), key_id.into(), now_us.into(), KIND.into()];
             if writer.engine.execute(insert, &values)? == 0 {
                 return Err(Error::NoObject(key_id));
             }
+            writer.touch(key_id)?;
             writer.finish()
         })
     }
@@ -143,14 +139,22 @@ impl Database {
     pub fn end_key_hash(&mut self, hash: &[u8; 32], until_us: i64) -> Result<(), Error> {
         transaction(&mut *self.engine, |engine| {
             let author = Author::system();
-            let writer = Writer::begin(engine, Tenancy::All, &author, until_us)?;
-            let update = "UPDATE key_hashes SET until_us = ?2 WHERE hash = ?1";
-            if writer.engine.execute(update, &[hash.into(), until_us.into()])? == 0 {
-                return Err(Error::NoKey("of this hash".to_owned()));
-            }
+            let mut writer = Writer::begin(engine, Tenancy::All, &author, until_us)?;
+            let update = "UPDATE key_hashes SET until_us = ?2 WHERE hash = ?1 RETURNING key_id";
+            let row = writer.engine.query_first(update, &[hash.into(), until_us.into()])?;
+            let key_id = row.ok_or_else(|| Error::NoKey("of this hash".to_owned()))?.get(0)?;
+            writer.touch(key_id)?;
             writer.finish()
         })
     }
+}
+
+/// A key by one of its hashes, which stand with their ends behind the object's columns.
+pub(crate) fn hashed(row: &Row, object: &Object) -> Result<([u8; 32], Key), Error> {
+    let mut key = key_of(object);
+    let until_us: Option<i64> = row.get(12)?;
+    key.expires_us = [key.expires_us, until_us].into_iter().flatten().min();
+    Ok((row.get(11)?, key))
 }
 
 /// What cannot be read of a body opens nothing.

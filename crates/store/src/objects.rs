@@ -33,7 +33,7 @@ pub struct Object {
     pub body: Json,
     /// 1 at first, and one more with each change.
     pub version: u64,
-    /// The registry's clock at its last change.
+    /// The registry's clock at its last change, or at the last change of what opens it.
     pub seq: u64,
     /// Microseconds since 1970.
     pub created_us: i64,
@@ -135,16 +135,6 @@ impl Database {
             })
         };
         self.engine.query(select, &[tenancy.value(), id.into()])?.iter().map(version_of).collect()
-    }
-
-    /// For replicas: everybody's objects that have changed since the clock stood so, deleted ones included, and how it
-    /// stands now.
-    pub fn changes(&mut self, since_seq: u64) -> Result<(Vec<Object>, u64), Error> {
-        // What changes after this look has a later number, and comes with the next.
-        let now = self.clock()?;
-        let select = format!("SELECT {COLUMNS} FROM objects WHERE seq > ?1 AND seq <= ?2 ORDER BY seq, id");
-        let rows = self.engine.query(&select, &[since_seq.into(), now.into()])?;
-        Ok((rows.iter().map(object_of).collect::<Result<_, _>>()?, now))
     }
 
     /// A number that grows with every change of the registry.

@@ -85,7 +85,7 @@ impl Transaction<'_> {
         let values = [(&hash).into(), key_id.into(), self.now_us.into(), KIND.into()];
         match self.writer.engine.execute(insert, &values)? {
             0 => Err(Error::NoObject(key_id)),
-            _ => Ok(()),
+            _ => self.writer.touch(key_id),
         }
     }
 
@@ -94,6 +94,6 @@ impl Transaction<'_> {
         let update = "UPDATE key_hashes SET until_us = ?2 \
                       WHERE key_id = ?1 AND (until_us IS NULL OR until_us > ?2)";
         self.writer.engine.execute(update, &[key_id.into(), until_us.into()])?;
-        Ok(())
+        self.writer.touch(key_id)
     }
 }

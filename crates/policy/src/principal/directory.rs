@@ -71,6 +71,20 @@ impl Directory {
         self.entities.values().map(|known| &known.entity)
     }
 
+    /// Whether this is one of those, or stands below one.
+    pub fn is_within(&self, id: Uuid, those: &HashSet<Uuid>) -> bool {
+        let mut next = Some(id);
+        for _ in 0..=self.entities.len() {
+            let Some(at) = next else { return false };
+            if those.contains(&at) {
+                return true;
+            }
+            next = self.entity(at).and_then(|entity| entity.parent.or(entity.organization));
+        }
+        // What stands below itself may stand below anything.
+        true
+    }
+
     /// The limits of all entities; what stands above several comes several times.
     pub fn limits(&self) -> impl Iterator<Item = &Arc<Limit>> {
         self.entities.values().flat_map(|known| &known.lineage.limits)

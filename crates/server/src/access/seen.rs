@@ -15,7 +15,7 @@ use policy::{
 use tokio::sync::watch;
 
 use super::key_set::KeySet;
-use crate::{core::Held, world::Callers};
+use crate::{callers::Callers, core::Held};
 
 /// The most tokens that a core remembers.
 const GOOD_MAX: usize = 8_192;

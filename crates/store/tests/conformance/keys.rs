@@ -1,5 +1,7 @@
+use std::collections::HashMap;
+
 use policy::{Secret, key::Scope};
-use tollgate_store::{DataDir, Error, NewKey};
+use tollgate_store::{Author, DataDir, Database, Error, NewKey, Tenancy, Transaction};
 
 use crate::place::Place;
 
@@ -35,6 +37,41 @@ pub(crate) fn another_secret_is_refused(place: &mut Place) {
     assert!(matches!(error, Error::OtherSecret));
     assert!(error.to_string().contains("store.secret"));
     assert!(place.data.database().is_ok());
+}
+
+/// Whatever changes what opens a key, replicas that look at changes only hear of it.
+pub(crate) fn replicas_see_what_opens_a_key(place: &mut Place) {
+    let (mut database, mut replica) = (place.database(), place.database());
+    let new = NewKey { name: "app".to_owned(), models: Vec::new(), scope: Scope::Calls, expires_us: None };
+    let mut clock = replica.callers_since(0).unwrap().clock;
+    let (key, _) = database.create_key(&new, 1).unwrap();
+    let mut told = |database: &mut Database| {
+        let since = replica.callers_since(clock).unwrap();
+        clock = since.clock;
+        let mut whole = replica.callers_since(0).unwrap().keys;
+        let mut as_listed = database.keys().unwrap();
+        as_listed.sort_by_key(|(hash, _)| *hash);
+        let [(id, hashes)] = &mut whole[..] else { unreachable!("one key") };
+        assert_eq!((*id, &since.keys), (key.id, &vec![(*id, hashes.clone())]));
+        hashes.sort_by_key(|(hash, _)| *hash);
+        assert_eq!(*hashes, as_listed);
+        since.keys
+    };
+    assert_eq!(told(&mut database).len(), 1);
+    database.add_key_hash(key.id, &[7; 32], 2).unwrap();
+    assert_eq!(told(&mut database)[0].1.len(), 2);
+    database.end_key_hash(&[7; 32], 50).unwrap();
+    told(&mut database);
+    let author = Author::system();
+    let write = |database: &mut Database, work: &dyn Fn(&mut Transaction<'_>) -> Result<(), Error>| {
+        database.write(Tenancy::All, (&author, 5), HashMap::new(), |transaction| work(transaction)).unwrap();
+    };
+    write(&mut database, &|transaction| transaction.add_secret(key.id, &Secret::new("tg-another")));
+    assert_eq!(told(&mut database)[0].1.len(), 3);
+    write(&mut database, &|transaction| transaction.end_secrets(key.id, 40));
+    assert!(told(&mut database)[0].1.iter().all(|(_, key)| key.expires_us.is_some_and(|at| at <= 50)));
+    database.revoke_key("app", 9).unwrap();
+    assert!(told(&mut database)[0].1.iter().all(|(_, key)| key.revoked_us == Some(9)));
 }
 
 pub(crate) fn a_key_may_have_several_hashes(place: &mut Place) {

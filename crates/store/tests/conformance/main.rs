@@ -77,6 +77,7 @@ on_every_database! {
     }
     keys {
         keys_live_from_creation_to_revocation
+        replicas_see_what_opens_a_key
         a_key_may_have_several_hashes
     }
     import {

@@ -153,15 +153,19 @@ pub(crate) fn tenants_cannot_cross(place: &mut Place) {
 
 pub(crate) fn replicas_see_what_has_changed(place: &mut Place) {
     let (mut database, mut replica) = (place.database(), place.database());
-    let (_, start) = replica.changes(0).unwrap();
+    let start = replica.callers_since(0).unwrap().clock;
     apply(&mut database, Tenancy::All, &[create(10, None, None, "red"), create(11, None, None, "blue")])
         .unwrap();
-    let (changed, now) = replica.changes(start).unwrap();
-    assert_eq!((changed.len(), now), (2, start + 1));
-    assert!(replica.changes(now).unwrap().0.is_empty());
+    let since = replica.callers_since(start).unwrap();
+    assert_eq!((since.entities.len(), since.clock), (2, start + 1));
+    let none = replica.callers_since(since.clock).unwrap();
+    assert!(none.entities.is_empty() && none.keys.is_empty() && none.clock == since.clock);
     apply(&mut database, Tenancy::All, &[delete(10, None)]).unwrap();
-    let (changed, _) = replica.changes(now).unwrap();
-    assert_eq!((changed.len(), changed[0].deleted_us), (1, Some(5)));
+    let changed = replica.callers_since(since.clock).unwrap();
+    assert_eq!(changed.entities, [(Uuid::from_u128(10), None)]);
+    let all = replica.callers_since(0).unwrap();
+    let names = all.entities.iter().map(|(_, entity)| entity.as_ref().map(|entity| &*entity.name));
+    assert_eq!(names.collect::<Vec<_>>(), [Some("blue")], "what is gone is not told of at first");
 }
 
 /// Writers at once: no number of the clock is passed over, none is used twice.
@@ -179,8 +183,11 @@ pub(crate) fn the_clock_has_no_gaps(place: &mut Place) {
         }
     });
     let mut database = place.database();
-    let (changed, now) = database.changes(start).unwrap();
-    let numbers: Vec<u64> = changed.iter().map(|object| object.seq).collect();
+    let now = database.clock().unwrap();
+    let query = Query { kind: "team".to_owned(), limit: 100, ..Query::default() };
+    let mut numbers: Vec<u64> =
+        database.objects(Tenancy::All, &query).unwrap().iter().map(|object| object.seq).collect();
+    numbers.sort_unstable();
     assert_eq!(numbers, (start + 1..=now).collect::<Vec<_>>());
     assert_eq!((numbers.len(), database.verify_audit().unwrap()), (30, None));
 }

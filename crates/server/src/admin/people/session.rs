@@ -15,7 +15,8 @@ use wire::{Fault, Kind, Origin};
 use super::cookies::{Cookie, Jar, check_written_by_page};
 use crate::{
     admin::{Admin, AdminRequest, refusal::Refusal, routes::Action, who::Who},
-    world::{Callers, World, now_us},
+    callers::Callers,
+    world::{World, now_us},
 };
 
 /// The longest token of a session.
