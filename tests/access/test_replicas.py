@@ -193,9 +193,11 @@ def reconcile(sim, address, gateways, clients):
     counts = {name: calls - unknown for name, (calls, _, unknown) in journal.items()}
     assert ledger == sorted([costs["metered"], costs["capped"], counts["exact"], counts["limited"]])
     total, by_simulator, each = simulated(sim)
-    assert total == sum(calls for calls, _, _ in journal.values()), "each call that went out has a record"
-    # All calls are alike. What a killed replica had in flight may have been answered: nobody knows.
+    # What a killed replica had in flight has a record. It may have gone out or not, and may have been answered: nobody knows.
     unknown = sum(unknown for _, _, unknown in journal.values())
+    recorded = sum(calls for calls, _, _ in journal.values())
+    assert 0 <= recorded - total <= unknown, "each call that went out has a record"
+    # All calls are alike.
     assert by_simulator % each == 0
     assert 0 <= by_simulator // each - sum(counts.values()) <= unknown
     assert sum(costs.values()) == sum(counts.values()) * each
