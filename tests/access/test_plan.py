@@ -565,6 +565,82 @@ def test_commands_make_keys_in_their_places(gateway, space):
     assert [call(gateway, one).status for one in (plain, third)] == [401, 200]
 
 
+def test_another_secret_changes_nothing_else_of_a_key(gateway, space):
+    """A viewer's key stays one of a viewer, of its organization, and spent budgets stay spent."""
+    name = f"turned {next(FRESH)}"
+    made_one = json.loads(done(gateway, "keys", "create", name, "--role", "viewer", "--organization", space, "--json"))
+    with_session = sign_in(gateway, made_one["key"])
+    for word in [name, made_one["id"]]:
+        again = done(gateway, "keys", "rotate", word).strip()
+        me = ask(gateway, "GET", "me", key=again).json
+        assert (me["role"], me["organization"]) == ("viewer", made_one["organization"])
+    assert ask(gateway, "GET", "me", key=made_one["key"]).status == 401
+    assert with_session().status == 401, "it was opened by the secret that went"
+    settings = {"limits": [{"requests": 1, "per": "day"}], "budget": {"usd": "5", "unpriced": "allow"}, "tags": {"a": "b"}}
+    key = made(gateway, "keys", {"name": f"{name} calls", "organization": space, **settings})
+    assert [call(gateway, key["key"]).status for _ in range(2)] == [200, 429]
+    again = json.loads(done(gateway, "keys", "rotate", f"{name} calls", "--json"))
+    assert call(gateway, again["key"]).status == 429, "its day is used up"
+    for member in ["id", "organization", "limits", "budget", "tags", "models"]:
+        assert again.get(member) == key.get(member), member
+    ask(gateway, "PATCH", f"keys/{key['id']}", {"disabled": True})
+    again = done(gateway, "keys", "rotate", key["id"]).strip()
+    assert call(gateway, again).code == (403, "disabled")
+
+
+def sign_in(gateway, key):
+    """Signs in with an admin key; what is returned asks who that is."""
+    answered = ask(gateway, "POST", "sign-in", {"key": key})
+    assert answered.status == 200, answered.json
+    cookie = answered.headers["set-cookie"].split(";")[0]
+    return lambda: ask(gateway, "GET", "me", key=None, cookie=cookie)
+
+
+def test_commands_about_keys_heed_the_registry_s_rules(gateway, space):
+    for words, why in [(["app"], str(gateway.file)), ([""], "name"), (["n" * 300], "name"), (["late", "--expires", "2020-01-31x"], "expires")]:
+        refused = run(gateway, "keys", "create", *words)
+        assert refused.returncode == 1 and why in refused.stderr, (words, refused.stderr)
+    assert run(gateway, "keys", "revoke", "app").returncode == 1, "it is the file's"
+    name = f"leaked {next(FRESH)}"
+    key = made(gateway, "keys", {"name": name, "organization": space})
+    assert call(gateway, key["key"]).status == 200
+    row = next(line for line in done(gateway, "keys", "list").splitlines() if name in line)
+    assert space in row and "models" in row and "good" in row
+    assert done(gateway, "keys", "revoke", name).strip() == f"{name} is revoked"
+    assert call(gateway, key["key"]).status == 401
+    assert name not in done(gateway, "keys", "list")
+    told = json.loads(done(gateway, "audit", "list", "--object", key["id"], "--json"))
+    assert (told[0]["action"], told[0]["actor_kind"]) == ("delete", "command")
+    again = run(gateway, "keys", "revoke", name)
+    assert again.returncode == 1 and "there is no key" in again.stderr
+
+
+def test_a_start_that_fails_shows_the_keys_that_it_made(gateway, tmp_path):
+    """No later start would show them."""
+    words = [BINARY, "--data-dir", str(tmp_path / "data"), "--listen", f"127.0.0.1:{gateway.port}"]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    failed = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
+    lines = [line.split() for line in failed.stdout.splitlines()]
+    assert failed.returncode == 1
+    assert [(words[0], words[2].startswith("tg-")) for words in lines] == [("admin", True), ("app", True)]
+    assert "tg-" not in subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment).stdout
+
+
+def test_budgets_of_one_name_are_told_apart(gateway):
+    team = f"same {next(FRESH)}"
+    spaces = [made(gateway, "organizations", {"name": f"space {next(FRESH)}"})["name"] for _ in range(2)]
+    for one in spaces:
+        made(gateway, "teams", {"name": team, "organization": one, "budget": {"usd": "100", "per": "month"}})
+    listed = lambda: [one for one in json.loads(done(gateway, "budgets", "--json")) if one["budget"].endswith(f"team {team}")]
+    first, second = listed()
+    assert first["budget"] == second["budget"] and first["id"] != second["id"]
+    refused = run(gateway, "budgets", "top-up", first["budget"], "7")
+    assert refused.returncode == 1 and first["id"] in refused.stderr and second["id"] in refused.stderr
+    assert ask(gateway, "POST", f"budgets/{first['budget']}/top-up", {"usd": "7"}).code == (409, "name_ambiguous")
+    done(gateway, "budgets", "top-up", second["id"], "7")
+    assert {one["id"]: float(one["given_usd"]) for one in listed()} == {first["id"]: 0, second["id"]: 7}
+
+
 def test_commands_read_the_audit(gateway, space):
     team = made(gateway, "teams", {"organization": space})
     listed = json.loads(done(gateway, "audit", "list", "--object", team["id"], "--json"))

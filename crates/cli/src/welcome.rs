@@ -49,6 +49,20 @@ impl Welcome {
         self.keys.admin.is_some() || self.keys.app.is_some()
     }
 
+    /// The keys that were made just now, a line each.
+    pub(crate) fn keys(&self) -> String {
+        let mut text = String::new();
+        if let Some(admin) = &self.keys.admin {
+            let _ =
+                writeln!(text, "  admin key  {}      shown once; tollgate keys rotate admin", admin.expose());
+        }
+        if let Some(app) = &self.keys.app {
+            let key = app.expose();
+            let _ = writeln!(text, "  app key    {key}      shown once; more: tollgate keys create NAME");
+        }
+        text
+    }
+
     pub(crate) fn text(&self, ready: Ready, took: Duration) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         let base = format!("{scheme}://{}", ready.address);
@@ -61,13 +75,9 @@ impl Welcome {
             self.providers, self.others
         );
         let _ = writeln!(text, "  data       {}", self.data);
-        if let Some(admin) = &self.keys.admin {
-            let _ =
-                writeln!(text, "  admin key  {}      shown once; tollgate keys rotate admin", admin.expose());
-        }
+        text.push_str(&self.keys());
         let Some(app) = &self.keys.app else { return text };
         let key = app.expose();
-        let _ = writeln!(text, "  app key    {key}      shown once; more: tollgate keys create NAME");
         let _ = write!(
             text,
             "\n  curl -N {base}/v1/chat/completions -H 'authorization: Bearer {key}' \\\n    \

@@ -34,6 +34,18 @@ pub fn limits(snapshot: Snapshot, database: &mut Database) -> Result<Vec<Arc<Lim
     Ok(all.filter(|limit| seen.insert(limit.id)).collect())
 }
 
+/// The budget of this id or name, where there is one; where several have the name, their ids.
+pub fn find_one<'b>(all: &'b [Budget], wanted: &str) -> Result<Option<&'b Budget>, Vec<String>> {
+    let id = Uuid::parse_str(wanted).ok();
+    let fits = |budget: &&Budget| id.map_or(budget.shown() == wanted, |id| budget.limit.id == id);
+    let fitting: Vec<&Budget> = all.iter().filter(fits).collect();
+    match &*fitting {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        several => Err(several.iter().map(|budget| budget.limit.id.to_string()).collect()),
+    }
+}
+
 /// The budgets among these limits, by name.
 pub fn budgets(
     limits: Vec<Arc<Limit>>,

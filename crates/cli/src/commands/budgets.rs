@@ -1,11 +1,11 @@
 //! `tollgate budgets`.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use policy::{Money, limit::parse_usd};
 use serde_json::json;
-use server::budgets::{Budget, budgets, limits};
+use server::budgets::{Budget, budgets, find_one, limits};
 
 use super::{Place, say, table};
 
@@ -27,7 +27,7 @@ enum Command {
     List,
     /// Add to what a budget has in its period, or to credit for good.
     TopUp {
-        /// The budget, as the list shows it.
+        /// The budget's name, as the list shows it, or its id.
         budget: String,
         /// In USD.
         usd: String,
@@ -37,7 +37,7 @@ enum Command {
     },
     /// Forgive what was used so far in a budget's period.
     Reset {
-        /// The budget, as the list shows it.
+        /// The budget's name, as the list shows it, or its id.
         budget: String,
         /// Why, for the list and the audit.
         #[arg(long)]
@@ -87,7 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn find<'b>(all: &'b [Budget], name: &str) -> anyhow::Result<&'b Budget> {
-    let found = all.iter().find(|budget| budget.shown() == name);
+    let found = find_one(all, name).map_err(|several| {
+        anyhow!("several budgets are called \"{name}\"; write one of their ids: {}", several.join(", "))
+    })?;
     let found = found.with_context(|| {
         let names: Vec<String> = all.iter().map(|budget| format!("\"{}\"", budget.shown())).collect();
         format!("there is no budget \"{name}\"; there are: {}", names.join(", "))
@@ -116,6 +118,7 @@ fn list(all: &[Budget], as_json: bool) {
     let rows = all.iter().map(|budget| {
         vec![
             budget.shown(),
+            budget.limit.id.to_string(),
             Money(budget.limit.amount).to_string(),
             Money(budget.given).to_string(),
             Money(budget.used).to_string(),
@@ -123,5 +126,5 @@ fn list(all: &[Budget], as_json: bool) {
             renews(budget).unwrap_or_else(|| "never".to_owned()),
         ]
     });
-    say(&table(&["budget", "USD", "given", "used", "left", "renews"], &rows.collect::<Vec<_>>()));
+    say(&table(&["budget", "id", "USD", "given", "used", "left", "renews"], &rows.collect::<Vec<_>>()));
 }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use policy::key::{Key, Scope};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use server::registry::Wanted;
-use store::{DataDir, NewKey};
+use store::DataDir;
 use uuid::Uuid;
 
 use super::{
@@ -53,11 +52,11 @@ enum Command {
     /// Revoke a key by its name or id, at once.
     #[command(after_help = "Example: tollgate keys revoke search")]
     Revoke { name: String },
-    /// Revoke a key and make another of the same name and rights; with --overlap, give the same key another secret.
+    /// Give a key, by its name or id, another secret and show it, once. Everything else of it stays.
     #[command(after_help = "Example: tollgate keys rotate admin --overlap 24h")]
     Rotate {
         name: String,
-        /// For how long the earlier secret goes on to be good, as 24h.
+        /// For how long the earlier secret goes on to be good, as 24h. Default: not at all.
         #[arg(long)]
         overlap: Option<String>,
     },
@@ -82,11 +81,6 @@ struct More {
 }
 
 impl More {
-    fn is_empty(&self) -> bool {
-        let texts = [&self.user, &self.service_account, &self.role];
-        self.body.is_empty() && texts.iter().all(|text| text.is_none())
-    }
-
     fn members(&self, name: &str, models: &[String]) -> anyhow::Result<Map<String, Value>> {
         let mut members = members(name, models, &self.body)?;
         let more = [("user", &self.user), ("service_account", &self.service_account), ("role", &self.role)];
@@ -98,75 +92,48 @@ impl More {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if matches!(arguments.command, Command::Generate) {
-        say(store::new_key(policy::key::KEY_PREFIX)?.expose());
-        return Ok(());
-    }
-    if let Command::Create { name, models, expires, admin, more } = &arguments.command
-        && !more.is_empty()
-    {
-        let mut members = more.members(name, models)?;
-        members.extend(expires.as_ref().map(|expires| ("expires".to_owned(), expires.as_str().into())));
-        members.extend(admin.then(|| ("admin".to_owned(), true.into())));
-        return create_placed(&arguments.place, members, arguments.json);
-    }
-    if let Command::Rotate { name, overlap: Some(overlap) } = &arguments.command {
-        return rotate(&arguments.place, (name, overlap), arguments.json);
-    }
-    let (data, snapshot) = arguments.place.open_configured()?;
-    let mut database = data.database()?;
-    let now_us = server::now_us();
-    match &arguments.command {
-        Command::Generate => {}
-        Command::List => {
-            let mut names: Names = snapshot.entities.iter().map(|one| (one.id, one.name.clone())).collect();
-            names.extend(database.entities()?.into_iter().map(|one| (one.id, one.name)));
-            list(
-                &database.keys()?.into_iter().map(|(_, key)| key).collect::<Vec<_>>(),
-                &names,
-                arguments.json,
-            );
+    let Arguments { command, place, json: as_json } = arguments;
+    match command {
+        Command::Generate => {
+            say(store::new_key(policy::key::KEY_PREFIX)?.expose());
+            Ok(())
         }
-        Command::Create { name, models, expires, admin, more: _ } => {
-            let scope = if *admin { Scope::Admin } else { Scope::Calls };
-            let expires_us = expires.as_deref().map(moment).transpose()?;
-            let new = NewKey { name: name.clone(), models: models.clone(), scope, expires_us };
-            create(&mut database, &new, now_us, arguments.json)?;
-            tell(&data)?;
+        Command::Create { name, models, expires, admin, more } => {
+            let mut members = more.members(name, models)?;
+            members.extend(expires.as_ref().map(|expires| ("expires".to_owned(), expires.as_str().into())));
+            members.extend(admin.then(|| ("admin".to_owned(), true.into())));
+            create(&mut Counter::open(place, None)?, members, *as_json)
         }
-        Command::Revoke { name } => {
-            let key = database.revoke_key(name, now_us)?;
-            tell(&data)?;
-            say(&if arguments.json { json!(key).to_string() } else { format!("{} is revoked", key.name) });
-        }
-        Command::Rotate { name, overlap: _ } => {
-            let old = database.revoke_key(name, now_us)?;
-            let new = NewKey {
-                name: old.name,
-                models: old.settings.models,
-                scope: old.scope,
-                expires_us: old.expires_us,
-            };
-            create(&mut database, &new, now_us, arguments.json)?;
-            tell(&data)?;
+        Command::List => list(&mut Counter::open(place, None)?, *as_json),
+        Command::Revoke { name } => revoke(&mut Counter::open(place, None)?, name, *as_json),
+        Command::Rotate { name, overlap } => {
+            let overlap = overlap.as_deref().unwrap_or("0s");
+            rotate(&mut Counter::open(place, None)?, (name, overlap), *as_json)
         }
     }
-    Ok(())
 }
 
-/// Makes a key with its place and settings, as the admin API does.
-fn create_placed(place: &Place, members: Map<String, Value>, as_json: bool) -> anyhow::Result<()> {
-    let mut counter = Counter::open(place, None)?;
-    let done = counter.apply(&Wanted::Create { kind: "key".to_owned(), members }, None)?;
+fn create(counter: &mut Counter, members: Map<String, Value>, as_json: bool) -> anyhow::Result<()> {
+    let done = counter.apply(&Wanted::Create { kind: KIND.to_owned(), members }, None)?;
     let made = done.keys.first().context("no key was made")?;
     let secret = made.key.clone().unwrap_or_default();
-    let shown = counter.desk.show(&mut counter.database, "key", &made.id.to_string())?;
+    let shown = counter.desk.show(&mut counter.database, KIND, &made.id.to_string())?;
     show(shown, &secret, as_json);
     Ok(())
 }
 
-fn rotate(place: &Place, (name, overlap): (&str, &str), as_json: bool) -> anyhow::Result<()> {
-    let mut counter = Counter::open(place, None)?;
+fn revoke(counter: &mut Counter, name: &str, as_json: bool) -> anyhow::Result<()> {
+    let shown = counter.desk.show(&mut counter.database, KIND, name)?;
+    let id = text(&shown, "id").to_owned();
+    let done = counter.apply(&Wanted::End { kind: KIND.to_owned(), name: id }, None)?;
+    say(&match as_json {
+        true => serde_json::to_string(&done.plan)?,
+        false => format!("{} is revoked", text(&shown, "name")),
+    });
+    Ok(())
+}
+
+fn rotate(counter: &mut Counter, (name, overlap): (&str, &str), as_json: bool) -> anyhow::Result<()> {
     let (shown, secret) = counter.desk.rotate(&mut counter.database, name, overlap)?;
     counter.tell()?;
     show(shown, secret.expose(), as_json);
@@ -183,12 +150,6 @@ fn show(mut shown: Value, secret: &str, as_json: bool) {
     }
 }
 
-fn create(database: &mut store::Database, new: &NewKey, now_us: i64, as_json: bool) -> anyhow::Result<()> {
-    let (key, secret) = database.create_key(new, now_us)?;
-    show(json!(key), secret.expose(), as_json);
-    Ok(())
-}
-
 /// A process that serves takes the change up before this command ends.
 pub(crate) fn tell(data: &DataDir) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -196,48 +157,52 @@ pub(crate) fn tell(data: &DataDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The names of all parts of organizations.
-type Names = HashMap<Uuid, String>;
-
-fn list(keys: &[Key], names: &Names, as_json: bool) {
+/// Those of the configuration file included.
+fn list(counter: &mut Counter, as_json: bool) -> anyhow::Result<()> {
+    let keys = counter.desk.list(&mut counter.database, KIND)?;
     if as_json {
-        return say(&json!(keys).to_string());
+        say(&Value::from(keys).to_string());
+        return Ok(());
     }
-    let row = |key: &Key| {
-        let state = if key.revoked_us.is_some() { "revoked" } else { "good" };
-        let models =
-            if key.settings.models.is_empty() { "all".to_owned() } else { key.settings.models.join(", ") };
-        let scope = match key.scope {
-            Scope::Calls => "calls",
-            Scope::Admin => "admin",
-        };
-        let time = |at: Option<i64>| {
-            at.and_then(|us| jiff::Timestamp::from_microsecond(us).ok())
-                .map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string())
-        };
-        let above = [key.organization, key.parent].into_iter().flatten();
-        let above: Vec<&str> = above.filter_map(|id| names.get(&id)).map(String::as_str).collect();
-        let of = above.join("/");
-        vec![
-            key.name.clone(),
-            format!("{}…", key.hint),
-            scope.to_owned(),
-            of,
-            models,
-            time(key.expires_us),
-            state.to_owned(),
-        ]
-    };
-    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-    say(&table(&["name", "key", "opens", "of", "models", "expires", "state"], &rows));
+    let names = counter.desk.part_names(&mut counter.database)?;
+    let now_us = server::now_us();
+    let rows: Vec<Vec<String>> = keys.iter().map(|key| row(key, &names, now_us)).collect();
+    say(&table(&["name", "key", "opens", "of", "models", "expires", "state", "owner"], &rows));
+    Ok(())
 }
 
-/// A date is good to its end.
-fn moment(text: &str) -> anyhow::Result<i64> {
-    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-        return Ok(moment.as_microsecond());
-    }
-    let date: jiff::civil::Date =
-        text.parse().with_context(|| format!("--expires: \"{text}\" is no date; write it as 2027-01-31"))?;
-    Ok(date.tomorrow()?.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp().as_microsecond())
+fn row(key: &Value, names: &HashMap<Uuid, String>, now_us: i64) -> Vec<String> {
+    let above = ["organization", "team", "project", "user", "service_account"].into_iter();
+    let above: Vec<&str> = above
+        .filter_map(|part| text(key, part).parse().ok().and_then(|id: Uuid| names.get(&id)))
+        .map(String::as_str)
+        .collect();
+    let models = key.get("models").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let models: Vec<&str> = models.iter().filter_map(Value::as_str).collect();
+    let expires_us = key.get("expires_us").and_then(Value::as_i64);
+    let expires = expires_us.and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    let state = match key.get("disabled").and_then(Value::as_bool) {
+        Some(true) => "disabled",
+        _ if expires_us.is_some_and(|at| at <= now_us) => "expired",
+        _ => "good",
+    };
+    vec![
+        text(key, "name").to_owned(),
+        key.get("hint").and_then(Value::as_str).map_or_else(String::new, |hint| format!("{hint}…")),
+        match key.get("role").and_then(Value::as_str) {
+            Some(role) => format!("the admin API, as {role}"),
+            None => "models".to_owned(),
+        },
+        above.join("/"),
+        if models.is_empty() { "all".to_owned() } else { models.join(", ") },
+        expires.map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string()),
+        state.to_owned(),
+        text(key, "owner").to_owned(),
+    ]
 }
+
+fn text<'v>(of: &'v Value, member: &str) -> &'v str {
+    of.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+const KIND: &str = "key";

@@ -58,7 +58,12 @@ async fn serve(mut options: Options, first_keys: FirstKeys, began: Instant) -> a
         add_simulator(&mut options.snapshot).await?;
     }
     let welcome = Welcome::new(&options.snapshot, options.data.path(), first_keys);
-    let server = Server::start(options).await?;
+    let started = Server::start(options).await;
+    if started.is_err() && welcome.has_secrets() {
+        // No later start shows them again.
+        say(welcome.keys().trim_end());
+    }
+    let server = started?;
     let ready = server.ready();
     if std::io::stdout().is_terminal() || welcome.has_secrets() {
         say(&welcome.text(ready, began.elapsed()));
@@ -115,6 +120,10 @@ fn first_keys(data: &DataDir, snapshot: &Snapshot) -> anyhow::Result<FirstKeys> 
         return Ok(FirstKeys::default());
     }
     let mut make = |name: &str, scope| {
+        // Nobody could tell it from the file's.
+        if snapshot.keys.iter().any(|file| file.key.name == name) {
+            return Ok(None);
+        }
         let new = NewKey { name: name.to_owned(), models: Vec::new(), scope, expires_us: None };
         match database.create_key(&new, server::now_us()) {
             Ok((_, secret)) => Ok(Some(secret)),

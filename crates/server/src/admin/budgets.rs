@@ -26,7 +26,7 @@ use super::{
     side::Asked,
 };
 use crate::{
-    budgets::{Budget, budgets},
+    budgets::{Budget, budgets, find_one},
     core::Shared,
     world::now_us,
 };
@@ -216,9 +216,15 @@ impl Budgets {
     /// The budget of this id or name.
     fn find(self, wanted: &str, database: &mut Database, now_us: i64) -> Result<Budget, Refusal> {
         let all = budgets(self.limits, database, now_us)?;
-        let id = Uuid::parse_str(wanted).ok();
-        let fits = |budget: &&Budget| id.map_or(budget.shown() == wanted, |id| budget.limit.id == id);
-        all.iter().find(fits).cloned().ok_or_else(|| Refusal::not_found("budget", wanted))
+        match find_one(&all, wanted) {
+            Ok(found) => found.cloned().ok_or_else(|| Refusal::not_found("budget", wanted)),
+            Err(several) => {
+                let several = several.join(", ");
+                let message =
+                    format!("several budgets are called \"{wanted}\"; write one of their ids: {several}");
+                Err(Refusal::new(StatusCode::CONFLICT, "name_ambiguous", message))
+            }
+        }
     }
 }
 

@@ -31,13 +31,6 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// Whether nothing was said.
-    pub(crate) fn is_empty(&self) -> bool {
-        let places = [&self.organization, &self.team, &self.project];
-        let lists = [&self.budgets, &self.tags, &self.addresses, &self.settings];
-        places.iter().all(|place| place.is_none()) && lists.iter().all(|list| list.is_empty())
-    }
-
     /// The members that the admin API takes.
     pub(crate) fn members(&self) -> anyhow::Result<Map<String, Value>> {
         let mut members = Map::new();
@@ -148,7 +141,6 @@ mod tests {
             "addresses": ["10.0.0.0/8"], "per_request": {"usd": 0.5},
         });
         assert_eq!(Value::Object(body.members().unwrap()), expected);
-        assert!(Body::default().is_empty() && !body.is_empty());
         assert!(Body { tags: texts(&["floor"]), ..Body::default() }.members().is_err());
     }
 }

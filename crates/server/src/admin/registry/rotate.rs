@@ -34,6 +34,8 @@ impl Desk {
                     store::new_key(if found.thing.role().is_some() { ADMIN_PREFIX } else { KEY_PREFIX })?;
                 transaction.end_secrets(found.thing.id, until_us)?;
                 transaction.add_secret(found.thing.id, &secret)?;
+                // Who signed in with what may have become known must not stay.
+                transaction.end_sessions_of(found.thing.id)?;
                 let object = found.object.clone();
                 let mut body = object.body;
                 body["hint"] = hint(&secret).into();
