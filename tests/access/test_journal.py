@@ -158,6 +158,22 @@ def test_budgets_are_topped_up_and_started_anew(start):
     assert told == ["reset", "top_up"]
 
 
+def test_an_organization_does_not_lift_its_own_budget(start):
+    gateway = start(acme="budget: { usd: 1, per: month }")
+    call(gateway, KEYS["kims"])
+    owner = KEYS["acme_owner"]
+    of = lambda words: next(one for one in ask(gateway, "GET", "budgets").json["data"] if one["name"].endswith(words))
+    wait_for(lambda: float(of("organization acme")["used_usd"]) > 0, "the journal")
+    own = f"budgets/{of('organization acme')['id']}"
+    for words, body in [("top-up", {"usd": 5}), ("reset", None)]:
+        refused = ask(gateway, "POST", f"{own}/{words}", body, owner)
+        assert refused.code == (403, "permission_missing") and "organization acme" in refused.message, refused.text
+    shown = ask(gateway, "GET", own, key=owner)
+    assert shown.status == 200 and shown.json["given_usd"] == "0.00" and shown.json["entries"] == []
+    assert ask(gateway, "POST", f"budgets/{of('team search')['id']}/top-up", {"usd": 5}, owner).status == 200
+    assert ask(gateway, "POST", f"{own}/top-up", {"usd": 5}).json["given_usd"] == "5.00", "who administers all may"
+
+
 def test_calls_are_kept_for_as_long_as_is_said(start):
     gateway = start(journal="journal: {{ keep: 1d }}".format(), acme="keep_calls: 1ms")
     call(gateway, KEYS["kims"])

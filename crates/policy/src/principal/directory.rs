@@ -96,6 +96,11 @@ impl Directory {
         own.flat_map(|known| &known.lineage.limits)
     }
 
+    /// The limits of an entity and of what it stands below.
+    pub fn limits_above(&self, id: Uuid) -> &[Arc<Limit>] {
+        self.entities.get(&id).map_or(&[], |known| &known.lineage.limits)
+    }
+
     /// The caller that shows a key.
     pub fn principal(&self, key: &Key) -> (Principal, Vec<Problem>) {
         let holder = Holder { id: key.id, shown: format!("key \"{}\"", key.name).into() };

@@ -1,6 +1,6 @@
 //! `/admin/v1/budgets`: how budgets stand, credit that is added, and fresh starts.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use http::{Method, StatusCode};
 use policy::{
@@ -166,12 +166,17 @@ impl Admin {
 /// Whose budgets are looked at.
 struct Budgets {
     limits: Vec<Arc<Limit>>,
+    /// Those of the organization that the caller is bound to: what bounds it is not the caller's to change.
+    fixed: HashSet<Uuid>,
 }
 
 impl Budgets {
     /// Those that the caller may see.
     fn of(shared: &Shared, finder: &Finder) -> Budgets {
-        Budgets { limits: shared.callers.load().limits_of(finder.who.organization) }
+        let (callers, own) = (shared.callers.load(), finder.who.organization);
+        let fixed = own.map_or(&[][..], |own| callers.directory.limits_above(own));
+        let fixed = fixed.iter().map(|limit| limit.id).collect();
+        Budgets { limits: callers.limits_of(own), fixed }
     }
 
     fn list(self, database: &mut Database) -> Result<Reply, Refusal> {
@@ -195,7 +200,7 @@ impl Budgets {
     ) -> Result<Reply, Refusal> {
         let TopUp { usd, note } = read(members.clone())?;
         let now_us = now_us();
-        let budget = self.find(wanted, database, now_us)?;
+        let budget = self.find_to_change(wanted, database, now_us)?;
         let entry = budget.top_up(usd.0.picodollars(), checked(note)?, now_us);
         add(&budget, &entry, wish, database)
     }
@@ -208,7 +213,7 @@ impl Budgets {
     ) -> Result<Reply, Refusal> {
         let Reset { note } = read(members.clone())?;
         let now_us = now_us();
-        let budget = self.find(wanted, database, now_us)?;
+        let budget = self.find_to_change(wanted, database, now_us)?;
         let entry = budget.reset(&database.adjustments(now_us)?, checked(note)?, now_us);
         add(&budget, &entry, wish, database)
     }
@@ -225,6 +230,26 @@ impl Budgets {
                 Err(Refusal::new(StatusCode::CONFLICT, "name_ambiguous", message))
             }
         }
+    }
+
+    /// The same where the caller may change it.
+    fn find_to_change(
+        mut self,
+        wanted: &str,
+        database: &mut Database,
+        now_us: i64,
+    ) -> Result<Budget, Refusal> {
+        let fixed = std::mem::take(&mut self.fixed);
+        let budget = self.find(wanted, database, now_us)?;
+        if !fixed.contains(&budget.limit.id) {
+            return Ok(budget);
+        }
+        let message = format!(
+            "the budget \"{}\" bounds the organization as a whole, and this key is bound to it; use a key that is bound \
+             to no organization",
+            budget.shown()
+        );
+        Err(Refusal::new(StatusCode::FORBIDDEN, "permission_missing", message))
     }
 }
 
