@@ -416,6 +416,45 @@ def test_keys_of_administrators_are_out_of_reach_of_lower_roles(gateway):
     assert ask(gateway, "POST", "teams", {"name": "no"}, admin["key"]).code == (403, "permission_missing"), "at once"
 
 
+def test_who_has_a_higher_role_is_not_kept_out(gateway):
+    admin, owner = KEYS["acme_admin"], KEYS["acme_owner"]
+    team = made(gateway, "teams", {"organization": "acme"})
+    below = made(gateway, "teams", {"team": team["id"]})
+    person = made(gateway, "users", {"team": below["id"], "addresses": ["0.0.0.0/0"]})
+    key = made(gateway, "keys", {"role": "owner", "user": person["id"]})
+    closed = made(gateway, "teams", {"organization": "acme", "disabled": True})
+    named = f"lead {next(FRESH)}"
+    account = ask(gateway, "POST", "accounts", {"name": named, "role": "owner", "organization": "acme"}).json
+    path, clock = f"teams/{below['id']}", ask(gateway, "GET", "history?limit=1").json["data"][0]["clock"]
+    for method, of, body in [
+        ("PATCH", f"teams/{team['id']}", {"disabled": True}),
+        ("PATCH", path, {"addresses": ["10.0.0.0/8"]}),
+        ("PATCH", path, {"team": closed["id"]}),
+        ("PATCH", f"users/{person['id']}", {"addresses": ["10.0.0.0/8"]}),
+        ("POST", "users", {"name": named.upper(), "organization": "acme", "disabled": True}),
+        ("POST", "users", {"name": named, "team": closed["id"]}),
+        ("POST", "plan", {"teams": {below["name"]: {"organization": "acme", "team": team["name"], "disabled": True}}}),
+        ("POST", "apply", {"teams": {below["name"]: {"organization": "acme", "team": team["name"], "disabled": True}}}),
+    ]:
+        refused = ask(gateway, method, of, body, admin)
+        assert refused.code == (403, "permission_missing") and "keep the" in refused.message, (method, of, refused.text)
+    assert ask(gateway, "GET", "me", key=key["key"]).status == 200
+    assert ask(gateway, "GET", "history?limit=1").json["data"][0]["clock"] == clock, "nothing was done"
+    # What keeps nobody out goes on.
+    assert ask(gateway, "PATCH", path, {"tags": {"a": "b"}, "addresses": ["0.0.0.0/0", "::/0"]}, owner).status == 200
+    assert ask(gateway, "PATCH", path, {"tags": {"a": "c"}, "addresses": []}, admin).status == 200
+    assert ask(gateway, "PATCH", f"accounts/{account['id']}", {"disabled": True}).status == 200
+    assert ask(gateway, "POST", "users", {"name": named, "organization": "acme", "disabled": True}, admin).status == 201
+    # Whoever may touch the key may do so by what is above it, and what was so once comes back by nobody else.
+    assert ask(gateway, "PATCH", path, {"disabled": True}, owner).status == 200
+    assert ask(gateway, "GET", "me", key=key["key"]).code == (403, "disabled")
+    version = ask(gateway, "GET", path).json["version"]
+    assert ask(gateway, "PATCH", path, {"disabled": False}, admin).status == 200
+    back = ask(gateway, "POST", f"{path}/rollback", {"version": version}, admin)
+    assert back.code == (403, "permission_missing"), back.text
+    assert ask(gateway, "GET", "me", key=key["key"]).status == 200
+
+
 def test_tenants_cannot_cross(gateway):
     """Every route, from one organization to what belongs to another and to nobody: as if it were not there."""
     acme, globex = KEYS["acme_owner"], KEYS["globex_owner"]

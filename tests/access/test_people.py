@@ -596,6 +596,20 @@ def test_a_login_ends_with_what_gave_it(tmp_path, sim, pretender):
         gateway.process.kill()
 
 
+def test_people_who_have_signed_in_are_not_kept_out_by_lower_roles(tmp_path, sim, pretender):
+    gateway = PeopleGateway(tmp_path, sim, providers=PRETENDER.format(issuer=pretender.url))
+    browser = Browser(gateway)
+    assert pretender.login(browser).status == 302
+    admin = ask(gateway, "POST", "keys", {"name": "lower", "role": "admin"}).json["key"]
+    body = {"name": "Kim@example.com", "disabled": True}
+    refused = ask(gateway, "POST", "users", body, admin)
+    assert refused.code == (403, "permission_missing") and "kim@example.com" in refused.message, refused.text
+    assert browser.ask("GET", "me").json["role"] == "owner"
+    assert browser.ask("POST", "sign-out").status == 200
+    assert ask(gateway, "POST", "users", body, admin).status == 201
+    gateway.process.kill()
+
+
 def test_passwords_open_nothing_where_they_are_switched_off(tmp_path, sim):
     gateway = PeopleGateway(tmp_path, sim)
     try:

@@ -31,6 +31,7 @@ scim:
   groups:
     - {{ group: Leads, team: core }}
     - {{ group: Engineering, team: search }}
+    - {{ group: Far, team: far }}
 keys:
   - {{ name: app, key: {app} }}
   - {{ name: boss, key: {admin}, admin: true }}
@@ -437,6 +438,33 @@ def test_who_leaves_loses_every_key(gateway):
     made(gateway, "keys", {"user": owner["id"], "role": "owner"})
     refused(scim(gateway, "DELETE", f"Users/{owner['id']}"), 403)
     assert scim(gateway, "GET", f"Users/{owner['id']}").status == 200, "keys of a higher role are out of reach"
+
+
+def test_who_has_a_higher_role_is_not_kept_out(gateway):
+    one = user(gateway)
+    owner = made(gateway, "keys", {"user": one["id"], "role": "owner"})
+    inactive = {"op": "replace", "path": "active", "value": False}
+    assert owner["name"] in refused(patch(gateway, f"Users/{one['id']}", inactive), 403)
+    refused(scim(gateway, "PUT", f"Users/{one['id']}", {"userName": one["userName"], "active": False}), 403)
+    assert ask(gateway, "GET", "me", key=owner["key"]).status == 200
+    named = f"lead{next(FRESH)}@example.com"
+    account = {"name": named, "role": "owner", "organization": "acme"}
+    assert ask(gateway, "POST", "accounts", account).status == 201
+    assert named in refused(scim(gateway, "POST", "Users", {"userName": named.upper(), "active": False}), 403)
+    idle = user(gateway, active=False)
+    refused(patch(gateway, f"Users/{idle['id']}", {"op": "replace", "path": "userName", "value": named}), 403)
+    same = user(gateway, named)
+    refused(patch(gateway, f"Users/{same['id']}", inactive), 403)
+    # A group stands for a team, with whatever holds there.
+    assert ask(gateway, "POST", "teams", {"name": "far", "organization": "acme", "addresses": ["192.0.2.0/24"]}).status == 201
+    refused(scim(gateway, "POST", "Groups", {"displayName": "Far", "members": [{"value": one["id"]}]}), 403)
+    lower = user(gateway)
+    admin = made(gateway, "keys", {"user": lower["id"], "role": "admin"})
+    for active in [False, True]:
+        patched(gateway, f"Users/{lower['id']}", {"op": "replace", "path": "active", "value": active})
+        assert ask(gateway, "GET", "me", key=admin["key"]).status == (200 if active else 403)
+    other = user(gateway, key=GLOBEX)
+    assert patch(gateway, f"Users/{other['id']}", inactive, key=GLOBEX).status == 200
 
 
 def test_changes_are_written_down(gateway):

@@ -114,6 +114,8 @@ pub(crate) struct Writer<'w> {
     pub(crate) tenancy: Tenancy,
     /// Parents that are in no registry, with their organizations.
     pub(crate) outside: HashMap<Uuid, Option<Uuid>>,
+    /// Every change so far: what was there before, and what is there now.
+    pub(crate) changed: Vec<(Option<Object>, Object)>,
     author: &'w Author,
     now_us: i64,
     /// The clock of this transaction.
@@ -133,7 +135,8 @@ impl<'w> Writer<'w> {
         let row = engine.query_first(tick, &[])?;
         let row = row.ok_or_else(|| Error::Database("its clock is missing".to_owned()))?;
         let head = Head { seq: row.get(1)?, hash: row.get(2)? };
-        Ok(Writer { seq: row.get(0)?, head, engine, tenancy, outside: HashMap::new(), author, now_us })
+        let (outside, changed) = (HashMap::new(), Vec::new());
+        Ok(Writer { seq: row.get(0)?, head, engine, tenancy, outside, changed, author, now_us })
     }
 
     /// Writes down what is no change of an object.
@@ -203,6 +206,7 @@ impl<'w> Writer<'w> {
         };
         self.remember(&after)?;
         self.audit(before.as_ref(), &after)?;
+        self.changed.push((before, after.clone()));
         Ok(after)
     }
 

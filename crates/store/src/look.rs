@@ -1,5 +1,6 @@
 //! The registry as a whole: as it is, as it was, and what has changed.
 
+use policy::principal::Entity;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -11,8 +12,8 @@ use crate::{
 
 /// Reads all of the registry that somebody may see. An organization is part of itself.
 pub struct Look<'l> {
-    engine: &'l mut dyn Engine,
-    tenancy: Tenancy,
+    pub(crate) engine: &'l mut dyn Engine,
+    pub(crate) tenancy: Tenancy,
 }
 
 /// Which changes to tell of, the latest first.
@@ -70,6 +71,21 @@ impl Look<'_> {
             }
         }
         Ok((objects, clock))
+    }
+
+    /// Everybody's parts of organizations.
+    pub fn entities(&mut self) -> Result<Vec<Entity>, Error> {
+        crate::entities::entities(self.engine)
+    }
+
+    /// The keys and accounts that administer, and few others.
+    pub fn administrators(&mut self) -> Result<Vec<Object>, Error> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND deleted_us IS NULL \
+             AND (kind = ?2 OR (kind = ?3 AND body LIKE '%\"admin\"%')) ORDER BY id"
+        );
+        let values = [self.tenancy.value(), crate::accounts::KIND.into(), crate::keys::KIND.into()];
+        self.engine.query(&select, &values)?.iter().map(object_of).collect()
     }
 
     /// What has changed since the clock stood so, as it is now; what was deleted is among it.

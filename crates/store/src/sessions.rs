@@ -4,7 +4,7 @@ use policy::Secret;
 use uuid::Uuid;
 
 use crate::{
-    Database, Error, Tenancy, Transaction,
+    Database, Error, Look, Tenancy, Transaction,
     audit::Event,
     hash::new_key,
     sql::{Row, Value, transaction},
@@ -238,6 +238,18 @@ impl Transaction<'_> {
             engine.execute(delete, &[person.into(), oldest.into()])?;
         }
         Ok(())
+    }
+}
+
+impl Look<'_> {
+    /// Sessions that have not ended and were used since then.
+    pub fn sessions(&mut self, seen_since_us: i64, now_us: i64) -> Result<Vec<Session>, Error> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM sessions WHERE (organization = ?1 OR ?1 IS NULL) AND seen_us > ?2 \
+             AND until_us > ?3 ORDER BY id"
+        );
+        let values = [self.tenancy.value(), seen_since_us.into(), now_us.into()];
+        self.engine.query(&select, &values)?.iter().map(session_of).collect()
     }
 }
 

@@ -46,6 +46,11 @@ impl Transaction<'_> {
         self.writer.apply(change)
     }
 
+    /// Every change so far, the earliest first: what was there before, and what is there now.
+    pub fn changed(&self) -> &[(Option<Object>, Object)] {
+        &self.writer.changed
+    }
+
     /// One object of a kind, where it may be seen.
     pub fn object(&mut self, kind: &str, id: Uuid) -> Result<Option<Object>, Error> {
         let select = format!(

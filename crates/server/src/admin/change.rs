@@ -17,6 +17,7 @@ use super::{
     bodies::KeyWithSecret,
     examine::{Examiner, Sound, draft, owned_by_file},
     find::{Finder, Is, Shown, Thing},
+    lockout,
     query::Expected,
     refusal::Refusal,
     resource::Resource,
@@ -62,6 +63,7 @@ impl Wish {
         let (reply, secret) =
             database.write(self.finder.tenancy(), (&author, now_us), outside, |transaction| {
                 let (reply, secret) = work(transaction)?;
+                self.check_lockout(transaction)?;
                 if let Some(repeatable) = &self.repeatable {
                     let answer = Answer { status: reply.status.as_u16(), body: reply.body.clone() };
                     transaction.keep_answer(repeatable, &answer)?;
@@ -72,6 +74,13 @@ impl Wish {
             Some(secret) => with_secret(reply, &secret),
             None => reply,
         })
+    }
+
+    /// Whatever the work was, it keeps nobody out whom the caller may not touch.
+    fn check_lockout(&self, transaction: &mut Transaction<'_>) -> Result<(), Refusal> {
+        let changed: Vec<_> = transaction.changed().iter().filter_map(lockout::Changed::of_objects).collect();
+        let finder = &self.finder;
+        lockout::check(&finder.who, &finder.world, &mut transaction.look(finder.tenancy()), &changed)
     }
 
     pub(super) fn create(

@@ -13,6 +13,7 @@ mod examine;
 mod find;
 mod guard;
 mod list;
+mod lockout;
 mod openapi;
 mod people;
 mod query;

@@ -16,5 +16,5 @@ mod sign_in;
 
 pub(crate) use cookies::shows_session;
 pub(super) use routes::{PeopleAction, routes};
-pub(super) use session::Person;
+pub(super) use session::{Person, micros};
 pub(super) use sign_in::People;

@@ -216,7 +216,7 @@ fn held_by_key(
 }
 
 /// In microseconds.
-pub(super) fn micros(time: std::time::Duration) -> i64 {
+pub(in crate::admin) fn micros(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 

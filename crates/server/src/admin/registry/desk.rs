@@ -16,13 +16,14 @@ use super::super::{
     change::merged,
     examine::draft,
     find::Kinds,
+    lockout,
     refusal::{Refusal, Wrong},
     resource::Resource,
     who::Who,
 };
 use super::{
     file::{Entry, entries},
-    plan::{Done, Plan, Planned, Planner},
+    plan::{Done, Plan, Planned, Planner, Work, entity},
     state::{Known, State},
 };
 use crate::{
@@ -221,7 +222,10 @@ impl Desk {
                 planner.end(found);
             }
         }
-        planner.finish()
+        let planned = planner.finish()?;
+        let changed: Vec<_> = planned.works.iter().filter_map(changed).collect();
+        lockout::check(&self.who, &self.world, look, &changed)?;
+        Ok(planned)
     }
 
     fn create(
@@ -278,6 +282,13 @@ impl From<store::Error> for Unwritten {
     fn from(error: store::Error) -> Unwritten {
         Unwritten::Refused(error.into())
     }
+}
+
+/// What becomes of a part of an organization; what had ended was not there.
+fn changed(work: &Work) -> Option<lockout::Changed> {
+    let before = work.before.as_ref().filter(|known| known.object.deleted_us.is_none());
+    let (before, after) = (before.and_then(Known::entity), entity(work));
+    (!work.resource.is_key()).then_some(lockout::Changed { id: work.id, before, after })
 }
 
 fn called(known: &Known) -> String {

@@ -438,7 +438,7 @@ impl Desk {
     }
 }
 
-fn entity(work: &Work) -> Option<Entity> {
+pub(super) fn entity(work: &Work) -> Option<Entity> {
     let (Resource::Part(kind), Some(sound)) = (work.resource, &work.sound) else { return None };
     Some(Entity {
         id: work.id,
