@@ -179,10 +179,9 @@ fn find(database: &mut Database, tenancy: Tenancy, wanted: &str) -> Result<Accou
     found.ok_or_else(|| Refusal::not_found("account", wanted))
 }
 
-/// Nobody touches an account whose role is above their own; one whose role is gone is an owner's to mend.
+/// Nobody touches an account whose role is above their own.
 fn may_touch(who: &Who, account: &Account) -> Result<(), Refusal> {
-    let role = RoleName::new(&account.role);
-    Ok(who.may_give(Some(if who.knows(&role) { &role } else { &RoleName::OWNER }))?)
+    Ok(who.may_give(Some(&RoleName::new(&account.role)))?)
 }
 
 fn role(name: &str, world: &World, wrong: &mut Vec<Wrong>) -> Option<RoleName> {
