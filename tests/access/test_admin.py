@@ -17,9 +17,10 @@ server: {{ listen: "127.0.0.1:{port}", threads: 1, trusted_proxies: [127.0.0.1] 
 data_dir: {data}
 {store}
 providers:
-  house: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-house, models: {{ echo: {{}} }} }}
+  house: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-house, models: {{ echo: {{}}, other: {{}} }} }}
 models:
   smart: house/echo
+  steady: {{ targets: house/echo, rollout: {{ candidate: house/other, verdict: manual }} }}
 organizations:
   acme: {{ models: [ "smart" ] }}
   globex: {{}}
@@ -453,6 +454,23 @@ def test_who_has_a_higher_role_is_not_kept_out(gateway):
     back = ask(gateway, "POST", f"{path}/rollback", {"version": version}, admin)
     assert back.code == (403, "permission_missing"), back.text
     assert ask(gateway, "GET", "me", key=key["key"]).status == 200
+
+
+def test_what_people_do_with_rollouts_is_written_down(gateway):
+    boss = ask(gateway, "GET", "keys/boss").json["id"]
+    for action in ["pause", "resume", "promote"]:
+        assert ask(gateway, "POST", "rollouts/steady", {"action": action}).status == 200
+    assert ask(gateway, "POST", "rollouts/steady", {"action": "pause"}).status == 400
+    assert ask(gateway, "POST", "rollouts/none", {"action": "pause"}).status == 404
+    back = ask(gateway, "POST", "rollouts/steady", {"action": "roll_back"}, x_forwarded_for="198.51.100.7")
+    entries = ask(gateway, "GET", "audit?kind=rollout").json["data"]
+    assert [entry["action"] for entry in entries] == ["roll_back", "promote", "resume", "pause"]
+    assert {(entry["actor"], entry["actor_kind"], entry["object_name"]) for entry in entries} == {(boss, "key", "steady")}
+    assert entries[0]["address"] == "198.51.100.7" and entries[0]["request_id"] == back.headers["x-tollgate-request-id"]
+    assert (entries[0]["before"]["phase"], entries[0]["before"]["share"]) == ("promoted", 1)
+    assert (entries[0]["after"]["phase"], entries[0]["after"]["share"]) == ("rolled_back", 0)
+    assert (entries[3]["before"]["phase"], entries[3]["after"]["phase"]) == ("running", "paused")
+    assert ask(gateway, "GET", "audit/verify").json == {"whole": True, "broken_at": None}
 
 
 def test_tenants_cannot_cross(gateway):

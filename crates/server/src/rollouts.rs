@@ -2,7 +2,7 @@
 //! step is written down before anybody acts on it; the admin side asks it aside.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -17,8 +17,8 @@ use policy::{
     rollout::{Action, Kept, Progress, Rollout, Sample, Score, Stages, Turn, rollout_of},
     snapshot::AliasTarget,
 };
-use serde_json::Value;
-use store::Database;
+use serde_json::{Value, json};
+use store::{Author, Database, Event};
 use tokio::sync::mpsc;
 use wire::{Fault, Kind, Origin};
 
@@ -30,6 +30,8 @@ pub(crate) const SAMPLES_MAX: usize = 16_384;
 const STEP: Duration = Duration::from_millis(100);
 /// After how many of these what is known is written down.
 const KEEP_STEPS: u32 = 5;
+/// The most actions of people that wait for the audit to take them; further ones are refused.
+const UNTOLD_MAX: usize = 1_000;
 
 /// All rollouts of the configuration in force. What locks it may wait for the database.
 #[derive(Clone)]
@@ -50,8 +52,17 @@ struct All {
     database: Database,
     samples: mpsc::Receiver<Sample>,
     by_name: BTreeMap<String, One>,
+    /// What people did and the audit does not have yet, the earliest first: rollouts go back while the database is away.
+    untold: VecDeque<Act>,
     /// The database took nothing the last time, which was told.
     unkept: bool,
+}
+
+/// What a person did.
+struct Act {
+    event: Event,
+    author: Author,
+    at_us: i64,
 }
 
 struct One {
@@ -69,7 +80,8 @@ impl Rollouts {
         database: Database,
         samples: mpsc::Receiver<Sample>,
     ) -> Result<Rollouts, store::Error> {
-        let mut all = All { shared, database, samples, by_name: BTreeMap::new(), unkept: false };
+        let (by_name, untold) = (BTreeMap::new(), VecDeque::new());
+        let mut all = All { shared, database, samples, by_name, untold, unkept: false };
         all.adopt()?;
         let told = Arc::new(Mutex::new(all.exposition()));
         Ok(Rollouts { all: Arc::new(Mutex::new(all)), told })
@@ -114,11 +126,25 @@ impl Rollouts {
     }
 
     /// Does what a person wants.
-    pub(crate) fn act(&self, name: &str, action: Action) -> Result<Value, Fault> {
-        let mut all = self.stepped();
+    pub(crate) fn act(&self, name: &str, action: Action, author: Author) -> Result<Value, Fault> {
+        let (mut all, at_us) = (self.stepped(), now_us());
+        if all.untold.len() >= UNTOLD_MAX {
+            let message = "the audit takes nothing while the database is away; try again later";
+            return Err(Fault::new(Origin::Gateway, Kind::Overloaded, message).code("audit_behind"));
+        }
         let one = all.by_name.get_mut(name).ok_or_else(|| none(name))?;
-        let acted = one.progress.act(&one.rollout, action, now_us());
+        let before = one.told();
+        let acted = one.progress.act(&one.rollout, action, at_us);
         let turn = acted.map_err(|why| Fault::invalid("action", why).code("rollout_has_ended"))?;
+        let event = Event {
+            action: action.name().to_owned(),
+            kind: Some("rollout".to_owned()),
+            object_name: Some(name.to_owned()),
+            before: Some(before),
+            after: Some(one.told()),
+            ..Event::default()
+        };
+        all.untold.push_back(Act { event, author, at_us });
         all.turned(name, turn);
         all.publish();
         self.tell(&all);
@@ -248,6 +274,16 @@ impl All {
     }
 
     fn keep(&mut self) {
+        while let Some(Act { event, author, at_us }) = self.untold.front() {
+            if let Err(error) = self.database.append_audit(event, author, *at_us) {
+                if !std::mem::replace(&mut self.unkept, true) {
+                    tracing::error!(%error, "the audit does not tell of a rollout: it is tried on");
+                }
+                return;
+            }
+            self.untold.pop_front();
+            self.unkept = false;
+        }
         for (name, one) in self.by_name.iter_mut().filter(|(_, one)| one.changed) {
             let kept = Kept::of(&one.rollout, &one.progress);
             let json = serde_json::to_string(&kept).expect("plain data always serialises");
@@ -303,6 +339,13 @@ impl All {
 }
 
 impl One {
+    /// Where it stands, for the audit.
+    fn told(&self) -> String {
+        let share = f64::from(self.progress.share(&self.rollout)) / 1e3;
+        let (phase, step) = (self.progress.phase.name(), self.progress.step);
+        json!({"phase": phase, "step": step, "share": share}).to_string()
+    }
+
     fn shown(&self) -> Value {
         self.progress.shown(&self.rollout, &self.current)
     }

@@ -98,6 +98,20 @@ impl Phase {
     }
 }
 
+impl Action {
+    /// As it is asked for.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Promote => "promote",
+            Action::NextStep => "next_step",
+            Action::RollBack => "roll_back",
+            Action::Pause => "pause",
+            Action::Resume => "resume",
+            Action::Restart => "restart",
+        }
+    }
+}
+
 impl Progress {
     pub fn new(run: u64, now_us: i64) -> Progress {
         Progress {

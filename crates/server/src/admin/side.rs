@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::{Method, StatusCode};
 use policy::{key::Scope, principal::EntityKind, rollout::Action as RolloutAction};
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use store::{ActorKind, Author, Database, Repeatable, Sealer};
 use tokio::sync::{Semaphore, mpsc};
 use wire::{Fault, Kind, Origin};
@@ -241,11 +241,11 @@ impl Admin {
                 self.scim(action, (users, asked.name), asked.request).await
             }
             Action::Rollouts => self.rollouts().await,
-            Action::Rollout => self.rollout(asked.name, None).await,
+            Action::Rollout => self.rollout(asked.name).await,
             Action::ActOnRollout => {
                 let order: Order = serde_json::from_slice(&asked.request.body)
                     .map_err(|error| Refusal::invalid(vec![Wrong::new("", error.to_string())]))?;
-                self.rollout(asked.name, Some(order.action)).await
+                self.act_on_rollout(asked.name, order.action, asked.who.author()).await
             }
             // A core takes it, and asks here whether somebody who has signed in may.
             Action::Explain => Ok(Reply::ok(&json!({}))),
@@ -329,14 +329,21 @@ impl Admin {
         Ok(Reply::ok(&json!({"data": list})))
     }
 
-    async fn rollout(&self, name: String, action: Option<RolloutAction>) -> Result<Reply, Refusal> {
+    async fn rollout(&self, name: String) -> Result<Reply, Refusal> {
         let rollouts = self.rollouts.clone();
-        let shown = tasks::aside(move || match action {
-            None => rollouts.one(&name).map(|one| json!(one)),
-            Some(action) => rollouts.act(&name, action).map(|one| json!(one)),
-        });
-        let shown: Json = shown.await.ok_or_else(broken)??;
+        let shown = tasks::aside(move || rollouts.one(&name)).await.ok_or_else(broken)??;
         Ok(Reply::ok(&shown))
+    }
+
+    async fn act_on_rollout(
+        &self,
+        name: String,
+        action: RolloutAction,
+        author: Author,
+    ) -> Result<Reply, Refusal> {
+        let rollouts = self.rollouts.clone();
+        let acted = tasks::aside(move || rollouts.act(&name, action, author));
+        Ok(Reply::ok(&acted.await.ok_or_else(broken)??))
     }
 }
 
