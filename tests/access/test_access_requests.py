@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from conftest import ADMIN_KEY, APP_KEY, Gateway, wait_for
 from test_admin import ask, call, database, made, problems
+from test_people import account
 
 CONFIG = """
 server: {{ listen: "127.0.0.1:{port}", threads: 1, trusted_proxies: [127.0.0.1] }}
@@ -161,6 +162,17 @@ def test_nobody_approves_what_they_asked_for(gateway):
     one = asked(gateway, own["key"], **{"for": "user"})
     assert decide(gateway, one, "approve", admin=admin["key"]).code == (403, "own_request")
     assert decide(gateway, one, "approve").status == 200
+
+
+def test_nobody_approves_by_signing_in_what_they_asked_for(gateway):
+    name = f"Kim{next(FRESH)}@example.com"
+    person = made(gateway, "users", {"name": name, "organization": "acme", "models": ["house/echo"]})
+    own = made(gateway, "keys", {"user": person["id"]})
+    kim, other = (account(gateway, who)[1] for who in [name.lower(), f"not-{name}"])
+    one = asked(gateway, own["key"], **{"for": "user"})
+    assert kim.ask("POST", f"access-requests/{one['id']}/approve", {}).code == (403, "own_request")
+    approved = other.ask("POST", f"access-requests/{one['id']}/approve", {})
+    assert approved.status == 200 and approved.json["state"] == "approved", approved.text
 
 
 def test_tenants_and_roles_are_kept_apart(gateway):

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use policy::{
     config::moment,
     key::{Key, Owner, Scope},
-    principal::{Directory, Entity, Principal, Settings, Wanted, allow},
+    principal::{Directory, Entity, EntityKind, Principal, Settings, Wanted, allow},
 };
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value as Json, json};
@@ -163,7 +163,8 @@ impl Order {
     }
 }
 
-/// Nobody approves what they asked for themselves: the user whose key decides is not the one whose key asked.
+/// Nobody approves what they asked for themselves: the user whose key decides, or who has the name of the person that does, is
+/// not the one whose key asked.
 fn check_other(finder: &Finder, transaction: &mut Transaction<'_>, kept: &Kept) -> Result<(), Refusal> {
     let id = finder.who.id;
     let of_file = finder.world.snapshot.keys.iter().find(|file| file.key.id == id);
@@ -171,11 +172,29 @@ fn check_other(finder: &Finder, transaction: &mut Transaction<'_>, kept: &Kept) 
         Some(file) => file.key.parent,
         None => transaction.object("key", id)?.and_then(|key| key.parent),
     };
-    if kept.asked_by.id != id && (user.is_none() || user != kept.asked_by.user) {
+    let mut is_own = kept.asked_by.id == id;
+    if let Some(asker) = kept.asked_by.user {
+        let name = name_of_user(finder, transaction, asker)?;
+        let person = finder.who.person.as_ref();
+        is_own |=
+            user == Some(asker) || person.zip(name).is_some_and(|(person, name)| person.is_called(&name));
+    }
+    if !is_own {
         return Ok(());
     }
     let message = "nobody approves what they asked for themselves; let another administrator decide";
     Err(Refusal::new(StatusCode::FORBIDDEN, "own_request", message))
+}
+
+fn name_of_user(
+    finder: &Finder,
+    transaction: &mut Transaction<'_>,
+    id: Uuid,
+) -> Result<Option<String>, Refusal> {
+    match finder.world.snapshot.entities.iter().find(|entity| entity.id == id) {
+        Some(entity) => Ok(Some(entity.name.clone())),
+        None => Ok(transaction.object(EntityKind::User.name(), id)?.map(|user| user.name)),
+    }
 }
 
 /// Whom it is for, where the registry owns it.

@@ -48,6 +48,11 @@ impl Person {
         }
     }
 
+    /// Whether a user stands for this person: it has the same name, whatever its case.
+    pub(in crate::admin) fn is_called(&self, user: &str) -> bool {
+        self.name().is_some_and(|name| name.to_lowercase() == user.to_lowercase())
+    }
+
     /// Refuses what is not answered while a one-time password has not been changed.
     pub(in crate::admin) fn may_ask(&self, action: Action) -> Result<(), Refusal> {
         let is_before_change = matches!(action, Action::People(action) if action.is_before_change());
