@@ -175,6 +175,14 @@ def test_nobody_approves_by_signing_in_what_they_asked_for(gateway):
     assert approved.status == 200 and approved.json["state"] == "approved", approved.text
 
 
+def test_requests_are_written_down_with_where_they_come_from(gateway):
+    own = key(gateway)
+    body = {"models": ["smart"], "reason": "the demo"}
+    one = ask(gateway, "POST", MINE, body, own["key"], x_forwarded_for="198.51.100.7").json
+    [entry] = ask(gateway, "GET", f"audit?object={one['id']}").json["data"]
+    assert entry["address"] == "198.51.100.7"
+
+
 def test_tenants_and_roles_are_kept_apart(gateway):
     own = key(gateway)
     one = asked(gateway, own["key"])

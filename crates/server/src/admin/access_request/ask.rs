@@ -64,7 +64,7 @@ impl Admin {
         let author = Author {
             actor: principal.id.to_string(),
             kind: if principal.proof == Proof::Key { ActorKind::Key } else { ActorKind::User },
-            address: Some(request.peer.to_string()),
+            address: Some(self.address(request).to_string()),
             request_id: Some(request.id),
         };
         let caller = Caller { principal: Arc::clone(principal), author };
