@@ -213,6 +213,19 @@ def test_nobody_gives_more_than_they_have(gateway):
     assert admin.ask("DELETE", f"sessions/{over}").code == (403, "permission_missing")
 
 
+def test_the_audit_tells_people_apart_whatever_they_are_called(gateway):
+    made, one = account(gateway, "same@example.com", "admin")
+    assert one.ask("POST", "teams", {"name": "by the first"}).status == 201
+    assert ask(gateway, "PATCH", f"accounts/{made['id']}", {"name": "other@example.com"}).status == 200
+    again, two = account(gateway, "same@example.com", "admin")
+    assert two.ask("POST", "teams", {"name": "by the second"}).status == 201
+    assert ask(gateway, "POST", "teams", {"name": "by a key"}).status == 201
+    [first], [second], [key] = (audit(gateway, kind="team", object_name=f"by {who}") for who in ["the first", "the second", "a key"])
+    assert (first["actor"], first["actor_kind"]) == (second["actor"], second["actor_kind"]) == ("same@example.com", "user")
+    assert (first["person"], second["person"]) == (made["id"], again["id"]) and "person" not in key
+    assert ask(gateway, "GET", "audit/verify").json == {"whole": True, "broken_at": None}
+
+
 def test_tenants_cannot_cross_with_sessions(gateway):
     _, acme = account(gateway, "acme@example.com", "admin", organization="acme")
     globex, _ = account(gateway, "globex@example.com", "admin", organization="globex")

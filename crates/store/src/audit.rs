@@ -10,7 +10,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "seq, at_us, actor, actor_kind, address, request_id, action, kind, object_id, object_name, \
-                       organization, before, after, previous, hash, erased";
+                       organization, before, after, previous, hash, erased, person";
 /// How many entries are read at a time while the chain is looked at.
 const BATCH: u32 = 1_000;
 
@@ -54,6 +54,9 @@ pub struct Entry {
     /// The digest of its texts, where those were taken out.
     #[serde(skip)]
     erased: Option<[u8; 32]>,
+    /// The person's id, where the actor is one who has signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Uuid>,
 }
 
 /// Which entries to show, the latest first.
@@ -166,12 +169,13 @@ impl Head {
             previous: self.hash,
             hash: [0; 32],
             erased: None,
+            person: author.kind.person(),
         };
         entry.hash = entry.digest();
-        let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL";
+        let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL, ?16";
         let insert = format!("INSERT INTO audit ({COLUMNS}) VALUES ({places})");
         let mut values: Vec<Value<'_>> = entry.values();
-        values.push((&entry.hash).into());
+        values.extend([(&entry.hash).into(), entry.person.into()]);
         engine.execute(&insert, &values)?;
         *self = Head { seq: entry.seq, hash: entry.hash };
         Ok(())
@@ -188,7 +192,7 @@ impl Head {
 }
 
 impl Entry {
-    /// Everything but the hash, in the order of the columns.
+    /// Everything but the hash and the person, in the order of the columns.
     fn values(&self) -> Vec<Value<'_>> {
         vec![
             self.seq.into(),
@@ -214,11 +218,13 @@ impl Entry {
         digest(texts.map(|text| text.as_ref().into()))
     }
 
-    /// Over everything. Texts that may be taken out stand in it by their digest, so that the chain is whole without them.
+    /// Over everything. Texts that may be taken out stand in it by their digest, so that the chain is whole without them. A person
+    /// stands in it where there is one: entries without one have the digest that they always had.
     fn digest(&self) -> [u8; 32] {
         let texts = self.erased.unwrap_or_else(|| self.digest_of_texts());
         let bare = Entry { object_name: None, before: None, after: None, ..self.clone() };
-        digest(bare.values().into_iter().chain([(&texts).into()]))
+        let person = self.person.map(Value::from);
+        digest(bare.values().into_iter().chain([(&texts).into()]).chain(person))
     }
 }
 
@@ -272,5 +278,6 @@ fn entry_of(row: &Row) -> Result<Entry, Error> {
         previous: row.get(13)?,
         hash: row.get(14)?,
         erased: row.get(15)?,
+        person: row.get(16)?,
     })
 }

@@ -62,6 +62,8 @@ pub enum ActorKind {
     /// A key of the admin API.
     Key,
     User,
+    /// Somebody who has signed in, with the id of the account or of the person at a provider.
+    Person(Uuid),
     /// Somebody at the machine, by a command.
     Command,
     /// The gateway itself.
@@ -83,9 +85,17 @@ impl ActorKind {
     pub fn name(self) -> &'static str {
         match self {
             ActorKind::Key => "key",
-            ActorKind::User => "user",
+            ActorKind::User | ActorKind::Person(_) => "user",
             ActorKind::Command => "command",
             ActorKind::System => "system",
+        }
+    }
+
+    /// Who it is, whatever the name.
+    pub(crate) fn person(self) -> Option<Uuid> {
+        match self {
+            ActorKind::Person(id) => Some(id),
+            ActorKind::Key | ActorKind::User | ActorKind::Command | ActorKind::System => None,
         }
     }
 }

@@ -114,6 +114,7 @@ fn shown(entry: Entry) -> AuditEntry {
         at_us: entry.at_us,
         actor: entry.actor,
         actor_kind: entry.actor_kind,
+        person: entry.person,
         address: entry.address,
         request_id: entry.request_id,
         action: entry.action,

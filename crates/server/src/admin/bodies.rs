@@ -178,6 +178,9 @@ pub(super) struct AuditEntry {
     pub(super) actor: String,
     /// `key`, `user`, `command` or `system`.
     pub(super) actor_kind: String,
+    /// The id of the person, where one has signed in: of the account, or what follows from issuer and `sub`. Names can be chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) person: Option<Uuid>,
     pub(super) address: Option<String>,
     pub(super) request_id: Option<Uuid>,
     /// As `create`, `update`, `delete`, `sign_in`, `sign_in_refused`, `sign_out`, `locked` or `password`.

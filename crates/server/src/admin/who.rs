@@ -73,7 +73,7 @@ impl Who {
     /// For the audit.
     pub(super) fn author(&self) -> Author {
         let (actor, kind) = match self.person.as_ref().and_then(|person| person.name()) {
-            Some(name) => (name.to_owned(), ActorKind::User),
+            Some(name) => (name.to_owned(), ActorKind::Person(self.id)),
             None => (self.id.to_string(), ActorKind::Key),
         };
         Author { actor, kind, address: Some(self.address.to_string()), request_id: Some(self.request_id) }

@@ -33,13 +33,14 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 const SESSION: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../schema/postgres/1.sql"),
     include_str!("../schema/postgres/2.sql"),
     include_str!("../schema/postgres/3.sql"),
     include_str!("../schema/postgres/4.sql"),
     include_str!("../schema/postgres/5.sql"),
     include_str!("../schema/postgres/6.sql"),
+    include_str!("../schema/postgres/7.sql"),
 ];
 /// Whoever changes the schema holds this lock: `tollgate` in ASCII.
 const SCHEMA_LOCK: i64 = 0x746f_6c6c_6761_7465;

@@ -17,7 +17,7 @@ const BUSY_TIME_MAX: Duration = Duration::from_secs(10);
 const STATEMENTS_MAX: usize = 128;
 
 /// The schema's versions; each is applied once, in order.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("../schema/sqlite/1.sql"),
     include_str!("../schema/sqlite/2.sql"),
     include_str!("../schema/sqlite/3.sql"),
@@ -30,6 +30,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("../schema/sqlite/10.sql"),
     include_str!("../schema/sqlite/11.sql"),
     include_str!("../schema/sqlite/12.sql"),
+    include_str!("../schema/sqlite/13.sql"),
 ];
 
 pub(crate) struct Sqlite(Connection);

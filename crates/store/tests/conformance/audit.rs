@@ -16,6 +16,29 @@ fn author() -> Author {
     }
 }
 
+/// An entry tells of a person, who can be neither taken out nor put in.
+pub(crate) fn people_are_told_by_their_ids(place: &mut Place) {
+    // Nobody reaches into memory.
+    let mut fresh = match place.client() {
+        Some(_) => Place::server().unwrap(),
+        None => Place::file(),
+    };
+    let mut database = fresh.database();
+    fill(&mut database);
+    let author = Author { kind: ActorKind::Person(ONE), ..author() };
+    let event = Event { action: "sign_out".to_owned(), ..Event::default() };
+    database.append_audit(&event, &author, 9).unwrap();
+    let all = AuditQuery { limit: 10, ..AuditQuery::default() };
+    let found = database.audit(Tenancy::All, &all).unwrap();
+    let told: Vec<_> = found.iter().map(|entry| (entry.actor_kind.as_str(), entry.person)).take(3).collect();
+    assert_eq!(told, [("user", Some(ONE)), ("system", None), ("key", None)]);
+    assert_eq!(database.verify_audit().unwrap(), None);
+    fresh.tamper("UPDATE audit SET person = NULL WHERE seq = 6");
+    assert_eq!(database.verify_audit().unwrap(), Some(6));
+    fresh.tamper("UPDATE audit SET person = object_id WHERE seq = 5");
+    assert_eq!(database.verify_audit().unwrap(), Some(5));
+}
+
 /// Five entries.
 fn fill(database: &mut Database) {
     let id = Uuid::from_u128(10);

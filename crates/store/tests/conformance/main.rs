@@ -115,6 +115,7 @@ on_every_database! {
     }
     audit {
         who_did_what_is_written_down
+        people_are_told_by_their_ids
     }
     accounts {
         accounts_live_from_creation_to_their_end
