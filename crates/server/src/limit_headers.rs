@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{Timestamp, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use policy::{
     ledger::Standing,
     limit::{Limit, Meter},
@@ -99,13 +99,16 @@ fn share_left(standing: &Standing) -> f64 {
     standing.left as f64 / standing.limit.max(1) as f64
 }
 
-/// Anthropic writes a moment (RFC 3339), OpenAI how long it is until then, as Go writes durations.
+/// Anthropic writes a moment (RFC 3339), OpenAI how long it is until then, as Go writes durations. What is not written
+/// out counts as a whole, so that nobody comes back too soon.
 fn reset(dialect: Dialect, at_us: i64, now_us: i64) -> String {
     if dialect == Dialect::AnthropicMessages {
-        let at = Timestamp::from_microsecond(at_us).and_then(|at| at.round(Unit::Second));
+        let up = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
+        let at = Timestamp::from_microsecond(at_us).and_then(|at| at.round(up));
         return at.map(|at| at.to_string()).unwrap_or_default();
     }
-    let millis = at_us.saturating_sub(now_us).max(0) / 1_000;
+    let millis = at_us.saturating_sub(now_us).max(0).unsigned_abs().div_ceil(1_000);
+    let millis = if millis > 60_000 { millis.next_multiple_of(1_000) } else { millis };
     let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
     let (seconds, rest) = (millis / 1_000 % 60, millis % 1_000);
     match (hours, minutes, seconds) {
@@ -136,15 +139,19 @@ mod tests {
     #[test]
     fn resets_are_told_as_each_dialect_does() {
         let now_us = 1_795_284_000_000_000;
-        let check = |dialect: Dialect, after_ms: i64, expected: &str| {
-            assert_eq!(reset(dialect, now_us + after_ms * 1_000, now_us), expected);
+        let check_us = |dialect: Dialect, after_us: i64, expected: &str| {
+            assert_eq!(reset(dialect, now_us + after_us, now_us), expected);
         };
+        let check = |dialect, after_ms: i64, expected| check_us(dialect, after_ms * 1_000, expected);
         check(Dialect::OpenaiChat, 0, "0ms");
         check(Dialect::OpenaiChat, 17, "17ms");
         check(Dialect::OpenaiChat, 1_000, "1s");
         check(Dialect::OpenaiChat, 1_250, "1.250s");
         check(Dialect::OpenaiChat, 360_000, "6m0s");
         check(Dialect::OpenaiChat, 90_061_000, "25h1m1s");
+        check(Dialect::OpenaiChat, 119_001, "2m0s");
+        check_us(Dialect::OpenaiChat, 1_250_001, "1.251s");
+        check(Dialect::AnthropicMessages, 60_400, "2026-11-21T18:01:01Z");
         check(Dialect::AnthropicMessages, 61_000, "2026-11-21T18:01:01Z");
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn fault(fault: &Fault, dialect: Dialect, id: Uuid) -> Response<Body>
     }
     response_headers.insert(headers::ORIGIN, HeaderValue::from_static(fault.origin.name()));
     let after = match fault.retry {
-        Retry::After(after) => Some(after.as_secs().max(1)),
+        Retry::After(_) => fault.retry.seconds(),
         Retry::Soon if fault.kind == Kind::RateLimited || fault.kind == Kind::Overloaded => Some(1),
         Retry::Soon | Retry::Never => None,
     };
@@ -54,4 +54,19 @@ pub(crate) fn typed(status: StatusCode, kind: &'static str, body: impl Into<Byte
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_as_long_as_was_said_has_waited_long_enough() {
+        let refused = Fault::new(Origin::Gateway, Kind::RateLimited, "slow down")
+            .retry(Retry::After(Duration::from_millis(5_020)));
+        let response = fault(&refused, Dialect::OpenaiChat, Uuid::nil());
+        assert_eq!(response.headers()[header::RETRY_AFTER], "6");
+    }
 }

@@ -73,6 +73,16 @@ pub enum Retry {
     After(Duration),
 }
 
+impl Retry {
+    /// In how many whole seconds it may succeed, at least one. Who waits that long has waited long enough.
+    pub fn seconds(self) -> Option<u64> {
+        match self {
+            Retry::After(after) => Some((after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1)),
+            Retry::Soon | Retry::Never => None,
+        }
+    }
+}
+
 /// A fault in no dialect: each dialect writes it in its own shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
@@ -202,3 +212,21 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_to_wait_are_rounded_up() {
+        let check = |millis, seconds| {
+            assert_eq!(Retry::After(Duration::from_millis(millis)).seconds(), Some(seconds), "{millis}");
+        };
+        check(0, 1);
+        check(1_000, 1);
+        check(1_001, 2);
+        check(5_020, 6);
+        check(59_999, 60);
+        assert_eq!((Retry::Soon.seconds(), Retry::Never.seconds()), (None, None));
+    }
+}

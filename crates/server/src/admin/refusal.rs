@@ -4,7 +4,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use wire::{Dialect, Fault, Retry};
+use wire::{Dialect, Fault};
 
 use super::Reply;
 use crate::database::Unanswered;
@@ -148,12 +148,12 @@ impl From<Fault> for Refusal {
             refusal.0.kind = kind;
         }
         refusal.0.param = fault.param;
-        match fault.retry {
-            Retry::After(after) => refusal.with("retry-after", after.as_secs().max(1).to_string()),
-            Retry::Soon | Retry::Never if status == StatusCode::UNAUTHORIZED => {
+        match fault.retry.seconds() {
+            Some(seconds) => refusal.with("retry-after", seconds.to_string()),
+            None if status == StatusCode::UNAUTHORIZED => {
                 refusal.with("www-authenticate", "Bearer".to_owned())
             }
-            Retry::Soon | Retry::Never => refusal,
+            None => refusal,
         }
     }
 }

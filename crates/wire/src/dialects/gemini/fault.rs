@@ -115,11 +115,11 @@ fn details(fault: &Fault, request_id: &str) -> Vec<Vec<u8>> {
     metadata.close();
     info.close();
     let mut details = vec![out];
-    if let Retry::After(after) = fault.retry {
+    if let Some(seconds) = fault.retry.seconds() {
         let mut out = Vec::with_capacity(80);
         let mut retry = ObjectWriter::open(&mut out);
         retry.string("@type", "type.googleapis.com/google.rpc.RetryInfo");
-        retry.string("retryDelay", &format!("{}s", after.as_secs().max(1)));
+        retry.string("retryDelay", &format!("{seconds}s"));
         retry.close();
         details.push(out);
     }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn faults_are_written_as_the_api_does() {
         let mut fault = Fault::invalid("contents[0].role", "must be user or model");
-        fault.retry = Retry::After(Duration::from_secs(3));
+        fault.retry = Retry::After(Duration::from_millis(2_100));
         let body = encode_fault(&fault, "req-1");
         let value: Value = serde_json::from_slice(&body.json).unwrap();
         assert_eq!(body.status, 400);
