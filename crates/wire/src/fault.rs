@@ -89,7 +89,8 @@ pub struct Fault {
     pub origin: Origin,
     pub kind: Kind,
     pub retry: Retry,
-    /// One sentence for a person: what is wrong, and the way out.
+    /// One sentence for a person: what is wrong, and the way out. Of a field that is malformed it tells no name: that is
+    /// `param`, and what a person reads is [`Fault`]'s `Display`, with both.
     pub message: String,
     /// A stable name that the documentation explains, ours or the provider's own.
     pub code: Option<Cow<'static, str>>,
@@ -204,7 +205,9 @@ impl Kind {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.param {
+        // Other faults name what they are about themselves, and a provider's words are its own.
+        let is_malformed = self.kind == Kind::Invalid && self.origin != Origin::Upstream;
+        match self.param.as_deref().filter(|_| is_malformed) {
             Some(param) => write!(f, "{param}: {}", self.message),
             None => f.write_str(&self.message),
         }
@@ -216,6 +219,33 @@ impl std::error::Error for Fault {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Dialect;
+
+    #[test]
+    fn people_read_each_field_once() {
+        let malformed = Fault::invalid("model", "is missing; name the model to ask");
+        assert_eq!(malformed.to_string(), "model: is missing; name the model to ask");
+        assert_eq!(Fault::invalid("", "must be an object").to_string(), "must be an object");
+        let check = |origin, kind, message: &str| {
+            let mut fault = Fault::new(origin, kind, message);
+            fault.param = Some("model".to_owned());
+            assert_eq!(fault.to_string(), message);
+        };
+        check(Origin::Client, Kind::NotFound, "there is no model \"x\"");
+        check(Origin::Upstream, Kind::Invalid, "Invalid value for 'model'");
+    }
+
+    #[test]
+    fn every_dialect_names_the_field_in_its_text() {
+        for dialect in Dialect::ALL {
+            for id in ["", "req-1"] {
+                let body = dialect.encode_fault(&Fault::invalid("tools[0].name", "is missing"), id);
+                let text = String::from_utf8(body.json).unwrap();
+                assert!(text.contains("\"tools[0].name: is missing"), "{dialect:?}: {text}");
+                assert_eq!(body.status, 400, "{dialect:?}");
+            }
+        }
+    }
 
     #[test]
     fn seconds_to_wait_are_rounded_up() {

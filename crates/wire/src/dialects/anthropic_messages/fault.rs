@@ -1,6 +1,6 @@
 //! Error answers: <https://docs.anthropic.com/en/api/errors>.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -59,12 +59,12 @@ pub(super) fn write_error(out: &mut Vec<u8>, fault: &Fault, request_id: &str) {
 }
 
 /// Clients of this API know a prompt that is too long by these words, and shorten the conversation.
-fn message(fault: &Fault) -> Cow<'_, str> {
+fn message(fault: &Fault) -> String {
     let known = "prompt is too long";
     if fault.kind == Kind::ContextTooLong && !fault.message.contains(known) {
-        return Cow::Owned(format!("{known}: {}", fault.message));
+        return format!("{known}: {fault}");
     }
-    Cow::Borrowed(&fault.message)
+    fault.to_string()
 }
 
 fn kind(status: Option<u16>, error_type: &str, message: &str) -> Kind {

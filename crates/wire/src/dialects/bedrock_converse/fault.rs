@@ -90,7 +90,7 @@ pub(super) fn encode_fault(fault: &Fault, request_id: &str) -> FaultBody {
     let (status, name) = name(fault);
     let mut body = ObjectWriter::open(&mut json);
     body.string("__type", name);
-    body.string("message", &fault.message);
+    body.string("message", &fault.to_string());
     // Not `code`, which the SDKs would take for the name.
     body.string("reason", fault.code.as_deref().unwrap_or(fault.kind.name()));
     if let Some(param) = &fault.param {

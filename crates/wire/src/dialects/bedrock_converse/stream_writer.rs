@@ -307,7 +307,7 @@ impl Writer for StreamWriter {
                 self.ended = true;
                 let mut payload = Vec::with_capacity(96);
                 let mut object = ObjectWriter::open(&mut payload);
-                object.string("message", &fault.message);
+                object.string("message", &fault.to_string());
                 object.close();
                 write_aws_message(out, "exception", stream_name(fault), &payload);
             }

@@ -59,7 +59,7 @@ pub(super) fn write_error(out: &mut Vec<u8>, fault: &Fault, request_id: &str) {
     if !request_id.is_empty() {
         body.string("id", request_id);
     }
-    body.string("message", &fault.message);
+    body.string("message", &fault.to_string());
     write_names(&mut body, fault);
     if let Some(param) = &fault.param {
         body.string("param", param);

@@ -293,7 +293,7 @@ impl Writer for StreamWriter {
                 event(out, "message-end", None, |object| {
                     let mut delta = ObjectWriter::open(object.key("delta"));
                     delta.string("finish_reason", "ERROR");
-                    delta.string("error", &fault.message);
+                    delta.string("error", &fault.to_string());
                     write_names(&mut delta, fault);
                     delta.close();
                 });

@@ -89,7 +89,7 @@ pub(super) fn write_error(out: &mut Vec<u8>, fault: &Fault, request_id: &str) {
     let mut body = ObjectWriter::open(out);
     let mut error = ObjectWriter::open(body.key("error"));
     error.value("code", &code);
-    error.string("message", &fault.message);
+    error.string("message", &fault.to_string());
     error.string("status", word);
     write_array(error.key("details"), details(fault, request_id), |out, detail| {
         out.extend_from_slice(&detail);

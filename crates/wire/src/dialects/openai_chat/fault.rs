@@ -83,13 +83,9 @@ pub(in crate::dialects) fn write_error(body: &mut ObjectWriter<'_>, fault: &Faul
     error.close();
 }
 
-/// The message, with the request's id where there is one.
+/// What a person reads, with the request's id where there is one.
 pub(in crate::dialects) fn error_message(fault: &Fault, request_id: &str) -> String {
-    if request_id.is_empty() {
-        fault.message.clone()
-    } else {
-        format!("{} (request {request_id})", fault.message)
-    }
+    if request_id.is_empty() { fault.to_string() } else { format!("{fault} (request {request_id})") }
 }
 
 /// A provider that finds nothing has no such model: clients look for OpenAI's own word for that.
