@@ -111,6 +111,7 @@ fn encode_chat<'i>(
     let mut losses = Losses::default();
     let body = target.dialect.encode_request(&request, &encoding(target), &mut losses);
     refuse_losses(&losses, target, fidelity)?;
+    wire::must_ask(&request)?;
     let body = quirks.hosting.body(body.into());
     Ok(Outbound { body, path, losses, usage_added: false })
 }

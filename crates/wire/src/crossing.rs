@@ -3,10 +3,30 @@
 use std::borrow::Cow;
 
 use crate::{
-    Losses,
+    Dialect, Fault, Losses,
     ir::{Ext, ExtRef, Message, OutputFormat, PartKind, Place, Reasoning, Request},
     json::Raw,
 };
+
+/// Refuses a request that holds nothing to answer. Its own provider may know what it is about all the same, by a prompt or
+/// a conversation that it keeps; no other does.
+pub fn must_ask(request: &Request) -> Result<(), Fault> {
+    let (name, hint) = match request.dialect {
+        Dialect::OpenaiResponses => ("input", "instructions"),
+        Dialect::BedrockConverse => ("messages", ""),
+        // These are refused when they are read; without messages, Ollama's only loads its model.
+        Dialect::OpenaiChat
+        | Dialect::AnthropicMessages
+        | Dialect::Gemini
+        | Dialect::CohereV2
+        | Dialect::Ollama => return Ok(()),
+    };
+    let asks = |message: &Message| message.ext.get(hint).is_none();
+    if request.messages.iter().any(asks) {
+        return Ok(());
+    }
+    Err(Fault::invalid(name, "is missing; send what is to be answered"))
+}
 
 /// A request that other dialects can tell as it is.
 pub(crate) fn as_it_is<'r>(request: &'r Request, _: &mut Losses) -> Cow<'r, Request> {
@@ -79,4 +99,26 @@ pub(crate) fn report_ext(place: Place, ext: &ExtRef<'_>, losses: &mut Losses) {
         Place::Response => "response",
     };
     losses.answer_ext(path, &ext.to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_holds_nothing_to_answer_is_refused() {
+        let check = |dialect: Dialect, body: &str, field: Option<&str>| {
+            let fault = must_ask(&dialect.decode_request(body.as_bytes()).unwrap()).err();
+            assert_eq!(fault.and_then(|fault| fault.param).as_deref(), field, "{body}");
+        };
+        check(Dialect::OpenaiResponses, r#"{"model":"m"}"#, Some("input"));
+        check(Dialect::OpenaiResponses, r#"{"model":"m","input":[]}"#, Some("input"));
+        check(Dialect::OpenaiResponses, r#"{"model":"m","instructions":"be short"}"#, Some("input"));
+        check(Dialect::OpenaiResponses, r#"{"model":"m","input":"hi"}"#, None);
+        check(Dialect::OpenaiResponses, r#"{"model":"m","input":[{"role":"system","content":"s"}]}"#, None);
+        check(Dialect::BedrockConverse, "{}", Some("messages"));
+        check(Dialect::BedrockConverse, r#"{"messages":[]}"#, Some("messages"));
+        check(Dialect::BedrockConverse, r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#, None);
+        check(Dialect::Ollama, r#"{"model":"m"}"#, None);
+    }
 }

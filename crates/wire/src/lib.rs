@@ -36,6 +36,7 @@ mod seal;
 mod thinking;
 mod whole;
 
+pub use crossing::must_ask;
 pub use dialect::{Asked, Dialect, Encoding, FaultBody, Mode, Reader, Sink, Wanted, Writer};
 pub use dialects::gemini::model_of;
 pub use envelope::{Edits, Envelope};

@@ -14,7 +14,7 @@ pub(super) fn item(raw: &RawValue) -> Result<Message, Fault> {
     let mut object = Object::from_raw(raw)?;
     let kind = object.peek("type").map(json::string).transpose()?.unwrap_or_default();
     match kind.as_ref() {
-        "" | "message" => message(raw, object),
+        "" | "message" => message(object),
         "function_call" => {
             let wanted = |name: &'static str, value: Option<String>| {
                 value.ok_or_else(|| Fault::invalid(name, "is missing"))
@@ -67,14 +67,17 @@ pub(super) fn thought(object: &Object<'_>) -> String {
     texts("summary").or_else(|| texts("content")).unwrap_or_default()
 }
 
-fn message(raw: &RawValue, mut object: Object<'_>) -> Result<Message, Fault> {
-    let role = match object.string("role")?.as_deref() {
-        Some("user") => Role::User,
-        Some("assistant") => Role::Assistant,
-        Some("system") => Role::System,
-        Some("developer") => Role::Developer,
-        Some(_) => return Ok(opaque("message", raw)),
-        None => return Err(Fault::invalid("role", "is missing")),
+fn message(mut object: Object<'_>) -> Result<Message, Fault> {
+    let role = object.string("role")?.ok_or_else(|| Fault::invalid("role", "is missing"))?;
+    let role = match role.as_ref() {
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "system" => Role::System,
+        "developer" => Role::Developer,
+        other => {
+            let message = format!("\"{other}\" is no role; use user, assistant, system or developer");
+            return Err(Fault::invalid("role", message));
+        }
     };
     let content = match object.take("content") {
         Some(raw) => content(raw, role).map_err(|fault| fault.under("content"))?,
@@ -179,5 +182,31 @@ fn data(url: &str) -> (Source, Option<String>) {
     match url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
         Some((media_type, bytes)) => (Source::Base64(bytes.to_owned()), Some(media_type.to_owned())),
         None => (Source::Url(url.to_owned()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_no_known_role_is_refused() {
+        let check = |role: &str, known: bool| {
+            let raw = Raw::parse(&format!(r#"{{"role":"{role}","content":"hi"}}"#)).unwrap();
+            match item(raw.value()) {
+                Ok(message) => assert!(known && message.content.parts.len() == 1, "{role}"),
+                Err(fault) => {
+                    let text =
+                        format!("role: \"{role}\" is no role; use user, assistant, system or developer");
+                    assert!(!known);
+                    assert_eq!(fault.to_string(), text);
+                }
+            }
+        };
+        for role in ["user", "assistant", "system", "developer"] {
+            check(role, true);
+        }
+        check("usr", false);
+        check("tool", false);
     }
 }
