@@ -73,4 +73,5 @@ pub use control::keys_changed;
 pub use secrets::{SecretStores, Tried, sealer};
 pub use serve::{Error, Options, Ready, Server, Source};
 pub use sources::System;
+pub use tls::{Unread, unread};
 pub use world::now_us;

@@ -38,7 +38,7 @@ use crate::{
     rollouts::{self, Rollouts, SAMPLES_MAX},
     secrets::{SecretStores, sealer},
     seeds, tasks,
-    tls::Listening,
+    tls::{Listening, Unread},
     upstream::{Connector, Pool, TlsTrust},
     world::{World, now_us},
 };
@@ -68,13 +68,13 @@ pub struct Options {
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: std::io::Error },
-    #[error("the certificate: {0}")]
-    Certificate(std::io::Error),
+    #[error("cannot listen on {address}: {error}; choose another address with --listen or server.listen")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error(transparent)]
+    Certificate(#[from] Unread),
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error("cannot start: {0}")]
+    #[error("cannot start")]
     Start(#[from] std::io::Error),
 }
 
@@ -105,7 +105,7 @@ impl Server {
         let lock = options.data.lock()?;
         let opened = Opened::of(&options).await?;
         let settings = options.snapshot.server.clone();
-        let certificates = Listening::load(&options.snapshot).map_err(Error::Certificate)?;
+        let certificates = Listening::load(&options.snapshot)?;
         let trust = TlsTrust::new();
         let fetcher = Fetcher::new(&trust);
         let world = World::new(Arc::new(options.snapshot), Arc::new(opened.kept), None, &fetcher);
@@ -216,7 +216,7 @@ fn processors() -> usize {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+    TcpListener::bind(address).await.map_err(|error| Error::Listen { address, error })
 }
 
 /// What was opened before anything is served. Each user of the database has a connection of its own.

@@ -2,7 +2,6 @@
 //! vouch for clients.
 
 use std::{
-    io,
     path::Path,
     sync::{
         Arc,
@@ -32,6 +31,23 @@ pub(crate) struct Listening {
     loads: AtomicU64,
 }
 
+/// A file that serving HTTPS needs and that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {message}")]
+pub struct Unread {
+    /// What names the file, as it is written in a configuration.
+    pub setting: &'static str,
+    pub message: String,
+}
+
+/// Reads the files that serving HTTPS needs, as a start does, and tells what is wrong with them.
+pub fn unread(snapshot: &Snapshot) -> Vec<Unread> {
+    let Some(tls) = &snapshot.server.tls else { return Vec::new() };
+    let clients = snapshot.authentication.certificates.as_deref();
+    let clients = clients.map(|clients| verifier(clients).err());
+    [read(tls).err(), clients.flatten()].into_iter().flatten().collect()
+}
+
 /// What was read from disk.
 pub(crate) struct Loaded {
     /// Another one each time.
@@ -43,7 +59,7 @@ pub(crate) struct Loaded {
 
 impl Listening {
     /// Nothing where the gateway does not serve HTTPS.
-    pub(crate) fn load(snapshot: &Snapshot) -> io::Result<Option<Arc<Listening>>> {
+    pub(crate) fn load(snapshot: &Snapshot) -> Result<Option<Arc<Listening>>, Unread> {
         let Some(first) = load(&snapshot.server, snapshot.authentication.certificates.as_deref(), 1)? else {
             return Ok(None);
         };
@@ -79,7 +95,11 @@ impl Listening {
     }
 }
 
-fn load(server: &Server, clients: Option<&ClientCertificates>, number: u64) -> io::Result<Option<Loaded>> {
+fn load(
+    server: &Server,
+    clients: Option<&ClientCertificates>,
+    number: u64,
+) -> Result<Option<Loaded>, Unread> {
     let Some(tls) = &server.tls else { return Ok(None) };
     let certified = read(tls)?;
     let clients = clients.map(verifier).transpose()?;
@@ -98,52 +118,60 @@ fn load(server: &Server, clients: Option<&ClientCertificates>, number: u64) -> i
 }
 
 /// Checks clients' certificates against the authorities, and against what they revoked.
-fn verifier(clients: &ClientCertificates) -> io::Result<Arc<dyn ClientCertVerifier>> {
+fn verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, Unread> {
+    let refused = |what: &str| Unread::new(AUTHORITIES, &clients.authorities, what);
     let mut roots = RootCertStore::empty();
-    for authority in certificates(&clients.authorities)? {
-        roots.add(authority).map_err(|error| invalid(&clients.authorities, &error.to_string()))?;
+    for authority in certificates(AUTHORITIES, &clients.authorities)? {
+        roots.add(authority).map_err(|error| refused(&error.to_string()))?;
     }
     let mut builder = WebPkiClientVerifier::builder(Arc::new(roots));
     if let Some(path) = &clients.revoked {
-        let unread = |error| invalid(path, &format!("{error}"));
+        let unread = |error| Unread::new(REVOKED, path, &format!("{error}"));
         let lists: Result<Vec<_>, _> =
             CertificateRevocationListDer::pem_file_iter(path).map_err(unread)?.collect();
         let lists = lists.map_err(unread)?;
         if lists.is_empty() {
-            return Err(invalid(path, "holds no list of revoked certificates in PEM"));
+            return Err(Unread::new(REVOKED, path, "holds no list of revoked certificates in PEM"));
         }
         builder = builder.with_crls(lists);
     }
     if !clients.required {
         builder = builder.allow_unauthenticated();
     }
-    builder.build().map_err(|error| invalid(&clients.authorities, &error.to_string()))
+    builder.build().map_err(|error| refused(&error.to_string()))
 }
 
-fn read(tls: &Tls) -> io::Result<CertifiedKey> {
-    let chain = certificates(&tls.certificate)?;
-    let private =
-        PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| invalid(&tls.key, &error.to_string()))?;
-    let signer = aws_lc_rs::sign::any_supported_type(&private)
-        .map_err(|error| invalid(&tls.key, &error.to_string()))?;
+fn read(tls: &Tls) -> Result<CertifiedKey, Unread> {
+    let chain = certificates(CERTIFICATE, &tls.certificate)?;
+    let refused = |what: &str| Unread::new(KEY, &tls.key, what);
+    let private = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| refused(&error.to_string()))?;
+    let signer =
+        aws_lc_rs::sign::any_supported_type(&private).map_err(|error| refused(&error.to_string()))?;
     let certified = CertifiedKey::new(chain, signer);
     certified
         .keys_match()
-        .map_err(|error| invalid(&tls.key, &format!("does not belong to the certificate: {error}")))?;
+        .map_err(|error| refused(&format!("does not belong to the certificate: {error}")))?;
     Ok(certified)
 }
 
 /// The certificates of a file: at least one.
-fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let unread = |error| invalid(path, &format!("{error}"));
+fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unread> {
+    let unread = |error| Unread::new(setting, path, &format!("{error}"));
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(unread)?.collect();
     let found = found.map_err(unread)?;
     if found.is_empty() {
-        return Err(invalid(path, "holds no certificate in PEM"));
+        return Err(Unread::new(setting, path, "holds no certificate in PEM"));
     }
     Ok(found)
 }
 
-fn invalid(path: &Path, what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+impl Unread {
+    fn new(setting: &'static str, path: &Path, what: &str) -> Unread {
+        Unread { setting, message: format!("{}: {what}", path.display()) }
+    }
 }
+
+const CERTIFICATE: &str = "server.tls.certificate";
+const KEY: &str = "server.tls.key";
+const AUTHORITIES: &str = "authentication.certificates.ca";
+const REVOKED: &str = "authentication.certificates.crl";

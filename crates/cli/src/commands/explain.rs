@@ -11,14 +11,16 @@ use policy::{
     vitals::Vitals,
 };
 
-use super::{say, table};
+use super::{load, say, table};
 
 #[derive(Args)]
-#[command(after_help = "Example: tollgate explain --request body.json --key search-backend")]
+#[command(
+    after_help = "Example: tollgate explain --config tollgate.yaml --request body.json --key search-backend"
+)]
 pub(crate) struct Arguments {
-    /// The configuration file.
-    #[arg(long, short, default_value = "tollgate.yaml", env = "TOLLGATE_CONFIG")]
-    config: PathBuf,
+    /// The configuration file. Without one, every provider whose usual environment variable is set is switched on.
+    #[arg(long, short, env = "TOLLGATE_CONFIG")]
+    config: Option<PathBuf>,
     /// The file with the request's body; - reads it from standard input.
     #[arg(long, short)]
     request: PathBuf,
@@ -38,9 +40,7 @@ pub(crate) struct Arguments {
 
 /// Plans the request with nothing learned yet: a serving gateway tells what it knows at `POST /admin/v1/explain`.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let loaded = server::SecretStores::default().load_and_wait(&arguments.config);
-    let snapshot =
-        loaded.map_err(|problems| anyhow::anyhow!("the configuration is not valid\n{problems}"))?.snapshot;
+    let snapshot = load(arguments.config.as_deref(), &server::SecretStores::default())?;
     let body = if arguments.request.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())?
     } else {

@@ -93,6 +93,11 @@ impl Unresolved {
         wanted(&self.tree, &self.stores)
     }
 
+    /// What is wrong with the setting at this path, told with its place.
+    pub fn problem(&self, path: &str, message: String) -> Problem {
+        locate(&self.files, &self.tree, path.to_owned(), message)
+    }
+
     /// Gives everything its meaning.
     pub fn resolve(self, sources: &dyn Sources) -> Result<Loaded, Problems> {
         let (compiled, warnings) =
