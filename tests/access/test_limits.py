@@ -366,3 +366,17 @@ def test_credit_is_topped_up_and_budgets_are_started_anew(start):
     assert code == 1 and "there is no budget" in told and 'monthly of key "other"' in told
     listed = json.loads(budgets("--json", "list")[1])
     assert [one["given_usd"] for one in listed][0] == "0.01"
+
+
+def test_tags_that_are_set_for_a_caller_are_not_its_own_to_say(start):
+    parts = """
+teams:
+  search: { tags: { cost_center: "4711" }, limits: [ { requests: 1, per: day, tags: { cost_center: "4711" }, name: hard } ] }
+""".replace("{", "{{").replace("}", "}}").format()
+    gateway = start("team: search", parts=parts)
+    other = {"x_tollgate_tags": "cost_center=x, job=nightly"}
+    assert chat(gateway, headers=other)[0] == 200
+    _, message = refused(chat(gateway, headers=other), "rate_limit_reached")
+    assert message.startswith("hard of team search")
+    [record] = wait_for(gateway.records, "the record")
+    assert record["tags"] == {"cost_center": "4711", "job": "nightly"}

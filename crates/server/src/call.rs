@@ -181,10 +181,10 @@ impl Open {
         }
     }
 
-    /// What the call is marked with: what it says itself, and what is set for its caller.
+    /// What the call is marked with: what is set for its caller, and what it says itself of anything else.
     pub(crate) fn all_tags(&self) -> BTreeMap<String, String> {
-        let mut tags = self.principal.tags.clone();
-        tags.extend(self.tags.clone());
+        let mut tags = self.tags.clone();
+        tags.extend(self.principal.tags.clone());
         tags
     }
 

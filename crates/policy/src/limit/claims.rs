@@ -23,7 +23,7 @@ pub struct Called<'c> {
     /// The provider and the model that is asked first.
     pub target: Option<(&'c str, &'c str)>,
     pub end_user: Option<&'c str>,
-    /// What the call is marked with beside its principal's tags.
+    /// What the call is marked with where its principal's tags say nothing.
     pub tags: &'c BTreeMap<String, String>,
 }
 
@@ -80,7 +80,7 @@ impl Only {
             names(&self.models, called.model) || target.is_some_and(|target| names(&self.models, &target))
         };
         let tagged = |(name, value): (&String, &String)| {
-            called.tags.get(name).or_else(|| called.principal.tags.get(name)) == Some(value)
+            called.principal.tags.get(name).or_else(|| called.tags.get(name)) == Some(value)
         };
         (self.operations.is_empty() || self.operations.contains(&called.operation))
             && (self.models.is_empty() || model())
