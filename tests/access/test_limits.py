@@ -380,3 +380,19 @@ teams:
     assert message.startswith("hard of team search")
     [record] = wait_for(gateway.records, "the record")
     assert record["tags"] == {"cost_center": "4711", "job": "nightly"}
+
+
+def test_a_mirrored_call_counts_for_whom_the_call_counts(start):
+    nightly = "budget: { usd: 1, per: month, name: nightly, tags: { job: nightly } }"
+    mirrored = "  mirrored: { targets: [ house/cheap ], shadow: { to: house/echo, share: 100% } }"
+    gateway = start(nightly, parts=mirrored)
+    marks = {"x_tollgate_user": "ada", "x_tollgate_tags": "job=nightly"}
+    assert chat(gateway, model="mirrored", max_tokens=50, headers=marks)[0] == 200
+    wait_for(lambda: len(gateway.records()) == 2, "the record of the mirrored call")
+    cost = 0
+    for record in gateway.records():
+        assert (record["end_user"], record["tags"]) == ("ada", {"job": "nightly"})
+        cost += record["cost"]
+    listed = gateway.run("budgets", "--json", "list", "--config", str(gateway.file))
+    [budget] = json.loads(listed.stdout)
+    assert float(budget["used_usd"]) == pytest.approx(cost / 1e12), "both are charged to the budget of their tag"

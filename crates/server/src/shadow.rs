@@ -1,7 +1,7 @@
 //! Calls that are mirrored to another target once they were answered well. Nobody waits for them, and what they say is
 //! read and thrown away; only their records stay.
 
-use std::{rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::request;
@@ -66,6 +66,8 @@ pub(crate) fn follow(core: &Rc<Core>, open: &mut Open) {
         dialect: open.dialect,
         as_array: open.as_array,
         peer: Rc::clone(&open.arrival.peer),
+        end_user: open.end_user.clone(),
+        tags: open.tags.clone(),
     };
     let core = Rc::clone(core);
     tasks::spawn_local("shadow", async move {
@@ -82,6 +84,8 @@ struct Original {
     dialect: Dialect,
     as_array: bool,
     peer: Rc<Peer>,
+    end_user: Option<String>,
+    tags: BTreeMap<String, String>,
 }
 
 /// A place behind the throttle, given back at the end.
@@ -94,7 +98,7 @@ impl Drop for Through {
 }
 
 async fn run(core: Rc<Core>, mirror: &Mirror, original: Original) {
-    let Original { id, world, principal, dialect, as_array, peer } = original;
+    let Original { id, world, principal, dialect, as_array, peer, end_user, tags } = original;
     let Some(plan) = plan_shadow(&world.snapshot, &mirror.shadow, Asking::Chat(dialect)) else { return };
     if admit(&core, world.snapshot.server.limits.calls_max).is_err() {
         return;
@@ -104,6 +108,9 @@ async fn run(core: Rc<Core>, mirror: &Mirror, original: Original) {
     open.model_asked.clone_from(&mirror.envelope.model);
     (open.stream, open.as_array) = (mirror.envelope.stream, as_array);
     open.include_usage = mirror.envelope.include_usage;
+    // It counts for whom, and as what, the call counts that it mirrors.
+    (open.end_user, open.tags) = (end_user, tags);
+    open.output_tokens_max = mirror.envelope.output_tokens_max;
     open.prompt = mirror.body.clone();
     let asks = Asks::Chat { body: mirror.body.clone(), envelope: mirror.envelope.clone() };
     let inbound = Inbound { parts: &mirror.parts, asks };
