@@ -396,3 +396,12 @@ def test_a_mirrored_call_counts_for_whom_the_call_counts(start):
     listed = gateway.run("budgets", "--json", "list", "--config", str(gateway.file))
     [budget] = json.loads(listed.stdout)
     assert float(budget["used_usd"]) == pytest.approx(cost / 1e12), "both are charged to the budget of their tag"
+
+
+def test_exhausted_credit_does_not_ask_to_come_again(start):
+    gateway = start("budget: { usd: 0.004 }")
+    while (answer := chat(gateway, max_tokens=10))[0] == 200:
+        pass
+    headers, message = refused(answer, "budget_exhausted")
+    assert "have it topped up" in message
+    assert "retry-after" not in headers

@@ -58,7 +58,9 @@ pub fn refusal(limit: &Limit, over: &Over, now_us: i64) -> Fault {
     };
     let way_out = way_out(limit, after, now_us);
     let mut fault = Fault::new(Origin::Gateway, kind, format!("{state}; {way_out}")).code(code);
-    fault.retry = after.map_or(Retry::Never, Retry::After);
+    // Credit comes back when somebody adds to it, and nobody knows when that is.
+    let renews = after.filter(|_| limit.window != Window::Forever);
+    fault.retry = renews.map_or(Retry::Never, Retry::After);
     fault
 }
 
@@ -161,7 +163,8 @@ mod tests {
         let over = Over { cause: Cause::Limit, limit: limit.amount, left, amount, retry_us };
         let fault = refusal(limit, &over, NOW_US);
         assert_eq!((fault.code.as_deref(), fault.message.as_str()), (Some(code), message));
-        assert_eq!(matches!(fault.retry, Retry::After(_)), retry_us.is_some());
+        let renews = retry_us.is_some() && limit.window != Window::Forever;
+        assert_eq!(matches!(fault.retry, Retry::After(_)), renews);
     }
 
     #[test]
