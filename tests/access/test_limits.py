@@ -26,6 +26,10 @@ providers:
       free: {{}}
       embed: {{ price: {{ input: 100 }} }}
       dall-e: {{ price: {{ per_image: 0.04 }} }}
+      "dall-e!hang": {{ price: {{ per_image: 0.04 }} }}
+      tts: {{ price: {{ input: 1, output: 12 }} }}
+      whisper: {{ price: {{ per_minute: 0.01 }} }}
+      "echo!hang": {{ price: {{ input: 100, output: 200 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 100, output: 200 }} }}
       "echo!pace=100ms,words=20": {{ price: {{ input: 100, output: 200 }} }}
   talk: {{ dialect: anthropic_messages, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-talk, models: {{ echo: {{ price: {{ input: 100, output: 200 }} }} }} }}
@@ -303,7 +307,26 @@ def test_one_request_may_be_only_so_much(start):
     headers, message = refused(chat(gateway, text="word " * 500, max_tokens=5), "request_too_large", 413)
     assert 'key "app" allows 50 in one request' in message
     _, message = refused(chat(gateway, max_tokens=100_000), "request_too_expensive", 403)
-    assert re.search(r'may cost 0\.\d+ USD, and key "app" allows 0\.01 USD', message)
+    assert re.search(r'may cost 20\.\d+ USD, and key "app" allows 0\.01 USD', message)
+
+
+def test_what_one_request_may_be_is_told_by_the_request_alone(start):
+    gateway = start("per_request: { usd: 0.1, input_tokens: 50 }")
+    passed = lambda text, **more: post(
+        gateway,
+        {"model": "echo", "messages": [{"role": "user", "content": text}], **more},
+        path="/house/v1/chat/completions",
+    )
+    assert passed("hello")[0] == 200
+    assert passed("word " * 500)[0] == 413
+    status, _, told = passed("hello", max_tokens=9_000_000)
+    assert status == 403 and b"request_too_expensive" in told
+    assert chat(gateway, max_tokens=200)[0] == 200
+    refused(chat(gateway, max_tokens=200, n=3), "request_too_expensive", 403)
+    picture = lambda count: post(
+        gateway, {"model": "house/dall-e", "prompt": "a cat", "n": count}, path="/v1/images/generations"
+    )[0]
+    assert [picture(2), picture(3), picture(10), picture(2), picture(1)] == [200, 403, 403, 200, 200]
 
 
 def test_keys_are_bound_to_operations_and_addresses_and_can_be_disabled(start):
@@ -405,3 +428,48 @@ def test_exhausted_credit_does_not_ask_to_come_again(start):
     headers, message = refused(answer, "budget_exhausted")
     assert "have it topped up" in message
     assert "retry-after" not in headers
+
+
+def used(gateway):
+    """What is used of each budget, in USD."""
+    listed = gateway.run("budgets", "--json", "list", "--config", str(gateway.file)).stdout
+    return {one["budget"]: float(one["used_usd"]) for one in json.loads(listed)}
+
+
+def leave(gateway, sim, path, body):
+    """Asks for something that never comes, and goes away."""
+    seen = len(sim.calls()["calls"])
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    connection.request("POST", path, json.dumps(body), {"authorization": f"Bearer {APP_KEY}"})
+    wait_for(lambda: len(sim.calls()["calls"]) > seen, "the provider to be asked")
+    connection.close()
+
+
+def test_what_nobody_tells_the_use_of_is_charged_as_it_was_expected(start, sim):
+    gateway = start("budget: { usd: 1, per: month, name: monthly }")
+    name, before = 'monthly of key "app"', 0.0
+
+    def charged():
+        nonlocal before
+        found = wait_for(lambda: (now := used(gateway)[name]) > before and now, "the budget to be charged")
+        before, charge = found, found - before
+        return charge
+
+    speech = {"model": "house/tts", "input": "a few words " * 20, "voice": "a"}
+    assert post(gateway, speech, path="/v1/audio/speech")[0] == 200
+    assert 0.0001 < charged() < 0.1
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=APP_KEY, max_retries=0)
+    sound = ("a.mp3", b"x" * 48_000)
+    assert client.audio.transcriptions.create(model="house/whisper", file=sound, response_format="text")
+    assert charged() == pytest.approx(0.001, rel=0.1), "48 kB are about six seconds"
+    leave(gateway, sim, "/v1/images/generations", {"model": "house/dall-e!hang", "prompt": "a cat", "n": 3})
+    assert charged() == pytest.approx(0.12)
+    passed = {"model": "echo!hang", "messages": [{"role": "user", "content": "hello"}]}
+    leave(gateway, sim, "/house/v1/chat/completions", passed)
+    assert charged() > 0
+    refused(
+        (lambda answer: (answer[0], answer[1], json.loads(answer[2])))(
+            post(gateway, {"model": "house/dall-e", "prompt": "a cat", "n": 30}, path="/v1/images/generations")
+        ),
+        "budget_exhausted",
+    )

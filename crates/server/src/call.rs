@@ -12,7 +12,7 @@ use policy::{
     snapshot::Deadlines,
 };
 use uuid::Uuid;
-use wire::{Dialect, Fault, Form, Kind, Losses, Operation};
+use wire::{Counting, Dialect, Fault, Form, Kind, Losses, Operation};
 
 use crate::{
     access::ClientCertificate,
@@ -58,6 +58,8 @@ pub(crate) struct Open {
     /// The dialect in which the caller is talked to.
     pub(crate) dialect: Dialect,
     pub(crate) operation: Operation,
+    /// What its use is counted as: for what is passed through, what its path stands for.
+    pub(crate) counted_as: Operation,
     /// The form of an operation beside chat.
     pub(crate) form: Option<Form>,
     /// Whether nothing that is sold can be used.
@@ -68,8 +70,10 @@ pub(crate) struct Open {
     pub(crate) as_array: bool,
     /// Whether the caller asked for usage on the stream.
     pub(crate) include_usage: bool,
-    /// The request's body, for estimates of its tokens.
+    /// The request's body, or its beginning, for estimates of what it uses.
     pub(crate) prompt: Bytes,
+    /// How long the body is, where it says so before it has come.
+    pub(crate) body_bytes: u64,
     /// The target that is being asked, or was asked last.
     pub(crate) target: Option<Target>,
     /// How the target was chosen, and what was known of each when the call began.
@@ -154,6 +158,7 @@ impl Open {
             principal,
             dialect,
             operation: Operation::Chat,
+            counted_as: Operation::Chat,
             form: None,
             free: false,
             model_asked: String::new(),
@@ -161,6 +166,7 @@ impl Open {
             as_array: false,
             include_usage: false,
             prompt: Bytes::new(),
+            body_bytes: 0,
             target: None,
             plan: None,
             standing: Vec::new(),
@@ -186,6 +192,11 @@ impl Open {
         let mut tags = self.tags.clone();
         tags.extend(self.principal.tags.clone());
         tags
+    }
+
+    /// How its use is known where its provider does not report it.
+    pub(crate) fn counting(&self) -> Counting {
+        if self.free { Counting::Free } else { self.counted_as.counting() }
     }
 
     /// Takes a caller at its word that allows a call less time than is configured.

@@ -29,6 +29,7 @@ mod entry;
 mod experiment;
 mod explain;
 mod feedback;
+mod forecast;
 mod front;
 mod gate;
 mod gathered;

@@ -12,20 +12,19 @@ use policy::{
     Money,
     ledger::{
         Bucket, Cause, Claim, Hold, Reserved, Rule, Standing, Tenant,
-        estimate::{Estimates, PRIOR_OUTPUT, Pair, Used as Learned},
+        estimate::{Estimates, PRIOR_OUTPUT},
     },
     limit::{self, Called, Exceeded, Expected, Limit, Meter, Over, Used},
-    price,
-    record::{Posting, Tokens, Units},
-    route::{Plan, Target},
-    vitals::number,
+    record::{Posting, Tokens},
+    route::Plan,
 };
 use uuid::Uuid;
-use wire::{Counting, Fault, Kind, Operation, Origin};
+use wire::{Fault, Kind, Origin};
 
 use crate::{
     call::{Call, Open},
     core::Core,
+    forecast::{self, Forecast, Learns, Most, forecast},
     headers, limit_headers,
     metrics::Counter,
     world::now_us,
@@ -35,22 +34,28 @@ use crate::{
 const HOLD_SLACK: Duration = Duration::from_secs(60);
 /// A call that waits for room asks again after this at the latest: others may give theirs back.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// Tokens of an answer for which neither its caller nor its model sets a limit.
-const OUTPUT_TOKENS_MAX: u64 = 1 << 20;
 /// The most tags of a call, and the most characters of one.
 const TAGS_MAX: usize = 32;
 const TAG_CHARS_MAX: usize = 128;
 /// Pairs of keys and models of which a core keeps what it has learned.
 const PAIRS_MAX: usize = 4_096;
-/// Picodollars of the unit in which costs are learned.
-const MICRODOLLAR: i64 = 1_000_000;
 
 /// What a call holds of its limits until it is settled.
 pub(crate) struct Claimed {
     limits: Vec<Arc<Limit>>,
     hold: Hold,
-    /// What its use is learned under, and its prompt as it was estimated.
-    learns: Option<(Pair, u64)>,
+    /// What it was expected to cost, where that was known.
+    cost: Option<Money>,
+    learns: Option<Learns>,
+}
+
+/// What a call is charged.
+pub(crate) struct Charge<'c> {
+    pub(crate) tokens: &'c Tokens,
+    /// Nothing where nobody knows.
+    pub(crate) cost: Option<Money>,
+    /// What of it is known in any case.
+    pub(crate) cost_least: Money,
 }
 
 /// What calls turn out to use, as one core has learned it.
@@ -82,12 +87,6 @@ pub(crate) enum Entered {
     In,
     /// A model of this name takes it.
     Downgraded(String),
-}
-
-/// The expectations of one call.
-struct Forecast {
-    expected: Expected,
-    learns: Option<(Pair, u64)>,
 }
 
 /// The end user for whom a call is made, and its tags, by its headers.
@@ -137,7 +136,7 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
     let limits = limit::holding(&called);
     let callers = core.callers();
     let forecast = forecast(&core, open, &limits, target);
-    check_request(open, &forecast.expected)?;
+    check_request(open, &forecast.most)?;
     check_priced(open, &limits, &forecast.expected)?;
     let until = open.until(&plan.deadlines);
     // How much of each limit is claimed at most.
@@ -159,7 +158,8 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
                 let told = door.told(open, &standings);
                 // From here on the call gives back what it holds, however it ends.
                 open.told = told;
-                open.claimed = Some(Box::new(Claimed { limits, hold, learns: forecast.learns }));
+                let Forecast { expected: Expected { cost, .. }, learns, .. } = forecast;
+                open.claimed = Some(Box::new(Claimed { limits, hold, cost, learns }));
                 if wait_us > 0 {
                     core.count(Counter::LimitsWaited);
                     tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs()).min(left)).await;
@@ -275,32 +275,21 @@ fn away() -> Fault {
     Fault::new(Origin::Gateway, Kind::Overloaded, message).code("limit_unavailable")
 }
 
-/// Gives back what a call held of its limits, and charges what it used; nothing where it never went out. Returns what the
-/// journal's record posts.
-pub(crate) fn settle(core: &Core, open: &mut Open, used: Option<(&Tokens, Option<Money>)>) -> Vec<Posting> {
+/// Gives back what a call held of its limits, and charges what it used; nothing where it never went out. Where nobody
+/// knows what it cost, it is taken to have cost what was expected. Returns what the journal's record posts.
+pub(crate) fn settle(core: &Core, open: &mut Open, charge: Option<&Charge<'_>>) -> Vec<Posting> {
     let Some(claimed) = open.claimed.take() else { return Vec::new() };
     let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-    let used = used.map_or_else(Used::default, |(tokens, money)| Used {
+    let used = charge.map_or_else(Used::default, |charge| Used {
         requests: 1,
-        input_tokens: count(tokens.input),
-        output_tokens: count(tokens.output),
-        money: money.unwrap_or(Money::ZERO),
+        input_tokens: count(charge.tokens.input),
+        output_tokens: count(charge.tokens.output),
+        money: charge.cost.unwrap_or_else(|| charge.cost_least.max(claimed.cost.unwrap_or(Money::ZERO))),
     });
     let actual: Vec<i64> = claimed.limits.iter().map(|limit| limit.meter.of(&used)).collect();
     core.shared.ledger.settle(now_us(), &claimed.hold, &actual);
-    if let Some((pair, input_estimated)) = claimed.learns.filter(|_| used.requests > 0) {
-        let mut learning = core.learning.borrow_mut();
-        if open.operation.counting() == Counting::Text {
-            let tokens = |count: i64| count.unsigned_abs();
-            let (input, output) = (tokens(used.input_tokens), tokens(used.output_tokens));
-            // What broke off says nothing of how long answers are.
-            if output > 0 || matches!(open.operation, Operation::Embeddings | Operation::Rerank) {
-                learning.tokens.learn(pair, Learned { input_estimated, input, output });
-            }
-        } else {
-            let output = (used.money.picodollars() / MICRODOLLAR).unsigned_abs();
-            learning.costs.learn(pair, Learned { input_estimated: 0, input: 0, output });
-        }
+    if let Some((learns, charge)) = claimed.learns.zip(charge) {
+        forecast::learn(core, open, learns, charge.tokens, charge.cost);
     }
     let postings = postings(&claimed.hold, &actual);
     core.shared.seeds.posted(claimed.hold.tenant, &postings);
@@ -338,55 +327,17 @@ fn posting(claim: &Claim, amount: i64) -> Option<Posting> {
     (claim.durable && amount != 0).then_some(Posting { bucket, slot_us, amount, until_us: ends_us })
 }
 
-/// What a call is expected to use, as far as its limits ask for it.
-fn forecast(core: &Core, open: &Open, limits: &[Arc<Limit>], target: Option<&Target>) -> Forecast {
-    let counts = |meters: &[Meter]| limits.iter().any(|limit| meters.contains(&limit.meter));
-    let tokens = counts(&[Meter::Tokens, Meter::InputTokens, Meter::OutputTokens]);
-    let money = counts(&[Meter::Money]);
-    let capped = open.principal.cost_max().next().is_some();
-    if open.free || !(tokens || money || capped) {
-        let expected = Expected { cost: Some(Money::ZERO), ..Expected::default() };
-        return Forecast { expected, learns: None };
-    }
-    let pair = Pair {
-        key: open.principal.id.as_u128(),
-        model: u128::from(number(&[open.operation.name().as_bytes(), open.model_asked.as_bytes()])),
-    };
-    let mut learning = core.learning.borrow_mut();
-    let facts = target.and_then(Target::facts);
-    let price = facts.and_then(|facts| facts.price.as_ref());
-    if open.operation.counting() != Counting::Text {
-        let learned = i64::try_from(learning.costs.output(pair, u64::MAX)).unwrap_or(i64::MAX);
-        let cost = price.map(|_| Money(learned.saturating_mul(MICRODOLLAR)));
-        let expected = Expected { cost, ..Expected::default() };
-        return Forecast { expected, learns: Some((pair, 0)) };
-    }
-    let estimated = wire::count::estimate_request(&open.prompt);
-    let input_tokens = learning.tokens.input(pair, estimated);
-    let answers = matches!(open.operation, Operation::Chat | Operation::Completions);
-    let ceiling = open.output_tokens_max.or_else(|| facts.and_then(|facts| facts.output_tokens));
-    let output_tokens =
-        if answers { learning.tokens.output(pair, ceiling.unwrap_or(OUTPUT_TOKENS_MAX)) } else { 0 };
-    let cost = |output: u64| {
-        let used = Tokens { input: input_tokens, output, ..Tokens::default() };
-        price.and_then(|price| price::cost(price, &used, &Units::default()))
-    };
-    let cost_sure = cost(0).unwrap_or(Money::ZERO);
-    let expected = Expected { input_tokens, output_tokens, cost: cost(output_tokens), cost_sure };
-    Forecast { expected, learns: Some((pair, estimated)) }
-}
-
 /// Whether one request is small enough by itself.
-fn check_request(open: &Open, expected: &Expected) -> Result<(), Fault> {
+fn check_request(open: &Open, asks: &Most) -> Result<(), Fault> {
     for (whose, most) in open.principal.cost_max() {
-        if let Some(tokens) = most.input_tokens.filter(|tokens| expected.input_tokens > *tokens) {
+        if let Some(tokens) = most.input_tokens.filter(|tokens| asks.input_tokens > *tokens) {
             let message = format!(
                 "the prompt has about {} tokens, and {whose} allows {tokens} in one request; make it shorter",
-                expected.input_tokens
+                asks.input_tokens
             );
             return Err(Fault::new(Origin::Gateway, Kind::TooLarge, message).code("request_too_large"));
         }
-        let cost = expected.cost.unwrap_or(Money::ZERO);
+        let cost = asks.cost.unwrap_or(Money::ZERO);
         if let Some(money) = most.money.filter(|money| cost > *money) {
             let message = format!(
                 "this call may cost {cost} USD, and {whose} allows {money} USD for one request; make it shorter, or take a cheaper model"

@@ -18,6 +18,7 @@ use crate::{
     call::{Arrival, Call, Open},
     core::Core,
     drive, entry,
+    forecast::counted_as,
     inbound::{Asks, Inbound, passed_query},
     limits::{self, Turn},
     perform,
@@ -79,6 +80,7 @@ pub(crate) async fn pass(
     (open.end_user, open.tags) = (end_user, tags);
     open.hurry(&parts.headers)?;
     open.operation = Operation::PassThrough;
+    open.counted_as = counted_as(chat.is_some(), form);
     open.free = matches!(parts.method, Method::GET | Method::DELETE);
     open.model_asked.clone_from(&model);
     open.prompt = body.first();

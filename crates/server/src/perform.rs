@@ -90,11 +90,13 @@ pub(crate) async fn perform(
     open.hurry(&parts.headers)?;
     open.output_tokens_max = envelope.and_then(|envelope| envelope.output_tokens_max);
     open.operation = asked.form.operation();
+    open.counted_as = open.operation;
     open.form = Some(asked.form);
     open.free = asked.form.operation().counting() == Counting::Free;
     open.model_asked.clone_from(&model);
     (open.stream, open.include_usage) = streaming(asked.form, &sent);
     open.prompt = sent.first();
+    open.body_bytes = coming(parts).unwrap_or_default();
     let mut call = Call::new(core, open);
     let turn = if is_resource { Turn::Only } else { Turn::First };
     if let Entered::Downgraded(model) = limits::enter(&mut call, &plan, turn).await? {

@@ -21,7 +21,8 @@ use wire::{Counting, Fault, Form};
 use crate::{
     call::{Attempt, Open},
     core::Core,
-    experiment, limits,
+    experiment,
+    limits::{self, Charge},
     metrics::Counter,
     shadow,
 };
@@ -59,7 +60,8 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
     };
     let bill = bill(&mut open, outcome);
     teach(core, &mut open, fault, &bill);
-    let postings = limits::settle(core, &mut open, Some((&bill.tokens, bill.all)));
+    let charge = Charge { tokens: &bill.tokens, cost: bill.all, cost_least: bill.least };
+    let postings = limits::settle(core, &mut open, Some(&charge));
     let record = Record { postings, ..record(&open, outcome, fault.map(|fault| fault.kind.name()), bill) };
     core.metrics.settled(&record);
     experiment::tell(core, &open, &record);
@@ -88,6 +90,8 @@ struct Bill {
     own: Option<Money>,
     /// Of all attempts.
     all: Option<Money>,
+    /// What is known of that.
+    least: Money,
 }
 
 fn bill(open: &mut Open, outcome: Outcome) -> Bill {
@@ -107,8 +111,9 @@ fn bill(open: &mut Open, outcome: Outcome) -> Bill {
     let unpriced = open.attempts.iter().any(|attempt| attempt.broke && attempt.cost.is_none());
     let others = open.attempts.iter().filter_map(|attempt| attempt.cost);
     let others = others.fold(Money::ZERO, Money::saturating_add);
-    let all = own.filter(|_| !unpriced).map(|own| own.saturating_add(others));
-    Bill { tokens, units, counted, own, all }
+    let least = own.unwrap_or(Money::ZERO).saturating_add(others);
+    let all = own.filter(|_| !unpriced).map(|_| least);
+    Bill { tokens, units, counted, own, all, least }
 }
 
 fn cost(open: &Open, tokens: &Tokens, units: &Units, counted: Counted) -> Option<Money> {
@@ -306,8 +311,7 @@ fn count(open: &Open, outcome: Outcome) -> (Tokens, Units, Counted) {
         (None, Outcome::Failed) => (Tokens::default(), Units::default(), Counted::Nothing),
         // What broke before it said anything was no answer.
         (None, Outcome::Cut) if generated == 0 => (Tokens::default(), Units::default(), Counted::Nothing),
-        (None, _) if open.free => (Tokens::default(), Units::default(), Counted::Nothing),
-        (None, _) => match open.operation.counting() {
+        (None, _) => match open.counting() {
             Counting::Text => estimated(open, generated),
             // What was passed through and said something was a model's answer.
             Counting::Unknown if generated > 0 => estimated(open, generated),
