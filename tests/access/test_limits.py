@@ -473,3 +473,35 @@ def test_what_nobody_tells_the_use_of_is_charged_as_it_was_expected(start, sim):
         ),
         "budget_exhausted",
     )
+
+
+def test_limits_hold_wherever_a_name_leads(start):
+    parts = """
+  first: { targets: [ house/echo, house/cheap ] }
+  last: { targets: [ house/cheap, house/echo ] }
+"""
+    limit = "limits: [ { requests: 2, per: day, models: [house/echo], name: dear } ]"
+    budget = "budget: { usd: 1, per: month, models: [house/echo], name: echoes }"
+    gateway = start(f"{limit}, {budget}", parts=parts)
+    asked = lambda model: chat(gateway, model=model)[1]["x-tollgate-target"]
+    assert [asked("last") for _ in range(3)] == ["house/cheap"] * 3, "nothing of the limit is used"
+    assert [asked("first") for _ in range(3)] == ["house/echo", "house/echo", "house/cheap"]
+    refused(chat(gateway), "rate_limit_reached")
+    assert asked("last") == "house/cheap"
+    wait_for(lambda: len(gateway.records()) == 7, "the records")
+    cost = sum(record["cost"] for record in gateway.records() if record["model"] == "echo")
+    assert used(gateway)['echoes of key "app"'] == pytest.approx(cost / 1e12)
+    why = [one["why"] for one in gateway.records()[-1]["routed"]["candidates"] if one["model"] == "echo"]
+    assert why and why[0].startswith('dear of key "app": 2 of 2 requests are used'), why
+
+
+def test_where_money_is_counted_only_targets_with_a_price_are_asked(start):
+    parts = """
+  mixed: { strategy: weighted, targets: [ { model: house/cheap, weight: 1 }, { model: house/free, weight: 1000 } ] }
+  capped: { strategy: weighted, targets: [ { model: house/cheap, weight: 1 }, { model: house/echo, weight: 1000 } ] }
+"""
+    gateway = start("budget: { usd: 1, per: month }", "per_request: { usd: 0.01 }", parts=parts)
+    assert {chat(gateway, model="mixed")[1]["x-tollgate-target"] for _ in range(4)} == {"house/cheap"}
+    found = [chat(gateway, model="capped", key=NARROW_KEY, max_tokens=200) for _ in range(4)]
+    assert {headers["x-tollgate-target"] for _, headers, _ in found} == {"house/cheap"}
+    refused(chat(gateway, model="capped", key=NARROW_KEY, max_tokens=100_000), "request_too_expensive", 403)

@@ -29,6 +29,7 @@ pub mod key;
 pub mod key_keeper;
 pub mod label;
 mod language;
+mod leave_out;
 pub mod ledger;
 pub mod lesson;
 pub mod limit;

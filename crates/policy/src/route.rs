@@ -39,7 +39,7 @@ pub struct Plan {
     /// As strategies see them; empty where there is nothing to choose.
     pub(crate) contenders: Vec<Contender>,
     /// What each is for; empty where all are for anything.
-    purposes: Vec<Purpose>,
+    pub(crate) purposes: Vec<Purpose>,
     pub strategy: Strategy,
     pub route: RouteId,
     pub(crate) affinity: u64,

@@ -58,129 +58,172 @@ pub(crate) struct Learns {
     estimated: u64,
 }
 
-/// What a call is expected to use at a target, as far as its limits ask for it.
-pub(crate) fn forecast(core: &Core, open: &Open, limits: &[Arc<Limit>], target: Option<&Target>) -> Forecast {
-    let counts = |meters: &[Meter]| limits.iter().any(|limit| meters.contains(&limit.meter));
-    let capped = open.principal.cost_max().next().is_some();
-    let used = [Meter::Tokens, Meter::InputTokens, Meter::OutputTokens, Meter::Money];
-    let free = Some(Money::ZERO);
-    if open.counting() == Counting::Free || !(counts(&used) || capped) {
-        let expected = Expected { cost: free, ..Expected::default() };
-        return Forecast { expected, most: Most { input_tokens: 0, cost: free }, learns: None };
+impl Forecast {
+    /// Of a call whose limits do not ask what it uses, or that uses nothing.
+    pub(crate) fn nothing() -> Forecast {
+        let cost = Some(Money::ZERO);
+        let expected = Expected { cost, ..Expected::default() };
+        Forecast { expected, most: Most { input_tokens: 0, cost }, learns: None }
     }
-    let pair = Pair {
-        key: open.principal.id.as_u128(),
-        model: u128::from(number(&[open.operation.name().as_bytes(), open.model_asked.as_bytes()])),
-    };
-    match open.counting() {
-        Counting::Text => text(core, open, (pair, capped), target),
-        Counting::Unknown | Counting::Free => other(core, open, pair, target),
+
+    /// Of a call that goes to either of two targets: as much may be used at one, and only so much is sure as at the other.
+    pub(crate) fn either(self, other: Forecast) -> Forecast {
+        let (one, two) = (self.expected, other.expected);
+        let expected = Expected {
+            input_tokens: one.input_tokens.max(two.input_tokens),
+            output_tokens: one.output_tokens.max(two.output_tokens),
+            cost: one.cost.max(two.cost),
+            cost_sure: one.cost_sure.min(two.cost_sure),
+        };
+        Forecast { expected, ..self }
     }
 }
 
-/// Of a call that is counted by its texts.
-fn text(core: &Core, open: &Open, (pair, capped): (Pair, bool), target: Option<&Target>) -> Forecast {
-    let facts = target.and_then(Target::facts);
-    let price = facts.and_then(|facts| facts.price.as_ref());
-    let own_max = facts.and_then(|facts| facts.output_tokens).unwrap_or(OUTPUT_TOKENS_MAX);
-    let asked_max = output_tokens_max(open).map(|most| most.min(own_max));
-    let answers = matches!(open.counted_as, Operation::Chat | Operation::Completions);
-    let estimated = estimate_request(&open.prompt);
-    let (input_tokens, output_tokens) = {
-        let mut learning = core.learning.borrow_mut();
-        let output = if answers { learning.tokens.output(pair, asked_max.unwrap_or(own_max)) } else { 0 };
-        (learning.tokens.input(pair, estimated), output)
-    };
-    let cost = |input: u64, output: u64| {
-        let price = price?;
-        let searches = u64::from(open.counted_as == Operation::Rerank && price.units.search.is_some());
-        let tokens = Tokens { input, output, ..Tokens::default() };
-        price::cost(price, &tokens, &Units { searches, ..Units::default() })
-    };
-    let mut most = Most { input_tokens: estimated, cost: None };
-    if capped {
+/// A call's request, as far as it tells what will be used.
+pub(crate) struct Request<'o> {
+    core: &'o Core,
+    open: &'o Open,
+    pair: Pair,
+    /// Its tokens, as they are estimated.
+    input_tokens: u64,
+    /// How many answers or pictures it asks for.
+    copies: u64,
+    output_tokens_max: Option<u64>,
+}
+
+impl<'o> Request<'o> {
+    /// Nothing where nobody asks what it will use.
+    pub(crate) fn of(core: &'o Core, open: &'o Open, limits: &[Arc<Limit>]) -> Option<Request<'o>> {
+        let used = [Meter::Tokens, Meter::InputTokens, Meter::OutputTokens, Meter::Money];
+        let counted = limits.iter().any(|limit| used.contains(&limit.meter));
+        let capped = open.principal.cost_max().next().is_some();
+        let counting = open.counting();
+        if counting == Counting::Free || !(counted || capped) {
+            return None;
+        }
+        let pair = Pair {
+            key: open.principal.id.as_u128(),
+            model: u128::from(number(&[open.operation.name().as_bytes(), open.model_asked.as_bytes()])),
+        };
+        let is_text = counting == Counting::Text;
+        let input_tokens = if is_text || is_json(&open.prompt) { estimate_request(&open.prompt) } else { 0 };
+        // Of texts, only the most that a request may be asks for more than what is usual.
+        let copies = if capped || !is_text { copies(&open.prompt) } else { 1 };
+        Some(Request { core, open, pair, input_tokens, copies, output_tokens_max: output_tokens_max(open) })
+    }
+
+    /// What the call may use at a target.
+    pub(crate) fn at(&self, target: Option<&Target>) -> Forecast {
+        match self.open.counting() {
+            Counting::Text => self.text(target),
+            Counting::Unknown | Counting::Free => self.other(target),
+        }
+    }
+
+    /// Of a call that is counted by its texts.
+    fn text(&self, target: Option<&Target>) -> Forecast {
+        let Request { core, open, pair, input_tokens: estimated, .. } = *self;
+        let facts = target.and_then(Target::facts);
+        let price = facts.and_then(|facts| facts.price.as_ref());
+        let own_max = facts.and_then(|facts| facts.output_tokens).unwrap_or(OUTPUT_TOKENS_MAX);
+        let asked_max = self.output_tokens_max.map(|most| most.min(own_max));
+        let (input_tokens, mut output_tokens) = {
+            let learned = &mut core.learning.borrow_mut().tokens;
+            (learned.input(pair, estimated), learned.output(pair, asked_max.unwrap_or(own_max)))
+        };
         let each = asked_max.unwrap_or(PRIOR_OUTPUT.min(own_max));
-        let output = if answers { each.saturating_mul(copies(&open.prompt)) } else { 0 };
-        most.cost = cost(estimated, output);
+        let mut output_most = each.saturating_mul(self.copies);
+        if !matches!(open.counted_as, Operation::Chat | Operation::Completions) {
+            (output_tokens, output_most) = (0, 0);
+        }
+        let cost = |input: u64, output: u64| {
+            let price = price?;
+            let searches = u64::from(open.counted_as == Operation::Rerank && price.units.search.is_some());
+            let tokens = Tokens { input, output, ..Tokens::default() };
+            price::cost(price, &tokens, &Units { searches, ..Units::default() })
+        };
+        let expected = Expected {
+            input_tokens,
+            output_tokens,
+            cost: cost(input_tokens, output_tokens),
+            cost_sure: cost(input_tokens, 0).unwrap_or(Money::ZERO),
+        };
+        let most = Most { input_tokens: estimated, cost: cost(estimated, output_most) };
+        Forecast { expected, most, learns: Some(Learns { pair, estimated }) }
     }
-    let cost_sure = cost(input_tokens, 0).unwrap_or(Money::ZERO);
-    let expected =
-        Expected { input_tokens, output_tokens, cost: cost(input_tokens, output_tokens), cost_sure };
-    Forecast { expected, most, learns: Some(Learns { pair, estimated }) }
-}
 
-/// Of a call that is sold by something else, or of which nobody knows by what.
-fn other(core: &Core, open: &Open, pair: Pair, target: Option<&Target>) -> Forecast {
-    let price = target.and_then(Target::facts).and_then(|facts| facts.price.as_ref());
-    let input_tokens = if is_json(&open.prompt) { estimate_request(&open.prompt) } else { 0 };
-    let Some(price) = price else {
-        let most = Most { input_tokens, cost: None };
-        return Forecast { expected: Expected::default(), most, learns: Some(Learns { pair, estimated: 0 }) };
-    };
-    let own = by_request(open, price, input_tokens);
-    let estimated = own.map_or(0, |cost| cost.picodollars().unsigned_abs());
-    let learning = &mut core.learning.borrow_mut().costs;
-    let cost = match own {
-        Some(_) => Money(signed(learning.input(pair, estimated))),
-        None => Money(signed(learning.output(pair, u64::MAX)).saturating_mul(MICRODOLLAR)),
-    };
-    // How many pictures or characters there will be is what the request says itself.
-    let is_guess = open.counted_as == Operation::Transcription;
-    let is_sure = sold_by_unit(open.counted_as, price) && !is_guess;
-    let cost_sure = own.filter(|_| is_sure).unwrap_or(Money::ZERO);
-    let expected = Expected { cost: Some(cost.max(cost_sure)), cost_sure, ..Expected::default() };
-    let most = Most { input_tokens, cost: own.or(Some(Money::ZERO)) };
-    Forecast { expected, most, learns: Some(Learns { pair, estimated }) }
-}
-
-/// What such a call costs as far as its request tells; nothing where its price is for something else.
-fn by_request(open: &Open, price: &Price, input_tokens: u64) -> Option<Money> {
-    let bytes = open.body_bytes.max(u64::try_from(open.prompt.len()).unwrap_or(u64::MAX));
-    let none = Units::default();
-    let (output, units) = match open.counted_as {
-        Operation::Images => {
-            let images = copies(&open.prompt);
-            let tokens = images.saturating_mul(PICTURE_TOKENS);
-            (tokens, Units { images, image_output_tokens: tokens, ..none })
-        }
-        Operation::Speech => {
-            let characters =
-                Form::OpenaiSpeech.asked_usage(&open.prompt).map_or(bytes, |asked| asked.characters);
-            let audio_ms = characters.saturating_mul(CHARACTER_MS);
-            let tokens = audio_ms.div_ceil(SOUND_TOKEN_MS);
-            (tokens, Units { characters, audio_ms, audio_output_tokens: tokens, ..none })
-        }
-        Operation::Transcription => {
-            let audio_ms = bytes.div_ceil(SOUND_BYTES_PER_MS);
-            let audio_input_tokens = audio_ms.div_ceil(SOUND_TOKEN_MS);
-            (audio_ms.div_ceil(WORD_MS), Units { audio_ms, audio_input_tokens, ..none })
-        }
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Rerank
-        | Operation::Moderations
-        | Operation::CountTokens
-        | Operation::Files
-        | Operation::Batches
-        | Operation::StoredResponses
-        | Operation::PassThrough => {
-            let images = copies(&open.prompt);
-            (PRIOR_OUTPUT, Units { images, audio_ms: SOUND_MS, characters: bytes, searches: 1, ..none })
-        }
-    };
-    if sold_by_unit(open.counted_as, price) {
-        return price::cost(price, &Tokens::default(), &units);
+    /// Of a call that is sold by something else, or of which nobody knows by what.
+    fn other(&self, target: Option<&Target>) -> Forecast {
+        let Request { core, open, pair, input_tokens, .. } = *self;
+        let Some(price) = target.and_then(Target::facts).and_then(|facts| facts.price.as_ref()) else {
+            let (expected, learns) = (Expected::default(), Learns { pair, estimated: 0 });
+            return Forecast { expected, most: Most { input_tokens, cost: None }, learns: Some(learns) };
+        };
+        let own = self.cost(price);
+        let estimated = own.map_or(0, |cost| cost.picodollars().unsigned_abs());
+        let learned = &mut core.learning.borrow_mut().costs;
+        let cost = match own {
+            Some(_) => Money(signed(learned.input(pair, estimated))),
+            None => Money(signed(learned.output(pair, u64::MAX)).saturating_mul(MICRODOLLAR)),
+        };
+        // How many pictures or characters there will be is what the request says itself.
+        let is_guess = open.counted_as == Operation::Transcription;
+        let is_sure = sold_by_unit(open.counted_as, price) && !is_guess;
+        let cost_sure = own.filter(|_| is_sure).unwrap_or(Money::ZERO);
+        let expected = Expected { cost: Some(cost.max(cost_sure)), cost_sure, ..Expected::default() };
+        let most = Most { input_tokens, cost: own.or(Some(Money::ZERO)) };
+        Forecast { expected, most, learns: Some(Learns { pair, estimated }) }
     }
-    let rates = price.at(input_tokens);
-    let input = input_tokens.saturating_add(units.audio_input_tokens);
-    let makes = rates.output.or(rates.image_output).or(rates.audio_output).is_some();
-    let tokens = Tokens {
-        input: if rates.input.is_some() { input } else { 0 },
-        output: if makes { output } else { 0 },
-        ..Tokens::default()
-    };
-    price::cost(price, &tokens, &units)
+
+    /// What such a call costs as far as its request tells; nothing where its price is for something else.
+    fn cost(&self, price: &Price) -> Option<Money> {
+        let (open, input_tokens) = (self.open, self.input_tokens);
+        let bytes = open.body_bytes.max(u64::try_from(open.prompt.len()).unwrap_or(u64::MAX));
+        let none = Units::default();
+        let (output, units) = match open.counted_as {
+            Operation::Images => {
+                let tokens = self.copies.saturating_mul(PICTURE_TOKENS);
+                (tokens, Units { images: self.copies, image_output_tokens: tokens, ..none })
+            }
+            Operation::Speech => {
+                let asked = Form::OpenaiSpeech.asked_usage(&open.prompt);
+                let characters = asked.map_or(bytes, |asked| asked.characters);
+                let audio_ms = characters.saturating_mul(CHARACTER_MS);
+                let tokens = audio_ms.div_ceil(SOUND_TOKEN_MS);
+                (tokens, Units { characters, audio_ms, audio_output_tokens: tokens, ..none })
+            }
+            Operation::Transcription => {
+                let audio_ms = bytes.div_ceil(SOUND_BYTES_PER_MS);
+                let audio_input_tokens = audio_ms.div_ceil(SOUND_TOKEN_MS);
+                (audio_ms.div_ceil(WORD_MS), Units { audio_ms, audio_input_tokens, ..none })
+            }
+            Operation::Chat
+            | Operation::Completions
+            | Operation::Embeddings
+            | Operation::Rerank
+            | Operation::Moderations
+            | Operation::CountTokens
+            | Operation::Files
+            | Operation::Batches
+            | Operation::StoredResponses
+            | Operation::PassThrough => {
+                let images = self.copies;
+                (PRIOR_OUTPUT, Units { images, audio_ms: SOUND_MS, characters: bytes, searches: 1, ..none })
+            }
+        };
+        if sold_by_unit(open.counted_as, price) {
+            return price::cost(price, &Tokens::default(), &units);
+        }
+        let rates = price.at(input_tokens);
+        let input = input_tokens.saturating_add(units.audio_input_tokens);
+        let makes = rates.output.or(rates.image_output).or(rates.audio_output).is_some();
+        let tokens = Tokens {
+            input: if rates.input.is_some() { input } else { 0 },
+            output: if makes { output } else { 0 },
+            ..Tokens::default()
+        };
+        price::cost(price, &tokens, &units)
+    }
 }
 
 /// Whether what an operation makes is sold by its number or its length, and not by its tokens.

@@ -65,6 +65,7 @@ mod settle_later;
 mod shadow;
 mod sources;
 mod tasks;
+mod terms;
 mod tls;
 mod upstream;
 mod world;

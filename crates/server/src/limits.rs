@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    iter,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,9 +15,9 @@ use policy::{
         Bucket, Cause, Claim, Hold, Reserved, Rule, Standing, Tenant,
         estimate::{Estimates, PRIOR_OUTPUT},
     },
-    limit::{self, Called, Exceeded, Expected, Limit, Meter, Over, Used},
+    limit::{self, Called, Exceeded, Expected, Limit, Over, Used},
     record::{Posting, Tokens},
-    route::Plan,
+    route::{Plan, Target},
 };
 use uuid::Uuid;
 use wire::{Fault, Kind, Origin};
@@ -24,9 +25,10 @@ use wire::{Fault, Kind, Origin};
 use crate::{
     call::{Call, Open},
     core::Core,
-    forecast::{self, Forecast, Learns, Most, forecast},
+    forecast::{self, Learns},
     headers, limit_headers,
     metrics::Counter,
+    terms::{Terms, named},
     world::now_us,
 };
 
@@ -42,11 +44,13 @@ const PAIRS_MAX: usize = 4_096;
 
 /// What a call holds of its limits until it is settled.
 pub(crate) struct Claimed {
-    limits: Vec<Arc<Limit>>,
-    hold: Hold,
+    pub(crate) limits: Vec<Arc<Limit>>,
+    /// Which of them hold for some of the targets that might have been asked; empty where there was one only.
+    pub(crate) of_targets: Vec<bool>,
+    pub(crate) hold: Hold,
     /// What it was expected to cost, where that was known.
-    cost: Option<Money>,
-    learns: Option<Learns>,
+    pub(crate) cost: Option<Money>,
+    pub(crate) learns: Option<Learns>,
 }
 
 /// What a call is charged.
@@ -113,15 +117,15 @@ pub(crate) fn marks(from: &HeaderMap) -> Result<(Option<String>, BTreeMap<String
     Ok((user, tags))
 }
 
-/// Claims what a call needs of each of its limits, all or nothing, before anything leaves for a provider.
-pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Result<Entered, Fault> {
+/// Claims what a call needs of each of its limits, all or nothing, before anything leaves for a provider. Targets that may
+/// not be asked are taken out of its plan.
+pub(crate) async fn enter(call: &mut Call, plan: &mut Plan, turn: Turn<'_>) -> Result<Entered, Fault> {
     let core = Rc::clone(call.core());
     let open = call.open();
     let principal = Arc::clone(&open.principal);
     if principal.limits.is_empty() && principal.cost_max().next().is_none() {
         return Ok(Entered::In);
     }
-    let target = plan.targets.first();
     let called = Called {
         principal: &principal,
         operation: open.operation,
@@ -129,37 +133,24 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
             Turn::Downgraded(model) => model,
             Turn::First | Turn::Only => &open.model_asked,
         },
-        target: target.map(|target| (target.provider.facts.id.as_str(), &*target.model)),
         end_user: open.end_user.as_deref(),
         tags: &open.tags,
     };
-    let limits = limit::holding(&called);
     let callers = core.callers();
-    let forecast = forecast(&core, open, &limits, target);
-    check_request(open, &forecast.most)?;
-    check_priced(open, &limits, &forecast.expected)?;
     let until = open.until(&plan.deadlines);
-    // How much of each limit is claimed at most.
-    let mut room = vec![i64::MAX; limits.len()];
+    let mut terms = Terms::of(&core, open, &called, plan)?;
     loop {
         let now_us = now_us();
-        let mut claims = limit::claims(&limits, &called, &forecast.expected, &callers.given, now_us);
-        claims.iter_mut().zip(&room).for_each(|(claim, room)| claim.amount = claim.amount.min(*room));
-        if let Turn::Downgraded(model) = turn {
-            let sent_here = |limit: &Limit| limit.exceeded == Exceeded::Downgrade(model.to_owned());
-            let sent = claims.iter_mut().zip(&limits).filter(|(_, limit)| sent_here(limit));
-            sent.for_each(|(claim, _)| claim.shadow = true);
-        }
+        let claims = terms.claims(&called, &callers.given, turn, now_us);
         let left = until.saturating_duration_since(Instant::now());
         let hold_until_us = now_us.saturating_add(micros(left + HOLD_SLACK));
-        let door = Door { core: &core, limits: &limits, turn, until, now_us };
+        let door = Door { core: &core, limits: &terms.limits, turn, until, now_us };
         match reserve(&core, tenant(&principal), (now_us, hold_until_us), &claims).await? {
             Reserved::Granted { hold, wait_us, standings } => {
                 let told = door.told(open, &standings);
+                let claimed = terms.claimed(&called, plan, hold);
                 // From here on the call gives back what it holds, however it ends.
-                open.told = told;
-                let Forecast { expected: Expected { cost, .. }, learns, .. } = forecast;
-                open.claimed = Some(Box::new(Claimed { limits, hold, cost, learns }));
+                (open.told, open.claimed) = (told, Some(Box::new(claimed)));
                 if wait_us > 0 {
                     core.count(Counter::LimitsWaited);
                     tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs()).min(left)).await;
@@ -167,18 +158,18 @@ pub(crate) async fn enter(call: &mut Call, plan: &Plan, turn: Turn<'_>) -> Resul
                 return Ok(Entered::In);
             }
             Reserved::Refused { claim, cause, limit, left, retry_us, standings } => {
+                let (sure, amount) = (terms.sure(claim), claims.get(claim).map_or(0, |claim| claim.amount));
                 // What is only expected refuses no call: where there is room for what is sure, the rest is taken.
-                let sure = limits.get(claim).map_or(i64::MAX, |limit| limit.sure_of(&forecast.expected));
-                let amount = claims.get(claim).map_or(0, |claim| claim.amount);
-                if let Some(room) = room.get_mut(claim)
-                    && cause == Cause::Limit
-                    && amount > sure
-                {
+                if cause == Cause::Limit && amount > sure {
                     // Less than before in any case, so that this ends.
-                    *room = if left < amount { left.max(sure) } else { sure };
+                    terms.take(claim, if left < amount { left.max(sure) } else { sure });
                     continue;
                 }
                 let over = Over { cause, limit, left, amount: sure, retry_us };
+                if cause == Cause::Limit && door.goes_elsewhere(&called, plan, claim, &over) {
+                    terms = Terms::of(&core, open, &called, plan)?;
+                    continue;
+                }
                 match door.refused(open, claim, over, &standings)? {
                     Instead::Wait(span) => tokio::time::sleep(span).await,
                     Instead::Downgrade(model) => return Ok(Entered::Downgraded(model)),
@@ -237,6 +228,19 @@ impl Door<'_> {
         }
     }
 
+    /// Whether the call goes on without the targets that a limit is for: it is not for the others.
+    fn goes_elsewhere(&self, called: &Called<'_>, plan: &mut Plan, claim: usize, over: &Over) -> bool {
+        let limit = self.limits.get(claim).filter(|limit| !limit.only.is_of_name(called.model));
+        let Some(limit) = limit else { return false };
+        let is_there = |target: &Target| limit.only.is_of_target(named(target));
+        if plan.targets.iter().all(is_there) {
+            return false;
+        }
+        let why = limit::refusal(limit, over, self.now_us).message;
+        plan.leave_out(|target| is_there(target).then(|| why.to_string()));
+        true
+    }
+
     /// What the caller is told of its limits. Those in shadow that would have refused it are counted.
     fn told(&self, open: &Open, standings: &[Option<Standing>]) -> Vec<(&'static str, String)> {
         let would_refuse =
@@ -286,7 +290,11 @@ pub(crate) fn settle(core: &Core, open: &mut Open, charge: Option<&Charge<'_>>) 
         output_tokens: count(charge.tokens.output),
         money: charge.cost.unwrap_or_else(|| charge.cost_least.max(claimed.cost.unwrap_or(Money::ZERO))),
     });
-    let actual: Vec<i64> = claimed.limits.iter().map(|limit| limit.meter.of(&used)).collect();
+    let of = |(number, limit): (usize, &Arc<Limit>)| match claimed.of_targets.get(number) {
+        Some(true) => limit.meter.of(&used_there(open, limit, &used)),
+        Some(false) | None => limit.meter.of(&used),
+    };
+    let actual: Vec<i64> = claimed.limits.iter().enumerate().map(of).collect();
     core.shared.ledger.settle(now_us(), &claimed.hold, &actual);
     if let Some((learns, charge)) = claimed.learns.zip(charge) {
         forecast::learn(core, open, learns, charge.tokens, charge.cost);
@@ -296,6 +304,23 @@ pub(crate) fn settle(core: &Core, open: &mut Open, charge: Option<&Charge<'_>>) 
     postings
 }
 
+/// What a call used of it at the targets that a limit is for.
+fn used_there(open: &Open, limit: &Limit, used: &Used) -> Used {
+    let is_there = |target: &Target| limit.only.is_of_target(named(target));
+    let cost = |there: bool| {
+        let attempts = open.attempts.iter().filter(|attempt| is_there(&attempt.target) == there);
+        attempts.filter_map(|attempt| attempt.cost).fold(Money::ZERO, Money::saturating_add)
+    };
+    let asked = open.attempts.iter().any(|attempt| is_there(&attempt.target));
+    let requests = if asked { used.requests } else { 0 };
+    if open.target.as_ref().is_some_and(is_there) {
+        let elsewhere = cost(false).picodollars();
+        let money = Money(used.money.picodollars().saturating_sub(elsewhere).max(0));
+        return Used { requests, money, ..*used };
+    }
+    Used { requests, money: cost(true), ..Used::default() }
+}
+
 /// What work posts that is charged when it has ended: nobody held anything for it. The journal takes its record once
 /// however often it is looked at, and tells the ledger.
 pub(crate) fn post_later(core: &Core, open: &Open, target: (&str, &str), used: &Used) -> Vec<Posting> {
@@ -303,11 +328,10 @@ pub(crate) fn post_later(core: &Core, open: &Open, target: (&str, &str), used: &
         principal: &open.principal,
         operation: open.operation,
         model: &open.model_asked,
-        target: Some(target),
         end_user: open.end_user.as_deref(),
         tags: &open.tags,
     };
-    let limits = limit::holding(&called);
+    let limits = limit::holding(&called, iter::once(target));
     let claims = limit::claims(&limits, &called, &Expected::default(), &core.callers().given, now_us());
     let postings =
         limits.iter().zip(&claims).filter_map(|(limit, claim)| posting(claim, limit.meter.of(used)));
@@ -325,39 +349,6 @@ fn posting(claim: &Claim, amount: i64) -> Option<Posting> {
     let Rule::Window { slot_us, ends_us, .. } = claim.rule else { return None };
     let bucket = Uuid::from_u128(claim.bucket.0);
     (claim.durable && amount != 0).then_some(Posting { bucket, slot_us, amount, until_us: ends_us })
-}
-
-/// Whether one request is small enough by itself.
-fn check_request(open: &Open, asks: &Most) -> Result<(), Fault> {
-    for (whose, most) in open.principal.cost_max() {
-        if let Some(tokens) = most.input_tokens.filter(|tokens| asks.input_tokens > *tokens) {
-            let message = format!(
-                "the prompt has about {} tokens, and {whose} allows {tokens} in one request; make it shorter",
-                asks.input_tokens
-            );
-            return Err(Fault::new(Origin::Gateway, Kind::TooLarge, message).code("request_too_large"));
-        }
-        let cost = asks.cost.unwrap_or(Money::ZERO);
-        if let Some(money) = most.money.filter(|money| cost > *money) {
-            let message = format!(
-                "this call may cost {cost} USD, and {whose} allows {money} USD for one request; make it shorter, or take a cheaper model"
-            );
-            return Err(Fault::new(Origin::Gateway, Kind::Forbidden, message).code("request_too_expensive"));
-        }
-    }
-    Ok(())
-}
-
-fn check_priced(open: &Open, limits: &[Arc<Limit>], expected: &Expected) -> Result<(), Fault> {
-    if expected.cost.is_some() {
-        return Ok(());
-    }
-    let counts_money =
-        |limit: &&Arc<Limit>| limit.meter == Meter::Money && !limit.allows_unpriced && !limit.shadow;
-    match limits.iter().find(counts_money) {
-        Some(limit) => Err(limit::unpriced(limit, &open.model_asked)),
-        None => Ok(()),
-    }
 }
 
 /// Whose counters are kept together.

@@ -90,7 +90,7 @@ pub(crate) async fn pass(
     let path = format!("{path}{}", parts.uri.query().map(passed_query).unwrap_or_default());
     let inbound = Inbound { parts, asks: Asks::Pass { path, body, dialect: chat, form } };
     let mut call = Call::new(core, open);
-    limits::enter(&mut call, &plan, Turn::Only).await?;
+    limits::enter(&mut call, &mut plan, Turn::Only).await?;
     drive::drive(call, &inbound, plan).await
 }
 

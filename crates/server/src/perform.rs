@@ -99,9 +99,9 @@ pub(crate) async fn perform(
     open.body_bytes = coming(parts).unwrap_or_default();
     let mut call = Call::new(core, open);
     let turn = if is_resource { Turn::Only } else { Turn::First };
-    if let Entered::Downgraded(model) = limits::enter(&mut call, &plan, turn).await? {
+    if let Entered::Downgraded(model) = limits::enter(&mut call, &mut plan, turn).await? {
         plan = asker.form(asked.form, &model, &sent)?;
-        limits::enter(&mut call, &plan, Turn::Downgraded(&model)).await?;
+        limits::enter(&mut call, &mut plan, Turn::Downgraded(&model)).await?;
     }
     let inbound = Inbound { parts, asks: Asks::Form { asked, work, body: sent } };
     drive::drive(call, &inbound, plan).await

@@ -100,9 +100,9 @@ async fn complete(
     open.prompt = body.clone();
     let mut call = Call::new(core, open);
     // What it may use is claimed before anything leaves for a provider.
-    if let Entered::Downgraded(model) = limits::enter(&mut call, &plan, Turn::First).await? {
+    if let Entered::Downgraded(model) = limits::enter(&mut call, &mut plan, Turn::First).await? {
         plan = asker.chat((dialect, &model), &body, &envelope)?;
-        limits::enter(&mut call, &plan, Turn::Downgraded(&model)).await?;
+        limits::enter(&mut call, &mut plan, Turn::Downgraded(&model)).await?;
     }
     let inbound = Inbound { parts, asks: Asks::Chat { body, envelope } };
     drive::drive(call, &inbound, plan).await

@@ -99,7 +99,7 @@ impl Drop for Through {
 
 async fn run(core: Rc<Core>, mirror: &Mirror, original: Original) {
     let Original { id, world, principal, dialect, as_array, peer, end_user, tags } = original;
-    let Some(plan) = plan_shadow(&world.snapshot, &mirror.shadow, Asking::Chat(dialect)) else { return };
+    let Some(mut plan) = plan_shadow(&world.snapshot, &mirror.shadow, Asking::Chat(dialect)) else { return };
     if admit(&core, world.snapshot.server.limits.calls_max).is_err() {
         return;
     }
@@ -115,7 +115,7 @@ async fn run(core: Rc<Core>, mirror: &Mirror, original: Original) {
     let asks = Asks::Chat { body: mirror.body.clone(), envelope: mirror.envelope.clone() };
     let inbound = Inbound { parts: &mirror.parts, asks };
     let mut call = Call::new(&core, open);
-    if let Err(fault) = limits::enter(&mut call, &plan, Turn::Only).await {
+    if let Err(fault) = limits::enter(&mut call, &mut plan, Turn::Only).await {
         return tracing::debug!(call = %id, fault = fault.message, "limits have no room for a call's mirror");
     }
     match drive::drive(call, &inbound, plan).await {

@@ -20,8 +20,6 @@ pub struct Called<'c> {
     pub operation: Operation,
     /// The model's name as the caller wrote it.
     pub model: &'c str,
-    /// The provider and the model that is asked first.
-    pub target: Option<(&'c str, &'c str)>,
     pub end_user: Option<&'c str>,
     /// What the call is marked with where its principal's tags say nothing.
     pub tags: &'c BTreeMap<String, String>,
@@ -48,10 +46,13 @@ pub struct Used {
     pub money: Money,
 }
 
-/// The limits that hold for a call.
-pub fn holding(called: &Called<'_>) -> Vec<Arc<Limit>> {
+/// The limits that hold for a call, given the providers and models that may be asked.
+pub fn holding<'t>(
+    called: &Called<'_>,
+    targets: impl Iterator<Item = (&'t str, &'t str)> + Clone,
+) -> Vec<Arc<Limit>> {
     let limits = called.principal.limits.iter();
-    limits.filter(|limit| limit.only.holds(called)).cloned().collect()
+    limits.filter(|limit| limit.only.holds(called, targets.clone())).cloned().collect()
 }
 
 /// What a call claims of each of its limits, in their order.
@@ -74,17 +75,23 @@ pub fn claims(
 }
 
 impl Only {
-    fn holds(&self, called: &Called<'_>) -> bool {
-        let model = || {
-            let target = called.target.map(|(provider, model)| format!("{provider}/{model}"));
-            names(&self.models, called.model) || target.is_some_and(|target| names(&self.models, &target))
-        };
+    fn holds<'t>(&self, called: &Called<'_>, mut targets: impl Iterator<Item = (&'t str, &'t str)>) -> bool {
         let tagged = |(name, value): (&String, &String)| {
             called.principal.tags.get(name).or_else(|| called.tags.get(name)) == Some(value)
         };
         (self.operations.is_empty() || self.operations.contains(&called.operation))
-            && (self.models.is_empty() || model())
+            && (self.is_of_name(called.model) || targets.any(|target| self.is_of_target(target)))
             && self.tags.iter().all(tagged)
+    }
+
+    /// Whether it is for a call of this name, wherever that leads.
+    pub fn is_of_name(&self, model: &str) -> bool {
+        self.models.is_empty() || names(&self.models, model)
+    }
+
+    /// Whether it is for what this model of a provider does, whatever the caller named.
+    pub fn is_of_target(&self, (provider, model): (&str, &str)) -> bool {
+        self.models.is_empty() || names(&self.models, &format!("{provider}/{model}"))
     }
 }
 
