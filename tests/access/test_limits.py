@@ -505,3 +505,13 @@ def test_where_money_is_counted_only_targets_with_a_price_are_asked(start):
     found = [chat(gateway, model="capped", key=NARROW_KEY, max_tokens=200) for _ in range(4)]
     assert {headers["x-tollgate-target"] for _, headers, _ in found} == {"house/cheap"}
     refused(chat(gateway, model="capped", key=NARROW_KEY, max_tokens=100_000), "request_too_expensive", 403)
+
+
+def test_a_header_that_is_wrong_takes_no_place(tmp_path, sim):
+    few = CONFIG.replace("threads: 2,", "threads: 2, limits: {{ calls: 3 }},")
+    gateway = Gateway(tmp_path, sim, few, of="", other="", parts="")
+    try:
+        assert [chat(gateway, headers={"x_tollgate_timeout": "soon"})[0] for _ in range(5)] == [400] * 5
+        assert chat(gateway)[0] == 200
+    finally:
+        gateway.kill()

@@ -75,7 +75,6 @@ pub(crate) async fn pass(
     let target = RuleTarget { provider: name, model: &model, regions: &provider.labels.regions };
     may_call(&asker, chat, (dialect, target), &body.first())?;
     let (end_user, tags) = limits::marks(&parts.headers)?;
-    admit(core, accepted.calls_max)?;
     let mut open = Open::new(arrival, Rc::clone(&world), principal, dialect);
     (open.end_user, open.tags) = (end_user, tags);
     open.hurry(&parts.headers)?;
@@ -89,6 +88,8 @@ pub(crate) async fn pass(
     plan.repeatable = chat.is_some() || open.free;
     let path = format!("{path}{}", parts.uri.query().map(passed_query).unwrap_or_default());
     let inbound = Inbound { parts, asks: Asks::Pass { path, body, dialect: chat, form } };
+    // From here on settling the call gives its place back.
+    admit(core, accepted.calls_max)?;
     let mut call = Call::new(core, open);
     limits::enter(&mut call, &mut plan, Turn::Only).await?;
     drive::drive(call, &inbound, plan).await

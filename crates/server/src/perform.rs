@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use policy::{
     facts::RequestFacts,
+    principal::Principal,
     route::{self, Plan},
     rule::RuleTarget,
     snapshot::Limits,
@@ -20,7 +21,7 @@ use wire::{
 use crate::{
     authenticate::caller,
     call::{Arrival, Call, Open},
-    core::Core,
+    core::{Core, Held},
     count_tokens, drive, entry, front, headers,
     inbound::{Asks, Inbound, Named, Sent},
     limits::{self, Entered, Turn},
@@ -29,6 +30,7 @@ use crate::{
     relay::Body,
     respond,
     upstream::Rest,
+    world::World,
 };
 
 /// Bodies up to this size are kept, so that another target can be asked; larger ones are sent on as they come.
@@ -81,22 +83,8 @@ pub(crate) async fn perform(
     if let Some(answer) = prompt.and_then(|prompt| prompt.unasked(now_us / 1_000_000)) {
         return Ok(respond::json(StatusCode::OK, answer));
     }
-    let (end_user, tags) = limits::marks(&parts.headers)?;
-    admit(core, world.snapshot.server.limits.calls_max)?;
-    let mut open = Open::new(arrival, Rc::clone(&world), Arc::clone(&principal), asked.form.dialect());
-    let envelope = sent.envelope();
-    open.end_user = end_user.or_else(|| envelope.and_then(|envelope| envelope.user.clone()));
-    open.tags = tags;
-    open.hurry(&parts.headers)?;
-    open.output_tokens_max = envelope.and_then(|envelope| envelope.output_tokens_max);
-    open.operation = asked.form.operation();
-    open.counted_as = open.operation;
-    open.form = Some(asked.form);
-    open.free = asked.form.operation().counting() == Counting::Free;
-    open.model_asked.clone_from(&model);
-    (open.stream, open.include_usage) = streaming(asked.form, &sent);
-    open.prompt = sent.first();
-    open.body_bytes = coming(parts).unwrap_or_default();
+    let open = opened(arrival, (&world, &principal), parts, asked.form, (&sent, &model))?;
+    admit(core, accepted.calls_max)?;
     let mut call = Call::new(core, open);
     let turn = if is_resource { Turn::Only } else { Turn::First };
     if let Entered::Downgraded(model) = limits::enter(&mut call, &mut plan, turn).await? {
@@ -105,6 +93,32 @@ pub(crate) async fn perform(
     }
     let inbound = Inbound { parts, asks: Asks::Form { asked, work, body: sent } };
     drive::drive(call, &inbound, plan).await
+}
+
+/// A call of which nothing has happened yet.
+fn opened(
+    arrival: Arrival,
+    (world, principal): (&Held<World>, &Arc<Principal>),
+    parts: &request::Parts,
+    form: Form,
+    (sent, model): (&Sent, &str),
+) -> Result<Open, Fault> {
+    let (end_user, tags) = limits::marks(&parts.headers)?;
+    let mut open = Open::new(arrival, Rc::clone(world), Arc::clone(principal), form.dialect());
+    let envelope = sent.envelope();
+    open.end_user = end_user.or_else(|| envelope.and_then(|envelope| envelope.user.clone()));
+    open.tags = tags;
+    open.hurry(&parts.headers)?;
+    open.output_tokens_max = envelope.and_then(|envelope| envelope.output_tokens_max);
+    open.operation = form.operation();
+    open.counted_as = open.operation;
+    open.form = Some(form);
+    open.free = form.operation().counting() == Counting::Free;
+    open.model_asked.push_str(model);
+    (open.stream, open.include_usage) = streaming(form, sent);
+    open.prompt = sent.first();
+    open.body_bytes = coming(parts).unwrap_or_default();
+    Ok(open)
 }
 
 /// Whether the answer to a prompt is streamed, and with what was used.

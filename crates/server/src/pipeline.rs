@@ -87,7 +87,6 @@ async fn complete(
     let asker = Asker { core, world: &world, principal: &principal, parts, address, now_us };
     let mut plan = asker.chat((dialect, &envelope.model), &body, &envelope)?;
     let (end_user, tags) = limits::marks(&parts.headers)?;
-    admit(core, world.snapshot.server.limits.calls_max)?;
     let mut open = Open::new(arrival, Rc::clone(&world), Arc::clone(&principal), dialect);
     open.mirror = shadow::mirror(core, &world, &plan, parts, (&body, &envelope));
     (open.end_user, open.tags) = (end_user.or_else(|| envelope.user.clone()), tags);
@@ -98,6 +97,8 @@ async fn complete(
     open.as_array = entry::is_array(asked, parts.uri.query().unwrap_or_default());
     open.include_usage = envelope.include_usage;
     open.prompt = body.clone();
+    // From here on settling the call gives its place back.
+    admit(core, world.snapshot.server.limits.calls_max)?;
     let mut call = Call::new(core, open);
     // What it may use is claimed before anything leaves for a provider.
     if let Entered::Downgraded(model) = limits::enter(&mut call, &mut plan, Turn::First).await? {
