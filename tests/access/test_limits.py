@@ -515,3 +515,12 @@ def test_a_header_that_is_wrong_takes_no_place(tmp_path, sim):
         assert chat(gateway)[0] == 200
     finally:
         gateway.kill()
+
+
+def test_tokens_that_are_counted_here_are_requests_too(start):
+    gateway = start("limits: [ { requests: 3, per: hour } ]")
+    body = {"model": "smart", "messages": [{"role": "user", "content": "hi"}]}
+    counted = lambda: post(gateway, body, path="/v1/messages/count_tokens")[0]
+    assert [counted() for _ in range(5)] == [200, 200, 200, 429, 429]
+    refused(chat(gateway), "rate_limit_reached")
+    assert metric(gateway, "tollgate_calls_open") == 0

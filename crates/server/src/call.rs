@@ -259,6 +259,12 @@ impl Call {
         let open = self.open.take().expect("a call is settled once: settling consumes it");
         settle::settle(&self.core, *open, ending)
     }
+
+    /// Ends a call that the gateway has answered by itself.
+    pub(crate) fn settle_here(mut self) {
+        let open = self.open.take().expect("a call is settled once: settling consumes it");
+        settle::here(&self.core, *open);
+    }
 }
 
 impl Drop for Call {

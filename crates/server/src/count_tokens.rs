@@ -1,12 +1,18 @@
 //! Token counts for models whose provider does not count: by the model's own encoding, or near it.
 
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
-use policy::route::{self, Asked, Asking, Target};
+use policy::route::{self, Asked, Asking, Plan, Target};
 use serde_json::{Value, json};
 use wire::{Fault, Form, Kind, Origin, Quirks, count};
 
-use crate::{core::Core, headers, relay::Body, respond, tasks};
+use crate::{
+    call::Call,
+    core::Core,
+    headers,
+    limits::{self, Turn},
+    relay::Body,
+    respond, tasks,
+};
 
 /// The target that answers, where its provider does not count in this form.
 pub(crate) fn target(
@@ -28,9 +34,12 @@ pub(crate) fn target(
     Ok(first.filter(|target| !target.provider.forms.contains(&form)))
 }
 
-/// Counts a request. Nothing is sent anywhere.
-pub(crate) async fn count(form: Form, body: Bytes, target: &Target) -> Result<Response<Body>, Fault> {
+/// Counts a request. Nothing is sent anywhere, but it is a request as any other where those are counted.
+pub(crate) async fn count(mut call: Call, form: Form, target: Target) -> Result<Response<Body>, Fault> {
     let quirks = target.quirks().clone();
+    let mut plan = Plan::direct(target, &call.open().world.snapshot);
+    limits::enter(&mut call, &mut plan, Turn::Only).await?;
+    let body = call.open().prompt.clone();
     let exact = quirks.tokenizer.is_exact();
     // The first count unpacks a vocabulary, and a long prompt takes a while.
     let counted = tasks::aside(move || tokens(form, &body, &quirks)).await;
@@ -42,6 +51,12 @@ pub(crate) async fn count(form: Form, body: Bytes, target: &Target) -> Result<Re
         json!({"input_tokens": tokens})
     };
     let mut response = respond::json(StatusCode::OK, answer.to_string());
+    for (name, value) in &call.open().told {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(*name, value);
+        }
+    }
+    call.settle_here();
     let how = if exact { "encoding" } else { "estimate" };
     response.headers_mut().insert(headers::COUNTED, HeaderValue::from_static(how));
     Ok(response)

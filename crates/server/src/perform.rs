@@ -57,7 +57,9 @@ pub(crate) async fn perform(
     if asked.form.operation() == Operation::CountTokens
         && let Some(target) = count_tokens::target(core, &principal, &model, asked.form)?
     {
-        return count_tokens::count(asked.form, sent.first(), &target).await;
+        let open = opened(arrival, (&world, &principal), parts, asked.form, (&sent, &model))?;
+        admit(core, accepted.calls_max)?;
+        return count_tokens::count(Call::new(core, open), asked.form, target).await;
     }
     let (address, now_us) = (arrival.address(parts, &world), arrival.started_us);
     let asker = Asker { core, world: &world, principal: &principal, parts, address, now_us };

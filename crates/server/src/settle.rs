@@ -81,6 +81,15 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
     receipt
 }
 
+/// Ends a call that the gateway has answered by itself: it was a request, and nothing has left that a record would tell
+/// of.
+pub(crate) fn here(core: &Core, mut open: Open) {
+    core.metrics.subtract(Counter::CallsOpen, 1);
+    core.shared.calls_open.fetch_sub(1, Relaxed);
+    let nothing = Charge { tokens: &Tokens::default(), cost: Some(Money::ZERO), cost_least: Money::ZERO };
+    let _ = limits::settle(core, &mut open, Some(&nothing));
+}
+
 /// What a call used, and what that costs.
 struct Bill {
     tokens: Tokens,
