@@ -30,6 +30,7 @@ providers:
       tts: {{ price: {{ input: 1, output: 12 }} }}
       whisper: {{ price: {{ per_minute: 0.01 }} }}
       "echo!hang": {{ price: {{ input: 100, output: 200 }} }}
+      "echo!hang,words=3": {{ price: {{ input: 100, output: 200 }} }}
       "echo!pace=20ms,words=400": {{ price: {{ input: 100, output: 200 }} }}
       "echo!pace=100ms,words=20": {{ price: {{ input: 100, output: 200 }} }}
   talk: {{ dialect: anthropic_messages, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-talk, models: {{ echo: {{ price: {{ input: 100, output: 200 }} }} }} }}
@@ -436,9 +437,9 @@ def used(gateway):
     return {one["budget"]: float(one["used_usd"]) for one in json.loads(listed)}
 
 
-def leave(gateway, sim, path, body):
-    """Asks for something that never comes, and goes away."""
-    seen = len(sim.calls()["calls"])
+def leave(gateway, sim, path, body, times=1):
+    """Asks for something that never comes, and goes away when so many providers were asked."""
+    seen = len(sim.calls()["calls"]) + times - 1
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
     connection.request("POST", path, json.dumps(body), {"authorization": f"Bearer {APP_KEY}"})
     wait_for(lambda: len(sim.calls()["calls"]) > seen, "the provider to be asked")
@@ -524,3 +525,14 @@ def test_tokens_that_are_counted_here_are_requests_too(start):
     assert [counted() for _ in range(5)] == [200, 200, 200, 429, 429]
     refused(chat(gateway), "rate_limit_reached")
     assert metric(gateway, "tollgate_calls_open") == 0
+
+
+def test_who_leaves_while_two_targets_are_asked_pays_both_for_reading(start, sim):
+    hedged = '  hedged: { targets: [ "house/echo!hang", "house/echo!hang,words=3" ], hedge: { after: 50ms, calls: 100% } }'
+    gateway = start("budget: { usd: 1, per: month }", parts=hedged)
+    body = {"model": "hedged", "messages": [{"role": "user", "content": "word " * 50}]}
+    leave(gateway, sim, "/v1/chat/completions", body, times=2)
+    [record] = wait_for(gateway.records, "the record")
+    first, second = [attempt["cost"] for attempt in record["attempts"]]
+    assert first > 0 and second is None
+    assert record["cost"] == 2 * first

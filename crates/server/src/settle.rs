@@ -117,6 +117,11 @@ fn bill(open: &mut Open, outcome: Outcome) -> Bill {
         (Tokens::default(), Units::default(), Counted::Nothing)
     };
     let own = cost(open, &tokens, &units, counted);
+    // Where a caller goes away while two are asked, both have read its request.
+    let last = open.attempts.iter().rposition(|attempt| attempt.ended.is_none()).unwrap_or_default();
+    for attempt in open.attempts.iter_mut().take(last).filter(|attempt| attempt.ended.is_none()) {
+        attempt.cost = cost_of_reading(&open.prompt, &attempt.target);
+    }
     let unpriced = open.attempts.iter().any(|attempt| attempt.broke && attempt.cost.is_none());
     let others = open.attempts.iter().filter_map(|attempt| attempt.cost);
     let others = others.fold(Money::ZERO, Money::saturating_add);
