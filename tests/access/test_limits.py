@@ -9,7 +9,7 @@ import time
 import anthropic
 import openai
 import pytest
-from conftest import APP_KEY, NARROW_KEY, Gateway, wait_for
+from conftest import ADMIN_KEY, APP_KEY, NARROW_KEY, Gateway, get, wait_for
 
 CONFIG = """
 server: {{ listen: "127.0.0.1:{port}", threads: 2, metrics: {{ public: true }} }}
@@ -536,3 +536,10 @@ def test_who_leaves_while_two_targets_are_asked_pays_both_for_reading(start, sim
     first, second = [attempt["cost"] for attempt in record["attempts"]]
     assert first > 0 and second is None
     assert record["cost"] == 2 * first
+
+
+def test_budgets_that_are_counted_apart_have_no_sum(start):
+    gateway = start("budget: [ { usd: 1, per: month, each: [end_user], name: pocket }, { usd: 2, per: month } ]")
+    whole, pocket = get(f"{gateway.url}/admin/v1/budgets", ADMIN_KEY)["data"]
+    assert (pocket["each"], pocket["used_usd"], pocket["left_usd"]) == (["end_user"], None, None)
+    assert (whole["each"], whole["used_usd"], whole["left_usd"]) == ([], "0.00", "2.00")

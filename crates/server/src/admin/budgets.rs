@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use http::{Method, StatusCode};
 use policy::{
     Money,
-    limit::{Limit, Usd},
+    limit::{Each, Limit, Usd},
     role::Permission,
 };
 use schemars::{JsonSchema, SchemaGenerator};
@@ -54,9 +54,11 @@ struct Shown {
     usd: String,
     /// What it has in this period beside that, in USD.
     given_usd: String,
-    /// What was used of it in this period, in USD.
-    used_usd: String,
-    left_usd: String,
+    /// What it is counted apart for; empty where it is one sum.
+    each: Vec<Each>,
+    /// What was used of it in this period, in USD; nothing where it is counted apart.
+    used_usd: Option<String>,
+    left_usd: Option<String>,
     /// When the period began, in microseconds since 1970.
     began_us: i64,
     /// When the next one begins; nothing for credit.
@@ -283,6 +285,7 @@ fn checked(note: Option<String>) -> Result<Option<String>, Refusal> {
 fn shown(budget: &Budget, entries: Option<&[Adjustment]>) -> Shown {
     let usd = |amount: i64| Money(amount).to_string();
     let own = |entry: &&Adjustment| (entry.bucket, entry.slot_us) == (budget.limit.id, budget.period.0);
+    let is_one = budget.limit.each.is_empty();
     let given = |entry: &Adjustment| Given {
         id: entry.id,
         kind: entry.kind.name(),
@@ -295,8 +298,9 @@ fn shown(budget: &Budget, entries: Option<&[Adjustment]>) -> Shown {
         name: budget.shown(),
         usd: usd(budget.limit.amount),
         given_usd: usd(budget.given),
-        used_usd: usd(budget.used),
-        left_usd: usd(budget.left()),
+        each: budget.limit.each.clone(),
+        used_usd: is_one.then(|| usd(budget.used)),
+        left_usd: is_one.then(|| usd(budget.left())),
         began_us: budget.period.0,
         renews_us: budget.renews_us(),
         entries: entries.map(|entries| entries.iter().filter(own).map(given).collect()),
