@@ -3,6 +3,7 @@
 import json
 import subprocess
 import urllib.parse
+import uuid
 
 import pytest
 from conftest import ADMIN_KEY, APP_KEY, Gateway, wait_for
@@ -212,3 +213,21 @@ def test_somebody_is_forgotten(start):
     assert names(gateway) == ["(erased)"]
     listed = ask(gateway, "GET", "erasures", key=owner).json["data"]
     assert [(one["kind"], one["calls"]) for one in listed] == [("user", 1), ("end_user", 1)]
+
+
+def test_only_users_are_forgotten(start):
+    gateway = start()
+    made = {
+        "keys": ask(gateway, "POST", "keys", {"name": "rogue", "role": "owner"}).json["id"],
+        "teams": ask(gateway, "POST", "teams", {"name": "ended"}).json["id"],
+    }
+    for kind, id in made.items():
+        assert ask(gateway, "DELETE", f"{kind}/{id}").status == 200
+    refused = [*made.values(), ask(gateway, "GET", "teams/search").json["id"]]
+    codes = [ask(gateway, "POST", "erasures", {"user": id}).code for id in refused]
+    assert codes == [(409, "not_erasable"), (409, "not_erasable"), (404, "not_found")]
+    told = ask(gateway, "GET", f"audit?object={made['keys']}").json["data"]
+    assert [(one["action"], one["object_name"]) for one in told] == [("delete", "rogue"), ("create", "rogue")]
+    unknown = gateway.run("erase", "--user", str(uuid.uuid4()), "--config", str(gateway.file))
+    assert unknown.returncode == 1 and "neither the registry nor the journal has a user" in unknown.stderr
+    assert ask(gateway, "GET", "erasures").json["data"] == []

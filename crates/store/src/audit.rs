@@ -1,6 +1,7 @@
 //! The audit: who did what, in a chain that shows what was changed, taken out or put in between.
 
 use serde::Serialize;
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{
@@ -248,14 +249,25 @@ fn digest<'v>(values: impl IntoIterator<Item = Value<'v>>) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// Takes the texts out of every entry about an object. That it was changed, when and by whom stays.
-pub(crate) fn erase(engine: &mut dyn Engine, object_id: Uuid) -> Result<(), Error> {
+/// Takes the texts out of every entry about an object, but for what is to be kept of what it was before and after. That it
+/// was changed, when and by whom stays.
+pub(crate) fn erase(
+    engine: &mut dyn Engine,
+    object_id: Uuid,
+    kept: impl Fn(&Json) -> Option<Json>,
+) -> Result<(), Error> {
     let select = format!("SELECT {COLUMNS} FROM audit WHERE object_id = ?1 AND erased IS NULL");
-    let update =
-        "UPDATE audit SET object_name = NULL, before = NULL, after = NULL, erased = ?2 WHERE seq = ?1";
+    let update = "UPDATE audit SET object_name = NULL, before = ?3, after = ?4, erased = ?2 WHERE seq = ?1";
+    let left = |text: &Option<String>| {
+        let text = serde_json::from_str(text.as_deref()?).ok()?;
+        kept(&text).map(|kept| kept.to_string())
+    };
     for row in engine.query(&select, &[object_id.into()])? {
         let entry = entry_of(&row)?;
-        engine.execute(update, &[entry.seq.into(), (&entry.digest_of_texts()).into()])?;
+        let digest = entry.digest_of_texts();
+        let values =
+            [entry.seq.into(), (&digest).into(), left(&entry.before).into(), left(&entry.after).into()];
+        engine.execute(update, &values)?;
     }
     Ok(())
 }

@@ -5,9 +5,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Author, Database, Error, Tenancy, audit,
+    Author, Database, Error, Tenancy,
     audit::Event,
     changes::{Writer, clean},
+    forget::{self, NOBODY},
     sql::{Row, Value, transaction},
 };
 
@@ -15,8 +16,6 @@ use crate::{
 const BATCH: u32 = 1_000;
 /// For how long records may come that were on their way, from this replica or another.
 const LATE_US: i64 = 24 * 3_600 * 1_000_000;
-/// What stands in place of what was forgotten.
-const NOBODY: &str = "(erased)";
 const COLUMNS: &str = "id, kind, subject, organization, deletes, calls, asked_us";
 
 /// Who is to be forgotten.
@@ -93,7 +92,7 @@ impl Subject {
 
 impl Database {
     /// Writes down that somebody is to be forgotten, takes a user out of the registry's past and out of the audit's texts,
-    /// and forgets what the journal has. A user must have ended before.
+    /// and forgets what the journal has. A user must have ended before, and the registry or the journal must know it.
     pub fn erase(
         &mut self,
         tenancy: Tenancy,
@@ -101,6 +100,11 @@ impl Database {
         author: &Author,
         now_us: i64,
     ) -> Result<Erasure, Error> {
+        if let Subject::User(id) = subject
+            && !self.knows(tenancy, *id)?
+        {
+            return Err(Error::NoObject(*id));
+        }
         let erasure = Erasure {
             id: Uuid::now_v7(),
             kind: subject.kind().to_owned(),
@@ -127,7 +131,7 @@ impl Database {
             ];
             writer.engine.execute(&insert, &values)?;
             if let Subject::User(id) = subject {
-                forget_object(&mut writer, *id)?;
+                forget::user(&mut writer, *id)?;
             }
             // Who it is stays out of the audit.
             writer.tell(&Event {
@@ -169,6 +173,20 @@ impl Database {
         let update = "UPDATE erasures SET subject = ?2 WHERE asked_us < ?1 AND subject <> ?2";
         transaction(&mut *self.engine, |engine| engine.execute(update, &[since_us.into(), NOBODY.into()]))?;
         Ok(())
+    }
+
+    /// Whether the registry or the journal has anything of this id. Users that a file named are in the journal alone.
+    fn knows(&mut self, tenancy: Tenancy, id: Uuid) -> Result<bool, Error> {
+        let selects = [
+            "SELECT id FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND id = ?2",
+            "SELECT id FROM calls WHERE (organization_id = ?1 OR ?1 IS NULL) AND user_id = ?2 LIMIT 1",
+        ];
+        for select in selects {
+            if self.engine.query_first(select, &[tenancy.value(), id.into()])?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Forgets what the journal has of a subject now; returns how many calls there were.
@@ -226,44 +244,6 @@ impl Database {
             Ok(())
         })
     }
-}
-
-/// Empties what the registry remembers of an object that has ended, and of what stood below it.
-fn forget_object(writer: &mut Writer<'_>, id: Uuid) -> Result<(), Error> {
-    let select = "SELECT id FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND (id = ?2 OR parent = ?2) \
-                  AND deleted_us IS NOT NULL";
-    let rows = writer.engine.query(select, &[writer.tenancy.value(), id.into()])?;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
-    for id in ids {
-        let name = format!("{NOBODY} {id}");
-        writer.engine.execute(
-            "UPDATE objects SET name = ?2, body = '{\"disabled\":true}' WHERE id = ?1",
-            &[id.into(), name.as_str().into()],
-        )?;
-        writer.engine.execute(
-            "UPDATE object_versions SET name = ?2, body = '{\"disabled\":true}' WHERE id = ?1",
-            &[id.into(), name.as_str().into()],
-        )?;
-        writer.engine.execute("DELETE FROM key_hashes WHERE key_id = ?1", &[id.into()])?;
-        writer.touch(id)?;
-        audit::erase(writer.engine, id)?;
-        forget_requests(writer, id)?;
-    }
-    Ok(())
-}
-
-/// Takes out what somebody asked for: requests for access name who asked, and say why.
-fn forget_requests(writer: &mut Writer<'_>, of: Uuid) -> Result<(), Error> {
-    let select = "SELECT id FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND kind = 'access_request' \
-                  AND body LIKE ?2";
-    let rows = writer.engine.query(select, &[writer.tenancy.value(), format!("%{of}%").into()])?;
-    for row in &rows {
-        let id: Uuid = row.get(0)?;
-        writer.engine.execute("DELETE FROM object_versions WHERE id = ?1", &[id.into()])?;
-        writer.engine.execute("DELETE FROM objects WHERE id = ?1", &[id.into()])?;
-        audit::erase(writer.engine, id)?;
-    }
-    Ok(())
 }
 
 fn erasure_of(row: &Row) -> Result<Erasure, Error> {

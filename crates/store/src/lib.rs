@@ -29,6 +29,7 @@ mod database;
 mod entities;
 mod erasures;
 mod foreign;
+mod forget;
 mod hash;
 mod import;
 mod journal;
@@ -114,6 +115,8 @@ pub enum Error {
     NoKey(String),
     #[error("there is no object {0}")]
     NoObject(Uuid),
+    #[error("{id} is {is}; only a user that has ended can be erased")]
+    NotErasable { id: Uuid, is: String },
     #[error("there is a {kind} named \"{name}\" already; choose another name")]
     NameTaken { kind: String, name: String },
     #[error("it was changed meanwhile and has version {found} now; read it again")]

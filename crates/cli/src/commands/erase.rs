@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use store::{Subject, Tenancy};
+use store::{Error, Subject, Tenancy};
 use uuid::Uuid;
 
 use super::{Place, author, say};
@@ -51,7 +51,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let lives = database.object(Tenancy::All, id)?.is_some_and(|object| object.deleted_us.is_none());
         anyhow::ensure!(!of_file && !lives, "the user {id} is there still; end it first");
     }
-    let erasure = database.erase(Tenancy::All, (&subject, arguments.delete), &author(), server::now_us())?;
+    let erased = database.erase(Tenancy::All, (&subject, arguments.delete), &author(), server::now_us());
+    let erasure = erased.map_err(|error| match error {
+        Error::NoObject(id) => anyhow::anyhow!("neither the registry nor the journal has a user {id}"),
+        error => error.into(),
+    })?;
     say(&if arguments.json {
         json!(erasure).to_string()
     } else {

@@ -134,7 +134,11 @@ fn create(finder: &Finder, members: Map<String, Json>, database: &mut Database) 
     }
     let author = finder.who.author();
     let deletes = body.calls == Calls::Delete;
-    let erasure = database.erase(finder.who.tenancy(), (&subject, deletes), &author, now_us())?;
+    let erased = database.erase(finder.who.tenancy(), (&subject, deletes), &author, now_us());
+    let erasure = erased.map_err(|error| match (error, &subject) {
+        (store::Error::NoObject(id), Subject::User(_)) => Refusal::not_found("user", &id.to_string()),
+        (error, _) => error.into(),
+    })?;
     Ok(Reply::json(StatusCode::CREATED, &shown(erasure)))
 }
 
@@ -153,7 +157,7 @@ fn subject(body: &Body) -> Result<Subject, Refusal> {
     }
 }
 
-/// Whoever is there still would be written down again at once.
+/// Whoever is there still would be written down again at once. What it is that the registry has is looked at by the store.
 fn check_user(finder: &Finder, id: Uuid, database: &mut Database) -> Result<(), Refusal> {
     let finder = Finder { resource: Resource::Part(EntityKind::User), ..finder.clone() };
     let wanted = id.to_string();
@@ -163,7 +167,7 @@ fn check_user(finder: &Finder, id: Uuid, database: &mut Database) -> Result<(), 
             let message = format!("the user \"{}\" is there still; {owner} first", found.name);
             Err(Refusal::new(StatusCode::CONFLICT, "user_not_ended", message))
         }
-        // One of another tenant cannot be told from one that never was: nothing of it is found then.
+        // The journal may know it.
         Err(refusal) if refusal.is_not_found() => Ok(()),
         Err(refusal) => Err(refusal),
     }

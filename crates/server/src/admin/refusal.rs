@@ -180,6 +180,7 @@ impl From<store::Error> for Refusal {
                 Refusal::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message)
                     .with("etag", format!("\"{found}\""))
             }
+            store::Error::NotErasable { .. } => Refusal::new(StatusCode::CONFLICT, "not_erasable", message),
             store::Error::NoObject(_) => Refusal::new(StatusCode::NOT_FOUND, "not_found", message),
             store::Error::Duplicate(_) => {
                 let message = "a request with this Idempotency-Key is being worked on; send it again";

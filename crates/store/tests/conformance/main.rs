@@ -111,6 +111,8 @@ on_every_database! {
         calls_are_kept_for_as_long_as_is_said
         who_made_calls_is_forgotten
         a_user_is_forgotten_and_the_audit_is_whole
+        only_users_are_forgotten
+        that_there_was_an_administrator_is_not_forgotten
         callers_are_seen_to_the_minute
     }
     audit {

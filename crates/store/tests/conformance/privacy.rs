@@ -5,7 +5,7 @@ use policy::{
 };
 use serde_json::json;
 use tollgate_store::{
-    Author, Change, Database, Feedback, Filter, Kept, Subject, Tenancy,
+    AuditQuery, Author, Change, Database, Error, Feedback, Filter, Kept, Subject, Tenancy,
     spool::{Shipper, Writer},
 };
 use uuid::Uuid;
@@ -173,14 +173,10 @@ pub(crate) fn a_user_is_forgotten_and_the_audit_is_whole(place: &mut Place) {
         body: json!({"asked_by": {"user": KIM, "name": name}}),
     };
     database.apply(Tenancy::All, &[change, end, request], &author, NOW_US).unwrap();
-    // Another tenant's administrator reaches nothing of it.
-    let other = Tenancy::Organization(GLOBEX);
-    database.erase(other, (&Subject::User(KIM), false), &author, NOW_US).unwrap();
+    let other = database.erase(Tenancy::Organization(GLOBEX), (&Subject::User(KIM), false), &author, NOW_US);
+    assert!(matches!(other, Err(Error::NoObject(KIM))), "another tenant's: {other:?}");
     let told = |database: &mut Database| {
-        let entries = database.audit(
-            Tenancy::All,
-            &tollgate_store::AuditQuery { limit: 100, ..tollgate_store::AuditQuery::default() },
-        );
+        let entries = database.audit(Tenancy::All, &AuditQuery { limit: 100, ..AuditQuery::default() });
         let versions = [KIM, Uuid::from_u128(9)].map(|id| database.history(Tenancy::All, id).unwrap());
         format!("{:?} {versions:?}", entries.unwrap())
     };
@@ -192,6 +188,95 @@ pub(crate) fn a_user_is_forgotten_and_the_audit_is_whole(place: &mut Place) {
     assert_eq!(database.verify_audit().unwrap(), None, "the chain is whole without the texts");
     assert_eq!(names(&mut database, Tenancy::All, Filter::default()), ["(erased)"]);
     assert!(database.last_used(&[Uuid::from_u128(101)]).unwrap().is_empty());
+}
+
+fn create(id: u128, kind: &str, parent: Option<Uuid>, body: serde_json::Value) -> Change {
+    let (id, kind, name) = (Uuid::from_u128(id), kind.to_owned(), format!("{kind} {id}"));
+    Change::Create { id, kind, organization: None, parent, name, body }
+}
+
+fn end(id: u128) -> Change {
+    Change::Delete { id: Uuid::from_u128(id), expected: None }
+}
+
+fn told_of(database: &mut Database, id: u128) -> String {
+    let id = Uuid::from_u128(id);
+    let query = AuditQuery { object_id: Some(id), limit: 100, ..AuditQuery::default() };
+    let entries = database.audit(Tenancy::All, &query).unwrap();
+    let texts =
+        entries.into_iter().rev().map(|entry| (entry.action, entry.object_name, entry.before, entry.after));
+    let bodies = database.history(Tenancy::All, id).unwrap().into_iter().map(|version| version.body);
+    format!("{:?} {:?}", texts.collect::<Vec<_>>(), bodies.collect::<Vec<_>>())
+}
+
+pub(crate) fn only_users_are_forgotten(place: &mut Place) {
+    ship(place, 1, &[call(1, NOW_US, None)]);
+    let mut database = place.database();
+    let author = Author::system();
+    let team = Uuid::from_u128(20);
+    let changes = [
+        create(20, "team", None, json!({"models": ["m"]})),
+        create(21, "key", Some(team), json!({"scope": "calls"})),
+        end(21),
+        create(22, "key", None, json!({"scope": "admin", "role": "owner"})),
+        end(22),
+        create(23, "account", None, json!({"role": "owner"})),
+        end(23),
+        create(24, "team", None, json!({})),
+        end(24),
+        create(25, "user", None, json!({})),
+    ];
+    database.apply(Tenancy::All, &changes, &author, NOW_US).unwrap();
+    let before: Vec<String> = (20..=25).map(|id| told_of(&mut database, id)).collect();
+    let mut refused = |id: u128| {
+        let subject = Subject::User(Uuid::from_u128(id));
+        database.erase(Tenancy::All, (&subject, false), &author, NOW_US).unwrap_err().to_string()
+    };
+    for (id, is) in
+        [(20, "of the kind team"), (22, "key"), (23, "account"), (24, "team"), (25, "there still")]
+    {
+        let message = refused(id);
+        assert!(message.contains(is) && message.contains("only a user that has ended"), "{id}: {message}");
+    }
+    assert!(refused(404).contains("there is no object"));
+    let after: Vec<String> = (20..=25).map(|id| told_of(&mut database, id)).collect();
+    assert_eq!(before, after);
+    assert!(database.erasures(Tenancy::All, 9).unwrap().is_empty());
+    // One that only the journal knows.
+    let kim = database.erase(Tenancy::All, (&Subject::User(KIM), false), &author, NOW_US).unwrap();
+    assert_eq!(kim.calls, 1);
+}
+
+pub(crate) fn that_there_was_an_administrator_is_not_forgotten(place: &mut Place) {
+    let mut database = place.database();
+    let author = Author::system();
+    let changes = [
+        create(20, "user", None, json!({"tags": {"secret": "s"}})),
+        create(
+            21,
+            "key",
+            Some(Uuid::from_u128(20)),
+            json!({"scope": "admin", "role": "owner", "tags": {"secret": "s"}}),
+        ),
+        create(22, "key", Some(Uuid::from_u128(20)), json!({"scope": "calls", "tags": {"secret": "s"}})),
+        create(23, "service_account", Some(Uuid::from_u128(20)), json!({"tags": {"other": "o"}})),
+        end(21),
+        end(22),
+        end(23),
+        end(20),
+    ];
+    database.apply(Tenancy::All, &changes, &author, NOW_US).unwrap();
+    let subject = Subject::User(Uuid::from_u128(20));
+    database.erase(Tenancy::All, (&subject, false), &author, NOW_US).unwrap();
+    let mut left = |id: u128| told_of(&mut database, id);
+    for id in 20..=22 {
+        let told = left(id);
+        let (made, ended) = ("(\"create\", None, None, ", "(\"delete\", None, ");
+        assert!(told.contains(made) && told.contains(ended) && !told.contains("secret"), "{told}");
+        assert_eq!(told.matches("owner").count(), if id == 21 { 4 } else { 0 }, "{told}");
+    }
+    assert!(left(23).contains("other"), "only keys are forgotten with whom they belong to");
+    assert_eq!(database.verify_audit().unwrap(), None);
 }
 
 pub(crate) fn callers_are_seen_to_the_minute(place: &mut Place) {
