@@ -77,13 +77,19 @@ fn of_administrator(body: &Json) -> Option<Map<String, Json>> {
     is_admin.then(|| ["scope", "role"].into_iter().filter_map(member).collect())
 }
 
-/// Takes out what somebody asked for: requests for access name who asked, and say why.
+/// Takes out what somebody asked for or was to be allowed: requests for access name who asked, and say why. What others asked
+/// for stays, also where this one decided on it: that has its id only.
 fn requests(writer: &mut Writer<'_>, of: Uuid) -> Result<(), Error> {
-    let select = "SELECT id FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND kind = 'access_request' \
+    let select = "SELECT id, body FROM objects WHERE (organization = ?1 OR ?1 IS NULL) AND kind = 'access_request' \
                   AND body LIKE ?2";
-    let rows = writer.engine.query(select, &[writer.tenancy.value(), format!("%{of}%").into()])?;
+    let whose = of.to_string();
+    let rows = writer.engine.query(select, &[writer.tenancy.value(), format!("%{whose}%").into()])?;
     for row in &rows {
-        let id: Uuid = row.get(0)?;
+        let (id, body): (Uuid, Json) = (row.get(0)?, body_of(row, 1)?);
+        let is = |path: &str| body.pointer(path).and_then(Json::as_str) == Some(&*whose);
+        if !["/asked_by/id", "/asked_by/user", "/subject/id"].into_iter().any(is) {
+            continue;
+        }
         writer.engine.execute("DELETE FROM object_versions WHERE id = ?1", &[id.into()])?;
         writer.engine.execute("DELETE FROM objects WHERE id = ?1", &[id.into()])?;
         audit::erase(writer.engine, id, |_| None)?;

@@ -113,6 +113,7 @@ on_every_database! {
         a_user_is_forgotten_and_the_audit_is_whole
         only_users_are_forgotten
         that_there_was_an_administrator_is_not_forgotten
+        what_others_asked_for_stays
         callers_are_seen_to_the_minute
     }
     audit {

@@ -279,6 +279,36 @@ pub(crate) fn that_there_was_an_administrator_is_not_forgotten(place: &mut Place
     assert_eq!(database.verify_audit().unwrap(), None);
 }
 
+pub(crate) fn what_others_asked_for_stays(place: &mut Place) {
+    let mut database = place.database();
+    let author = Author::system();
+    let (user, key, other) = (Uuid::from_u128(20), Uuid::from_u128(21), Uuid::from_u128(30));
+    let request = |id: u128, asked_by: serde_json::Value, subject: Uuid, decided_by: Uuid| {
+        let reason = format!("as {user} and {key} have");
+        let body = json!({"asked_by": asked_by, "subject": {"id": subject}, "decided_by": decided_by, "reason": reason});
+        create(id, "access_request", None, body)
+    };
+    let changes = [
+        create(20, "user", None, json!({})),
+        create(21, "key", Some(user), json!({"scope": "admin", "role": "admin"})),
+        request(40, json!({"id": other}), other, key),
+        request(41, json!({"id": other, "user": other}), other, user),
+        request(50, json!({"id": key, "user": user}), other, other),
+        request(51, json!({"id": other, "user": user}), other, other),
+        request(52, json!({"id": other}), user, other),
+        request(53, json!({"id": other}), key, other),
+        end(21),
+        end(20),
+    ];
+    database.apply(Tenancy::All, &changes, &author, NOW_US).unwrap();
+    let before = [40, 41].map(|id| told_of(&mut database, id));
+    database.erase(Tenancy::All, (&Subject::User(user), false), &author, NOW_US).unwrap();
+    assert_eq!([40, 41].map(|id| told_of(&mut database, id)), before);
+    for id in 50..=53 {
+        assert_eq!(told_of(&mut database, id), "[(\"create\", None, None, None)] []");
+    }
+}
+
 pub(crate) fn callers_are_seen_to_the_minute(place: &mut Place) {
     let key = Uuid::from_u128(101);
     let at = |seconds: i64| {
