@@ -189,16 +189,19 @@ impl Database {
         Ok(false)
     }
 
-    /// Forgets what the journal has of a subject now; returns how many calls there were.
+    /// Forgets what the journal has of a subject now, of calls that began before that was asked for; returns how many there
+    /// were.
     fn erase_calls(&mut self, erasure: &Erasure) -> Result<u64, Error> {
         let Some(subject) = Subject::of(erasure) else { return Ok(0) };
         let select = format!(
-            "SELECT id, key_id FROM calls WHERE {} AND (organization_id = ?2 OR ?2 IS NULL) ORDER BY id LIMIT {BATCH}",
+            "SELECT id, key_id FROM calls WHERE {} AND (organization_id = ?2 OR ?2 IS NULL) AND started_us <= ?3 \
+             ORDER BY id LIMIT {BATCH}",
             subject.condition()
         );
+        let values = [subject.value(), erasure.organization.into(), erasure.asked_us.into()];
         let mut total = 0;
         loop {
-            let rows = self.engine.query(&select, &[subject.value(), erasure.organization.into()])?;
+            let rows = self.engine.query(&select, &values)?;
             let found: Vec<(Uuid, Uuid)> =
                 rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, Error>>()?;
             if found.is_empty() {

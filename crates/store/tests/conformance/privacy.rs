@@ -123,7 +123,8 @@ pub(crate) fn who_made_calls_is_forgotten(place: &mut Place) {
     let mut database = place.database();
     let sam = Subject::EndUser("sam@example.com".to_owned());
     let author = Author::system();
-    let told = database.erase(Tenancy::Organization(ACME), (&sam, false), &author, NOW_US).unwrap();
+    let told =
+        database.erase(Tenancy::Organization(ACME), (&sam, false), &author, NOW_US + SECOND_US).unwrap();
     assert_eq!((told.calls, told.organization), (2, Some(ACME)));
     let shown = |database: &mut Database| {
         let calls = database.calls(Tenancy::All, &Filter { limit: 9, ..Filter::default() }).unwrap();
@@ -134,19 +135,23 @@ pub(crate) fn who_made_calls_is_forgotten(place: &mut Place) {
     assert_eq!(shown(&mut database), (6, 1, 2, 30), "another tenant's stay as they are, and so do sums");
     // What was on its way then is forgotten when it comes, for a day.
     ship(place, 2, &[call(8, NOW_US + 100, Some(ACME))]);
-    database.erase_late(NOW_US + SECOND_US).unwrap();
+    database.erase_late(NOW_US + 2 * SECOND_US).unwrap();
     assert_eq!(shown(&mut database), (7, 1, 3, 35));
+    // What begins after it was asked for is no part of it.
+    ship(place, 4, &[call(12, NOW_US + 3 * SECOND_US, Some(ACME))]);
+    database.erase_late(NOW_US + 4 * SECOND_US).unwrap();
+    assert_eq!(shown(&mut database), (8, 2, 3, 40));
     database.erase_late(NOW_US + 2 * DAY_US).unwrap();
     ship(place, 3, &[call(10, NOW_US + 200, Some(ACME))]);
     database.erase_late(NOW_US + 2 * DAY_US).unwrap();
-    assert_eq!(shown(&mut database), (8, 2, 3, 40));
+    assert_eq!(shown(&mut database), (9, 3, 3, 45));
     let told = database.erasures(Tenancy::Organization(ACME), 10).unwrap();
     assert_eq!(told.iter().map(|one| (&*one.subject, one.calls)).collect::<Vec<_>>(), [("(erased)", 3)]);
     assert!(database.erasures(Tenancy::Organization(GLOBEX), 10).unwrap().is_empty());
-    let gone = database.erase(Tenancy::All, (&sam, true), &author, NOW_US).unwrap();
-    assert_eq!((gone.calls, shown(&mut database)), (2, (6, 0, 3, 30)));
+    let gone = database.erase(Tenancy::All, (&sam, true), &author, NOW_US + SECOND_US).unwrap();
+    assert_eq!((gone.calls, shown(&mut database)), (2, (7, 1, 3, 35)), "not what came after it");
     let caller = Subject::Caller("key 3".to_owned());
-    assert_eq!(database.erase(Tenancy::All, (&caller, false), &author, NOW_US).unwrap().calls, 1);
+    assert_eq!(database.erase(Tenancy::All, (&caller, false), &author, NOW_US + SECOND_US).unwrap().calls, 1);
     assert!(!names(&mut database, Tenancy::All, Filter::default()).contains(&"key 3".to_owned()));
 }
 
