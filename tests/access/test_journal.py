@@ -231,3 +231,28 @@ def test_only_users_are_forgotten(start):
     unknown = gateway.run("erase", "--user", str(uuid.uuid4()), "--config", str(gateway.file))
     assert unknown.returncode == 1 and "neither the registry nor the journal has a user" in unknown.stderr
     assert ask(gateway, "GET", "erasures").json["data"] == []
+
+
+def test_nothing_tells_of_somebody_who_was_forgotten(start):
+    gateway = start()
+    name = "lee@example.com"
+    body = {"name": name, "budget": {"usd": 1, "per": "month"}}
+    user = ask(gateway, "POST", "users", body, idempotency_key="made").json
+    key = ask(gateway, "POST", "keys", {"name": "lee's", "user": user["id"], "role": "admin"}).json
+    other = ask(gateway, "POST", "keys", {"name": "pat's", "models": ["house/echo"]}).json
+    asked = ask(gateway, "POST", "/v1/access-requests", {"models": ["smart"], "reason": "work"}, other["key"]).json
+    assert ask(gateway, "POST", f"access-requests/{asked['id']}/approve", {}, key["key"]).json["state"] == "approved"
+    [budget] = [one["id"] for one in ask(gateway, "GET", "budgets").json["data"] if name in one["name"]]
+    topped_up = ask(gateway, "POST", f"budgets/{budget}/top-up", {"usd": 1, "note": f"for {name}"})
+    assert topped_up.status == 200, topped_up.text
+    for path in [f"keys/{key['id']}", f"users/{user['id']}"]:
+        assert ask(gateway, "DELETE", path).status == 200
+    assert ask(gateway, "POST", "erasures", {"user": user["id"]}).status == 201
+    told = ask(gateway, "GET", "audit?limit=500")
+    assert "lee" not in told.text
+    roles = [(one["before"] or one["after"])["body"]["role"] for one in told.json["data"] if one["object_id"] == key["id"]]
+    assert roles == ["admin", "admin"], "that there was an administrator stays"
+    assert ask(gateway, "GET", f"access-requests/{asked['id']}").json["state"] == "approved", "another's request"
+    assert ask(gateway, "GET", "audit/verify").json["whole"]
+    again = ask(gateway, "POST", "users", body, idempotency_key="made")
+    assert again.status == 201 and again.json["id"] != user["id"], again.text

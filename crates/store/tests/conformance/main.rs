@@ -114,6 +114,7 @@ on_every_database! {
         only_users_are_forgotten
         that_there_was_an_administrator_is_not_forgotten
         what_others_asked_for_stays
+        whose_a_budget_was_is_forgotten
         callers_are_seen_to_the_minute
     }
     audit {

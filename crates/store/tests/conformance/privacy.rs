@@ -1,11 +1,18 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
 use policy::{
     Money,
-    principal::Stand,
+    limit::{AdjustmentKind, Limit},
+    principal::{Directory, Stand},
     record::{Note, Outcome, Record},
 };
 use serde_json::json;
 use tollgate_store::{
-    AuditQuery, Author, Change, Database, Error, Feedback, Filter, Kept, Subject, Tenancy,
+    Adjustment, Answer, Answered, AuditQuery, Author, Change, Database, Error, Feedback, Filter, Kept,
+    Repeatable, Subject, Tenancy,
     spool::{Shipper, Writer},
 };
 use uuid::Uuid;
@@ -312,6 +319,70 @@ pub(crate) fn what_others_asked_for_stays(place: &mut Place) {
     for id in 50..=53 {
         assert_eq!(told_of(&mut database, id), "[(\"create\", None, None, None)] []");
     }
+}
+
+pub(crate) fn whose_a_budget_was_is_forgotten(place: &mut Place) {
+    let mut database = place.database();
+    let author = Author::system();
+    let budget = |id: u128, kind: &str, parent: Option<u128>| {
+        create(id, kind, parent.map(Uuid::from_u128), json!({"budget": {"usd": 1, "per": "month"}}))
+    };
+    let changes = [budget(20, "user", None), budget(21, "key", Some(20)), budget(30, "user", None)];
+    database.apply(Tenancy::All, &changes, &author, NOW_US).unwrap();
+    let (directory, _) = Directory::new(database.entities().unwrap());
+    let key = tollgate_store::key_of(&database.object(Tenancy::All, Uuid::from_u128(21)).unwrap().unwrap());
+    let limits: BTreeMap<Uuid, Arc<Limit>> = directory
+        .principal(&key)
+        .0
+        .limits
+        .iter()
+        .chain(directory.limits())
+        .map(|limit| (limit.id, Arc::clone(limit)))
+        .collect();
+    assert_eq!(limits.len(), 3);
+    for limit in limits.values() {
+        let entry = Adjustment {
+            id: Uuid::now_v7(),
+            bucket: limit.id,
+            slot_us: 0,
+            until_us: NOW_US * 2,
+            kind: AdjustmentKind::TopUp,
+            amount: 7_777_777_777,
+            of: format!("budget per month of {}", limit.whose),
+            note: Some(format!("for {}", limit.whose)),
+            at_us: NOW_US,
+        };
+        assert!(database.adjust(&entry, &author).unwrap());
+    }
+    let repeatable = |name: &str| Repeatable { caller: KIM, name: name.to_owned(), request: name.to_owned() };
+    let bodies = [
+        ("made", json!({"id": Uuid::from_u128(20)})),
+        ("of another", json!({"id": Uuid::from_u128(30), "name": "user 20"})),
+        ("applied", json!({"changes": [{"kind": "user", "name": "user 20"}]})),
+        ("applied another", json!({"changes": [{"kind": "user", "name": "user 30"}]})),
+    ];
+    database
+        .write(Tenancy::All, (&author, NOW_US), HashMap::new(), |transaction| {
+            bodies.iter().try_for_each(|(name, body)| {
+                let answer = Answer { status: 200, body: body.to_string() };
+                transaction.keep_answer(&repeatable(name), &answer)
+            })
+        })
+        .unwrap();
+    database.apply(Tenancy::All, &[end(21), end(20)], &author, NOW_US).unwrap();
+    let subject = Subject::User(Uuid::from_u128(20));
+    database.erase(Tenancy::All, (&subject, false), &author, NOW_US).unwrap();
+    let query = AuditQuery { kind: Some("budget".to_owned()), limit: 9, ..AuditQuery::default() };
+    let told = format!(
+        "{:?} {:?}",
+        database.audit(Tenancy::All, &query).unwrap(),
+        database.adjustments(NOW_US).unwrap()
+    );
+    assert!(!told.contains("user 20") && !told.contains("key 21") && told.contains("user 30"), "{told}");
+    assert_eq!(told.matches("7777777777").count(), 6, "what was given stays: {told}");
+    assert_eq!(database.verify_audit().unwrap(), None);
+    let kept = bodies.map(|(name, _)| database.answered(&repeatable(name), NOW_US).unwrap() != Answered::No);
+    assert_eq!(kept, [false, true, false, true]);
 }
 
 pub(crate) fn callers_are_seen_to_the_minute(place: &mut Place) {
