@@ -256,3 +256,22 @@ def test_nothing_tells_of_somebody_who_was_forgotten(start):
     assert ask(gateway, "GET", "audit/verify").json["whole"]
     again = ask(gateway, "POST", "users", body, idempotency_key="made")
     assert again.status == 201 and again.json["id"] != user["id"], again.text
+
+
+def test_keys_of_one_name_are_told_apart(start):
+    gateway = start()
+    logs = lambda *words: gateway.run("logs", *words, "--config", str(gateway.file))
+    for organization in ["acme", "globex"]:
+        made = ask(gateway, "POST", "keys", {"name": "svc", "organization": organization}).json
+        call(gateway, made["key"])
+    call(gateway, APP_KEY)
+    wait_for(lambda: len(calls(gateway)) == 3, "the journal")
+    rows = [line.split() for line in logs("--sum", "--key", "svc").stdout.splitlines()[1:]]
+    assert [row[:4] for row in rows] == [["svc", "acme", "house/echo", "1"], ["svc", "globex", "house/echo", "1"]]
+    sums = json.loads(logs("--sum", "--json").stdout)
+    assert [(one["key_name"], one["calls"]) for one in sums] == [("app", 1), ("svc", 1), ("svc", 1)]
+    assert len({one["key_id"] for one in sums}) == 3
+    for words in [["--key", "svk"], ["--sum", "--key", "svk"]]:
+        typo = logs(*words)
+        assert typo.returncode == 0 and 'nothing has the name "svk"' in typo.stderr
+    assert 'the key "boss" has made no calls' in logs("--key", "boss").stderr

@@ -1,6 +1,9 @@
 //! The journal in the database.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use policy::{
     Money,
@@ -37,9 +40,13 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// Sums over one model of one key.
+/// Sums over one model of one key within one organization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
+    /// Several keys may have one name.
+    pub key_id: Uuid,
+    /// Where it stood when it made the calls.
+    pub organization: Option<Uuid>,
     pub key_name: String,
     pub provider: String,
     pub model: String,
@@ -131,38 +138,65 @@ impl Database {
         self.engine.query(&select, &values)?.iter().map(record_of).collect()
     }
 
-    /// Sums since a moment, by key and model. Cost is summed in two parts, since a sum of picodollars may
-    /// pass what the engines' integers hold.
-    pub fn summary(&mut self, since_us: i64) -> Result<Vec<Summary>, Error> {
-        let select = "SELECT key_name, provider, model, count(*), \
+    /// Sums since a moment, by key, organization and model, of all keys or of those of a name. Cost is summed in two parts,
+    /// since a sum of picodollars may pass what the engines' integers hold.
+    pub fn summary(&mut self, since_us: i64, key_name: Option<&str>) -> Result<Vec<Summary>, Error> {
+        let select = "SELECT key_id, organization_id, key_name, provider, model, count(*), \
                       CAST(sum(input_tokens) AS BIGINT), CAST(sum(output_tokens) AS BIGINT), \
                       sum(CASE WHEN cost_picodollars IS NULL THEN 1 ELSE 0 END), \
                       CAST(coalesce(sum(cost_picodollars / 1000000), 0) AS BIGINT), \
                       CAST(coalesce(sum(cost_picodollars % 1000000), 0) AS BIGINT) \
                       FROM calls WHERE id >= ?1 AND started_us >= ?2 \
-                      GROUP BY key_name, provider, model ORDER BY 1, 2, 3";
+                      AND (CAST(?3 AS TEXT) IS NULL OR key_name = ?3) \
+                      GROUP BY key_id, organization_id, key_name, provider, model ORDER BY max(started_us) DESC";
         let since = id_at(since_us.saturating_sub(ID_SLACK_US));
-        let rows = self.engine.query(select, &[since.into(), since_us.into()])?;
-        let summary_of = |row: &Row| {
-            let (whole, rest): (i64, i64) = (row.get(7)?, row.get(8)?);
-            Ok(Summary {
-                key_name: row.get(0)?,
-                provider: row.get(1)?,
-                model: row.get(2)?,
-                calls: row.get(3)?,
-                input_tokens: row.get(4)?,
-                output_tokens: row.get(5)?,
-                unpriced: row.get(6)?,
-                cost_picodollars: i128::from(whole) * 1_000_000 + i128::from(rest),
-            })
-        };
-        rows.iter().map(summary_of).collect()
+        let rows = self.engine.query(select, &[since.into(), since_us.into(), key_name.into()])?;
+        let mut names: HashMap<Uuid, String> = HashMap::new();
+        let mut sums: BTreeMap<_, Summary> = BTreeMap::new();
+        for row in &rows {
+            let mut sum = summary_of(row)?;
+            // A key is called what it was called last.
+            sum.key_name = names.entry(sum.key_id).or_insert(sum.key_name).clone();
+            let same = (
+                (sum.key_name.clone(), sum.organization, sum.key_id),
+                (sum.provider.clone(), sum.model.clone()),
+            );
+            sums.entry(same).and_modify(|known| known.add(&sum)).or_insert(sum);
+        }
+        Ok(sums.into_values().collect())
     }
 
     /// Files belong to a replica: others have files of the same names.
     fn spool_name(&self, file: &str) -> String {
         format!("{}/{file}", self.replica)
     }
+}
+
+impl Summary {
+    /// Adds what the same key did under another name.
+    fn add(&mut self, other: &Summary) {
+        self.calls += other.calls;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.cost_picodollars += other.cost_picodollars;
+        self.unpriced += other.unpriced;
+    }
+}
+
+fn summary_of(row: &Row) -> Result<Summary, Error> {
+    let (whole, rest): (i64, i64) = (row.get(9)?, row.get(10)?);
+    Ok(Summary {
+        key_id: row.get(0)?,
+        organization: row.get(1)?,
+        key_name: row.get(2)?,
+        provider: row.get(3)?,
+        model: row.get(4)?,
+        calls: row.get(5)?,
+        input_tokens: row.get(6)?,
+        output_tokens: row.get(7)?,
+        unpriced: row.get(8)?,
+        cost_picodollars: i128::from(whole) * 1_000_000 + i128::from(rest),
+    })
 }
 
 /// The values of a record's columns, in their order.

@@ -5,7 +5,7 @@ use serde_json::json;
 use store::{Error, Subject, Tenancy};
 use uuid::Uuid;
 
-use super::{Place, author, say};
+use super::{Place, author, say, say_error};
 
 #[derive(Args)]
 #[command(after_help = "Example: tollgate erase --end-user kim@example.com")]
@@ -62,5 +62,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let done = if erasure.deletes { "deleted" } else { "kept without who made them" };
         format!("forgotten; {} calls were {done}", erasure.calls)
     });
+    if erasure.calls == 0 && erasure.kind != "user" {
+        say_error(
+            "no call of the journal has this name; those that are on their way are treated the same for a day",
+        );
+    }
     Ok(())
 }

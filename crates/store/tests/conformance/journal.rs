@@ -24,7 +24,7 @@ fn at(started_us: i64, key_name: &'static str) -> Note<'static> {
     Note {
         id: Uuid::from_u128(ms << 80 | 7),
         started_us,
-        key_id: Uuid::from_u128(5),
+        key_id: Uuid::from_u128(if key_name == "other" { 6 } else { 5 }),
         key_name: key_name.into(),
         operation: "chat".into(),
         dialect: "openai_chat".into(),
@@ -124,13 +124,46 @@ pub(crate) fn filters_and_sums_agree(place: &mut Place) {
     assert_eq!(named(Some("app"), None, 10), [2, 1]);
     assert_eq!(named(None, Some(NOW_US + 3_000_000), 10), [2, 1]);
     assert!(named(Some("nobody"), None, 10).is_empty());
-    let sums = database.summary(0).unwrap();
+    let sums = database.summary(0, None).unwrap();
     let shown = sums
         .iter()
         .map(|sum| (&*sum.key_name, sum.calls, sum.input_tokens, sum.cost_picodollars, sum.unpriced));
     let shown: Vec<_> = shown.collect();
     assert_eq!(shown, [("app", 2, 6, 10, 0), ("other", 3, 9, 2 * i128::from(i64::MAX), 1)]);
-    assert_eq!(database.summary(NOW_US + 4_000_000).unwrap().len(), 1);
+    assert_eq!(database.summary(NOW_US + 4_000_000, None).unwrap().len(), 1);
+    let named = database.summary(0, Some("app")).unwrap();
+    assert_eq!(named.iter().map(|sum| sum.calls).collect::<Vec<_>>(), [2]);
+}
+
+pub(crate) fn keys_of_one_name_are_summed_apart(place: &mut Place) {
+    let [acme, globex] = [1, 2].map(|id| Some(Uuid::from_u128(id)));
+    let by = |second: i64, name: &'static str, key: u128, organization: Option<Uuid>| {
+        let stand = Stand { organization, ..Stand::default() };
+        record(Note { key_id: Uuid::from_u128(key), stand, ..note(second, name) })
+    };
+    let calls = [
+        by(1, "svc", 11, acme),
+        by(2, "svc", 12, globex),
+        by(3, "svc", 11, acme),
+        by(4, "old", 13, acme),
+        by(5, "new", 13, acme),
+        // What was erased has one id and one name everywhere.
+        by(6, "(erased)", 0, acme),
+        by(7, "(erased)", 0, globex),
+    ];
+    ship(place, 1, &calls);
+    let mut database = place.database();
+    let mut sums = |name: Option<&str>| {
+        let sums = database.summary(0, name).unwrap().into_iter();
+        sums.map(|sum| (sum.key_name, sum.organization, sum.calls, sum.cost_picodollars)).collect::<Vec<_>>()
+    };
+    let row =
+        |name: &str, organization, calls: u64| (name.to_owned(), organization, calls, i128::from(calls) * 5);
+    let svc = [row("svc", acme, 2), row("svc", globex, 1)];
+    let others = [row("(erased)", acme, 1), row("(erased)", globex, 1), row("new", acme, 2)];
+    assert_eq!(sums(None), [&others[..], &svc[..]].concat());
+    assert_eq!(sums(Some("svc")), svc);
+    assert_eq!(sums(Some("nobody")), []);
 }
 
 pub(crate) fn months_and_wrong_clocks_have_a_place(place: &mut Place) {

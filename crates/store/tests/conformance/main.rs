@@ -70,6 +70,7 @@ on_every_database! {
         records_are_taken_in_exactly_once
         a_crash_between_two_steps_repeats_nothing
         filters_and_sums_agree
+        keys_of_one_name_are_summed_apart
         months_and_wrong_clocks_have_a_place
         texts_of_any_kind_are_kept
         postings_are_added_once
