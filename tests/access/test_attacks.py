@@ -20,6 +20,7 @@ store: {{ database: "{database}", secret: "{secret}", shared: "{redis}" }}
 retries: {{ max: 0 }}
 providers:
   house: {{ dialect: openai_chat, base_url: "http://127.0.0.1:{sim}/v1", api_key: sk-upstream, models: {{ echo: {{ price: {{ input: 1, output: 2 }} }} }} }}
+  gem: {{ dialect: gemini, base_url: "http://127.0.0.1:{sim}/v1beta", api_key: sk-upstream }}
 organizations:
   acme: {{ limits: [ {{ requests: 100000, per: day }} ] }}
   other: {{ limits: [ {{ requests: 100000, per: day, each: [end_user, model] }} ] }}
@@ -115,6 +116,9 @@ ATTACKS = [
     ("paths", "the same, encoded", lambda: admin("/house/%2e%2e/admin/v1/keys"), 400, "invalid_path"),
     ("paths", "with a backslash", lambda: admin("/house/..\\admin\\v1\\keys"), 400, ""),
     ("paths", "with two slashes", lambda: admin("//admin/v1/keys"), 404, ""),
+    ("paths", "from files to a chat", lambda: request("/v1/files/../chat/completions"), 404, "path_not_found"),
+    ("paths", "the same, encoded twice over", lambda: request("/v1/batches/..%2f%2e%2e/chat/completions"), 404, "path_not_found"),
+    ("paths", "a model's name that leads elsewhere", lambda: request(key=NARROW_KEY, body=chat(model="gem/x/../echo")), 400, "invalid_path"),
     ("paths", "an address in place of a path", lambda: admin("http://127.0.0.1:1/admin/v1/keys"), 403, "wrong_key_scope"),
     ("paths", "a provider's name that is an address", lambda: admin("/127.0.0.1:1/v1/models"), 404, ""),
     ("smuggling", "two lengths", lambda: request(headers=["content-length: 5"]), 400, ""),

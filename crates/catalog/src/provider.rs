@@ -117,9 +117,10 @@ impl Provider {
     pub fn forms(&self) -> Vec<(Form, String)> {
         let mut forms = self.forms.clone();
         let responses = self.dialects.iter().find(|(dialect, _)| *dialect == Dialect::OpenaiResponses);
-        // Below where responses are made stand those that were stored.
-        let stored = Form::OpenaiStoredResponses;
-        forms.extend(responses.map(|(_, url)| (stored, format!("{url}{}", stored.path()))));
+        // Below where responses are made they are made shorter, and stand those that were stored.
+        for below in [Form::OpenaiCompactions, Form::OpenaiStoredResponses] {
+            forms.extend(responses.map(|(_, url)| (below, format!("{url}{}", below.path()))));
+        }
         let base = self.base_url.as_ref().zip(self.dialects.first());
         let Some((base_url, (dialect, _))) = base else { return forms };
         for form in Form::usual(*dialect) {

@@ -459,11 +459,12 @@ fn is_repeatable(asking: Asking) -> bool {
     }
 }
 pub(crate) fn incapable(providers: &str, asking: Asking) -> Fault {
-    let operation = match asking {
-        Asking::Chat(_) => Operation::Chat,
-        Asking::Form(form) => form.operation(),
+    let name = match asking {
+        Asking::Chat(_) => Operation::Chat.name(),
+        // Who chats need not take what else is sold as chat is.
+        Asking::Form(form) if form.operation() == Operation::Chat => form.name(),
+        Asking::Form(form) => form.operation().name(),
     };
-    let name = operation.name();
     let message = format!("{providers} takes no {name} requests here; name a model of a provider that does");
     let mut fault = Fault::new(Origin::Client, Kind::Unsupported, message).code("operation_not_supported");
     fault.param = Some("model".to_owned());

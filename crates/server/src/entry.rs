@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
-use percent_encoding::percent_decode_str;
 use wire::{Asked, AskedForm, Dialect, Fault, Form, Kind, Origin, Upload};
+
+use crate::path;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ pub(crate) fn entry<'a>(method: &Method, path: &'a str) -> Result<Entry<'a>, Fau
                 (Entry::Complete(asked), Method::POST)
             } else if let Some(asked) = Form::at(path) {
                 if asked.form.upload() == Upload::Any {
+                    asked.form.check_resource(method.as_str(), asked.method)?;
                     return Ok(Entry::Perform(asked));
                 }
                 (Entry::Perform(asked), Method::POST)
@@ -118,13 +120,8 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
 
 /// A model's name as it stood in a path, in percent encoding and perhaps as the name of a resource.
 pub(crate) fn model_name(encoded: &str) -> Result<Cow<'_, str>, Fault> {
-    let decoded = decoded(encoded).ok_or_else(|| Fault::invalid("model", "is not UTF-8 in the path"))?;
+    let decoded = path::decoded(encoded).ok_or_else(|| Fault::invalid("model", "is not UTF-8 in the path"))?;
     Ok(wire::model_of(&decoded).map_or(decoded, Cow::Owned))
-}
-
-/// Text that stood in a path in percent encoding; `None` where it is not UTF-8.
-pub(crate) fn decoded(encoded: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(encoded).decode_utf8().ok()
 }
 
 fn nothing(path: &str) -> Fault {
@@ -162,6 +159,15 @@ mod tests {
         assert_eq!(model_name("a%2Fb").unwrap(), "a/b");
         assert_eq!(model_name("projects/p/locations/l/publishers/google/models/m").unwrap(), "m");
         assert_eq!(model_name("publishers/openai/models/m").unwrap(), "openai/m");
+        for (method, path) in [
+            (Method::POST, "/v1/files/%2e%2e/chat/completions"),
+            (Method::POST, "/v1/files/../chat/completions"),
+            (Method::POST, "/v1/batches/..%2fchat/completions"),
+            (Method::POST, "/v1/responses/"),
+            (Method::GET, "/v1/responses/compact/x"),
+        ] {
+            assert_eq!(entry(&method, path).unwrap_err().kind, Kind::NotFound, "{path}");
+        }
         let refused = entry(&Method::GET, "/v1/messages").unwrap_err();
         assert_eq!(refused.kind, Kind::MethodNotAllowed);
         assert_eq!(

@@ -48,6 +48,7 @@ mod models;
 mod named;
 mod outbound;
 mod pass;
+mod path;
 mod perform;
 mod pipeline;
 mod plan;

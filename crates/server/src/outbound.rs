@@ -9,6 +9,7 @@ use wire::{Dialect, Edits, Encoding, Envelope, Fault, Kind, LossKind, Losses, Or
 use crate::{
     call::Open,
     inbound::{Asks, Inbound},
+    path,
     world::{Endpoint, World},
 };
 
@@ -40,6 +41,24 @@ pub(crate) fn endpoint<'w>(
 
 /// The request as a target takes it.
 pub(crate) fn encode<'i>(
+    open: &Open,
+    inbound: &'i Inbound<'_>,
+    target: &Target,
+    endpoint: &'i Endpoint,
+    fidelity: Fidelity,
+) -> Result<Outbound<'i>, Fault> {
+    let outbound = encoded(open, inbound, target, endpoint, fidelity)?;
+    // Whatever was put into the path, a model's name above all, the provider must find what was checked here.
+    let path = outbound.path.split('?').next().unwrap_or_default();
+    if !path::leads_down(path) {
+        let message =
+            "must hold no \"..\" and no \".\" between slashes, since it stands in the provider's path";
+        return Err(Fault::invalid("model", message).code("invalid_path"));
+    }
+    Ok(outbound)
+}
+
+fn encoded<'i>(
     open: &Open,
     inbound: &'i Inbound<'_>,
     target: &Target,

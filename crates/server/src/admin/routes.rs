@@ -20,7 +20,7 @@ use super::{
     resource::Resource,
     scim::{self, ScimAction},
 };
-use crate::entry;
+use crate::path;
 
 /// Makes a schema, and keeps those that it refers to.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -413,7 +413,7 @@ fn matched(template: &str, path: &str) -> Option<Option<String>> {
     let Some((before, rest)) = template.split_once('{') else { return (template == path).then_some(None) };
     let (_, behind) = rest.split_once('}')?;
     let name = path.strip_prefix(before)?.strip_suffix(behind)?;
-    let name = entry::decoded(name)?;
+    let name = path::decoded(name)?;
     (!name.is_empty()).then(|| Some(name.into_owned()))
 }
 

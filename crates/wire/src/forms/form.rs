@@ -6,6 +6,7 @@ use super::{
     operation::Operation,
     prompt::{self, Prompting},
     rerank::{self, Reranking},
+    resource::Shape,
 };
 use crate::{Dialect, Mode, Reader, dialect::around_model, ir::Usage};
 
@@ -33,6 +34,7 @@ pub enum Form {
     GeminiCountTokens,
     OpenaiFiles,
     OpenaiBatches,
+    OpenaiCompactions,
     OpenaiStoredResponses,
 }
 
@@ -71,6 +73,8 @@ pub(super) enum Kind {
     Pictures(&'static Reading, &'static Prompting),
     /// They go on as they are.
     Forwarded(&'static Reading),
+    /// They go on as they are, and nothing is sold: what is listed here of a resource.
+    Resource(&'static [Shape]),
 }
 
 /// What the path of a request says of it.
@@ -84,7 +88,7 @@ pub struct AskedForm<'a> {
 }
 
 impl Form {
-    pub const ALL: [Form; 22] = [
+    pub const ALL: [Form; 23] = [
         Form::OpenaiCompletions,
         Form::OllamaGenerate,
         Form::OpenaiEmbeddings,
@@ -106,6 +110,8 @@ impl Form {
         Form::GeminiCountTokens,
         Form::OpenaiFiles,
         Form::OpenaiBatches,
+        // Ahead of the resource that its path is below.
+        Form::OpenaiCompactions,
         Form::OpenaiStoredResponses,
     ];
 
@@ -132,6 +138,7 @@ impl Form {
             Form::GeminiCountTokens => &forwarded::GEMINI_COUNT,
             Form::OpenaiFiles => &forwarded::FILES,
             Form::OpenaiBatches => &forwarded::BATCHES,
+            Form::OpenaiCompactions => &forwarded::COMPACTIONS,
             Form::OpenaiStoredResponses => &forwarded::STORED_RESPONSES,
         }
     }
@@ -187,7 +194,8 @@ impl Form {
         self == other || translated
     }
 
-    /// The form whose SDKs call this path, with what the path says.
+    /// The form whose SDKs call this path, with what the path says. Below a resource's own path it may say anything:
+    /// [`Form::check_resource`] tells whether that is there.
     pub fn at(path: &str) -> Option<AskedForm<'_>> {
         Form::ALL.into_iter().find_map(|form| {
             form.formed().routes.iter().find_map(|(route, method)| {
@@ -209,7 +217,7 @@ impl Form {
         match &self.formed().kind {
             Kind::Embed(embedding) => (embedding.decode_answer)(answer).ok()?.usage,
             Kind::Rerank(reranking) => (reranking.decode_answer)(answer).ok()?.usage,
-            Kind::Prompt(_) => None,
+            Kind::Prompt(_) | Kind::Resource(_) => None,
             Kind::Pictures(reading, _) | Kind::Forwarded(reading) => (reading.answered)(answer),
         }
     }
@@ -223,7 +231,11 @@ impl Form {
     pub fn watcher(self, mode: Mode) -> Option<Box<dyn Reader>> {
         match &self.formed().kind {
             Kind::Prompt(prompting) => Some((prompting.watcher)(mode)),
-            Kind::Embed(_) | Kind::Rerank(_) | Kind::Pictures(..) | Kind::Forwarded(_) => None,
+            Kind::Embed(_)
+            | Kind::Rerank(_)
+            | Kind::Pictures(..)
+            | Kind::Forwarded(_)
+            | Kind::Resource(_) => None,
         }
     }
 
@@ -240,7 +252,7 @@ impl Form {
     /// What the request alone says is used.
     pub fn asked_usage(self, request: &[u8]) -> Option<Usage> {
         match &self.formed().kind {
-            Kind::Embed(_) | Kind::Rerank(_) | Kind::Prompt(_) => None,
+            Kind::Embed(_) | Kind::Rerank(_) | Kind::Prompt(_) | Kind::Resource(_) => None,
             Kind::Pictures(reading, _) | Kind::Forwarded(reading) => (reading.asked)(request),
         }
     }
@@ -264,6 +276,8 @@ mod tests {
         check("/openai/deployments/d/embeddings", Some((Form::OpenaiEmbeddings, Some("d"), "")));
         check("/v1/files", Some((Form::OpenaiFiles, None, "")));
         check("/v1/files/f-1/content", Some((Form::OpenaiFiles, None, "/f-1/content")));
+        check("/v1/responses/compact", Some((Form::OpenaiCompactions, None, "")));
+        check("/v1/responses/compact/x", Some((Form::OpenaiStoredResponses, None, "/compact/x")));
         check("/v1/filesystem", None);
         check("/v1/embeddings/x", None);
     }

@@ -6,6 +6,7 @@ use super::{
     form::{Formed, Kind, Upload},
     operation::Operation,
     pictures::PICTURES,
+    resource,
 };
 use crate::{Dialect, ir::Usage};
 
@@ -102,7 +103,7 @@ pub(super) static FILES: Formed = Formed {
     path: "/files{method}",
     routes: &[("/v1/files", "")],
     upload: Upload::Any,
-    kind: Kind::Forwarded(&Reading { asked: nothing, answered: nothing }),
+    kind: Kind::Resource(&resource::FILES),
     ..OPENAI
 };
 
@@ -113,7 +114,18 @@ pub(super) static BATCHES: Formed = Formed {
     path: "/batches{method}",
     routes: &[("/v1/batches", "")],
     upload: Upload::Any,
-    kind: Kind::Forwarded(&Reading { asked: nothing, answered: nothing }),
+    kind: Kind::Resource(&resource::BATCHES),
+    ..OPENAI
+};
+
+/// A conversation made shorter by a model, which is sold as an answer is
+/// (<https://platform.openai.com/docs/api-reference/responses/compact>).
+pub(super) static COMPACTIONS: Formed = Formed {
+    name: "openai_compactions",
+    operation: Operation::Chat,
+    dialect: Dialect::OpenaiResponses,
+    path: "/compact",
+    routes: &[("/v1/responses/compact", ""), ("/openai/v1/responses/compact", "")],
     ..OPENAI
 };
 
@@ -126,7 +138,7 @@ pub(super) static STORED_RESPONSES: Formed = Formed {
     path: "{method}",
     routes: &[("/v1/responses", ""), ("/openai/v1/responses", "")],
     upload: Upload::Any,
-    kind: Kind::Forwarded(&Reading { asked: nothing, answered: nothing }),
+    kind: Kind::Resource(&resource::STORED_RESPONSES),
 };
 
 /// <https://docs.anthropic.com/en/api/messages-count-tokens>

@@ -9,6 +9,7 @@ mod pictures_answer;
 mod prompt;
 mod rename;
 mod rerank;
+mod resource;
 mod work;
 
 pub use form::{AskedForm, Form, Upload};

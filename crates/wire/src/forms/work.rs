@@ -46,7 +46,7 @@ impl Form {
             Kind::Prompt(prompting) | Kind::Pictures(_, prompting) => {
                 Some(Work(Asked::Prompt(Box::new(prompting.read(body)?))))
             }
-            Kind::Forwarded(_) => None,
+            Kind::Forwarded(_) | Kind::Resource(_) => None,
         })
     }
 
