@@ -130,7 +130,7 @@ def record(gateway, answer):
 
 def spent_usd(gateway, name):
     budgets = get(f"{gateway.url}/admin/v1/budgets", ADMIN_KEY)["data"]
-    return next(float(one["used_usd"]) for one in budgets if name in one["of"])
+    return next(float(one["used_usd"]) for one in budgets if name in one["name"])
 
 
 ASIDE = [
@@ -174,3 +174,86 @@ def test_a_compaction_is_paid_for(gateway):
 @pytest.mark.parametrize("model", ["gem/cheap/../dear", "gem/ch/../dear", "gem/ch/./x"])
 def test_a_models_name_leads_to_no_other_model(gateway, model):
     refused(ask(gateway, "/v1/chat/completions", {**CHAT, "model": model}, LISTED_KEY), 400, "invalid_path")
+
+
+GEMINI = {"model": "cheap", "contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+
+
+@pytest.mark.parametrize("spelling", [
+    "dear:generateContent", "dear%3AgenerateContent", "d%65ar:generateContent", "dear:rawPredict", "dear:generateContent/",
+    "dear:streamGenerateContent?alt=sse",
+])
+def test_the_address_decides_which_model_is_asked(gateway, spelling):
+    """A key for some models does not get another by writing its address differently."""
+    for version in ["v1beta", "v1", "v1alpha"]:
+        refused(ask(gateway, f"/gem/{version}/models/{spelling}", GEMINI, LISTED_KEY), 403, "model_not_allowed")
+    answer = ask(gateway, "/gem/v1beta/models/che%61p%3AgenerateContent", GEMINI, LISTED_KEY)
+    assert answer.status == 200 and answer.forwarded[0][1] == "/v1beta/models/cheap:generateContent"
+    told = record(gateway, answer)
+    assert (told["model"], told["cost"]) == ("cheap", 2_000_000_000)
+
+
+@pytest.mark.parametrize("path", [
+    "/house/v1/chat/..;/x", "/house/v1/chat%2f..%2fx", "/house/v1/x%253f", "/house/v1/x%3fa", "/house/v1/x%23a",
+    "/house/v1//x", "/house/v1/%2fx", "/house/v1/x%5cy", "/house/v1/x%0a", "/house/v1/x%zz",
+])
+def test_what_may_be_read_in_two_ways_is_refused(gateway, path):
+    refused(ask(gateway, path), 400, "invalid_path")
+
+
+def test_a_chat_is_one_however_its_path_is_spelt(gateway):
+    before = spent_usd(gateway, "spent")
+    for number, path in enumerate(["completions", "completion%73", "%63ompletions?x=1"]):
+        answer = ask(gateway, f"/house/v1/chat/{path}", {**CHAT, "stream": True}, SPENT_KEY)
+        assert answer.status == 200, answer.text
+        assert answer.forwarded[0][1].split("?")[0] == "/v1/chat/completions"
+        told = record(gateway, answer)
+        assert told["counted"] == "estimated" and told["cost"] > 0, path
+        wait_for(lambda: spent_usd(gateway, "spent") > before + 0.05 * (number + 1), "the budget")
+
+
+UNKNOWN = [
+    ("POST", "/house/v1/videos", CHAT), ("POST", "/house/v1/chat/completions/", CHAT), ("GET", "/house/v1/chat/completions", None),
+    ("GET", "/house/v1/chat/completions", CHAT), ("GET", "/house/v1/videos/1", None), ("PUT", "/house/v1/files/x", CHAT),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), UNKNOWN)
+def test_what_nobody_knows_the_cost_of_is_not_free(gateway, method, path, body):
+    refused(ask(gateway, path, body, SPENT_KEY, method), 403, "path_unpriced", "unpriced: allow")
+    refused(ask(gateway, path, body, LISTED_KEY, method), 403, "model_not_allowed", "house/*")
+    for key in [APP_KEY, LAX_KEY]:
+        answer = ask(gateway, path, body, key, method)
+        assert answer.status == 200, answer.text
+        told = record(gateway, answer)
+        assert (told["cost"], told["model"]) == (None, "") and told["counted"] != "nothing"
+
+
+def test_what_is_known_to_be_free_is_free(gateway):
+    before = spent_usd(gateway, "spent")
+    for method, path in [
+        ("GET", "/house/v1/models"), ("GET", "/house/v1/models/echo"), ("GET", "/gem/v1beta/models"),
+        ("GET", "/house/v1/files/file-1"), ("POST", "/house/v1/files"), ("GET", "/gem/v1/files/f"),
+    ]:
+        answer = ask(gateway, path, None, SPENT_KEY, method)
+        assert answer.status == 200, (path, answer.text)
+        assert record(gateway, answer)["cost"] == 0, path
+    assert spent_usd(gateway, "spent") == before
+
+
+def test_a_batch_that_is_passed_through_is_charged_when_it_has_ended(gateway):
+    before = spent_usd(gateway, "spent")
+    for _ in range(2):
+        answer = ask(gateway, "/house/v1/batches/batch_passed", None, SPENT_KEY, "GET")
+        assert record(gateway, answer)["cost"] == 0
+    wait_for(lambda: spent_usd(gateway, "spent") == pytest.approx(before + 2), "the budget")
+    # A list of models holds for what a batch asks, which its request does not say.
+    refused(ask(gateway, "/house/v1/batches", {"model": "cheap"}, LISTED_KEY), 403, "model_not_allowed")
+
+
+def test_a_request_is_not_taken_for_another_one(gateway):
+    override = {name: "POST" for name in ["x_http_method_override", "x_http_method", "x_method_override"]}
+    answer = ask(gateway, "/house/v1/models", None, method="GET", **override, x_original_url="/a", x_rewrite_url="/b", x_kept="1")
+    kept = answer.forwarded[0][2]
+    assert kept["x-kept"] == "1"
+    assert not [name for name in kept if "method" in name or name.endswith("-url")], kept

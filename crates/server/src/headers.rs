@@ -73,8 +73,9 @@ pub(crate) fn is_answer_header(name: &str) -> bool {
 }
 
 /// Headers of a caller that stay here when a request is passed through: what belongs to the connection (RFC 9110,
-/// section 7.6.1), credentials, and what the gateway writes itself. Encodings are left out, since answers are read.
-const KEPT_BACK: [&str; 21] = [
+/// section 7.6.1), credentials, what the gateway writes itself, and what has servers take a request for another one than
+/// was checked here. Encodings are left out, since answers are read.
+const KEPT_BACK: [&str; 26] = [
     "accept-encoding",
     "api-key",
     "authorization",
@@ -96,6 +97,11 @@ const KEPT_BACK: [&str; 21] = [
     "user-agent",
     "x-api-key",
     "x-goog-api-key",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 const KEPT_BACK_PREFIXES: [&str; 4] = ["x-tollgate-", "x-forwarded-", "x-real-", "x-amz-"];
