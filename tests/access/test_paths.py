@@ -257,3 +257,18 @@ def test_a_request_is_not_taken_for_another_one(gateway):
     kept = answer.forwarded[0][2]
     assert kept["x-kept"] == "1"
     assert not [name for name in kept if "method" in name or name.endswith("-url")], kept
+
+
+def test_the_end_user_is_the_same_however_it_is_asked(gateway):
+    asked = [ask(gateway, "/v1/chat/completions", {**CHAT, "model": "house/cheap", "user": "ada"}, USERS_KEY).status for _ in range(3)]
+    assert asked == [200, 200, 429]
+    passed = {**CHAT, "model": "cheap"}
+    refused(ask(gateway, "/house/v1/chat/completions", {**passed, "user": "ada"}, USERS_KEY), 429)
+    refused(ask(gateway, "/house/v1/videos", {"safety_identifier": "ada"}, USERS_KEY), 429)
+    refused(ask(gateway, "/gem/v1beta/models/cheap:generateContent", {**GEMINI, "user": "ada"}, USERS_KEY), 429)
+    refused(ask(gateway, "/house/v1/messages", {**passed, "metadata": {"user_id": "ada"}}, USERS_KEY), 429)
+    answer = ask(gateway, "/house/v1/chat/completions", {**passed, "user": "bob"}, USERS_KEY)
+    assert answer.status == 200 and record(gateway, answer)["end_user"] == "bob"
+    # What the header says goes before.
+    answer = ask(gateway, "/house/v1/chat/completions", {**passed, "user": "ada"}, USERS_KEY, x_tollgate_user="eve")
+    assert answer.status == 200 and record(gateway, answer)["end_user"] == "eve"

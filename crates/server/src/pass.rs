@@ -78,7 +78,10 @@ pub(crate) async fn pass(
     may_call(&asker, purpose.chat(), (dialect, target), &body.first())?;
     let (end_user, tags) = limits::marks(&parts.headers)?;
     let mut open = Open::new(arrival, Rc::clone(&world), principal, dialect);
-    (open.end_user, open.tags) = (end_user, tags);
+    // Whichever model it names, or none: only its end user is looked for.
+    let envelope = Envelope::addressed(&body.first(), "any".to_owned(), false);
+    open.end_user = end_user.or_else(|| envelope.ok()?.user);
+    open.tags = tags;
     open.hurry(&parts.headers)?;
     open.operation = Operation::PassThrough;
     open.counted_as = counted_as(purpose.chat().is_some(), purpose.form());
