@@ -120,7 +120,8 @@ pub(crate) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
 
 /// A model's name as it stood in a path, in percent encoding and perhaps as the name of a resource.
 pub(crate) fn model_name(encoded: &str) -> Result<Cow<'_, str>, Fault> {
-    let decoded = path::decoded(encoded).ok_or_else(|| Fault::invalid("model", "is not UTF-8 in the path"))?;
+    let decoded =
+        path::decoded(encoded).ok_or_else(|| Fault::invalid("model", "is not UTF-8 in the path"))?;
     Ok(wire::model_of(&decoded).map_or(decoded, Cow::Owned))
 }
 
