@@ -63,7 +63,7 @@ fn is_unsold(price: &Price, rates: &Rates, tokens: &Tokens, units: &Units) -> bo
 
 /// Tokens by class. Where the model sells something else, tokens without a price are told for information only.
 fn tokens_cost(rates: &Rates, tokens: &Tokens, units: &Units, sold_otherwise: bool) -> Option<u128> {
-    let cached = tokens.cache_read + tokens.cache_write + tokens.cache_write_1h;
+    let cached = tokens.cache_read.saturating_add(tokens.cache_write).saturating_add(tokens.cache_write_1h);
     let input = Shares::of(
         tokens.input.saturating_sub(cached),
         [

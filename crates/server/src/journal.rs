@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     lag_bytes: AtomicU64,
     /// Rounds in which the database took nothing.
     failures: AtomicU64,
+    /// Records that the database refused for what is in them.
+    refused: AtomicU64,
 }
 
 impl Progress {
@@ -44,6 +46,12 @@ impl Progress {
                 "counter",
                 "times that the database took no records, which the spool then keeps",
                 &self.failures,
+            ),
+            (
+                "tollgate_journal_refused_total",
+                "counter",
+                "records that the database refused and that were set aside",
+                &self.refused,
             ),
         ];
         for (name, kind, help, value) in all {
@@ -75,6 +83,7 @@ pub(crate) fn ship(
                     }
                 }
             }
+            progress.refused.store(shipper.refused(), Relaxed);
             progress.lag_bytes.store(shipper.lag_bytes(), Relaxed);
             round = round.wrapping_add(1);
             if round.is_multiple_of(SYNC_ROUNDS)

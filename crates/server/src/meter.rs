@@ -12,6 +12,8 @@ use wire::{
 #[derive(Default)]
 pub(crate) struct Meter {
     usage: Option<Usage>,
+    /// The provider reported what cannot be true.
+    pub(crate) disbelieved: bool,
     /// Counts what was generated, for answers whose provider reports nothing or is cut off before it does.
     generated: Estimator,
     pub(crate) stop: Option<String>,
@@ -34,6 +36,8 @@ struct Said {
     refused: bool,
 }
 
+/// The most of anything that one exchange can use: a provider that reports more is not believed.
+const USED_MAX: u64 = 1_000_000_000;
 /// The most text that is kept of an answer; JSON that is longer is not judged.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
@@ -52,6 +56,7 @@ impl Meter {
                 PartDelta::Text(text) | PartDelta::Arguments(text) => self.generated.add(text),
                 PartDelta::Signature(_) | PartDelta::Annotation(_) | PartDelta::Opaque(_) => {}
             },
+            Event::Usage { usage, .. } if usage.largest() > USED_MAX => self.disbelieved = true,
             Event::Usage { usage, .. } => self.usage.get_or_insert_with(Usage::default).merge(usage),
             Event::ChoiceStop { choice: 0, stop } => {
                 (self.stop, self.stopped) = (Some(stop.raw.clone()), Some(stop.reason));

@@ -59,6 +59,13 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
         Ending::Cancelled => (Outcome::Cancelled, None),
     };
     let bill = bill(&mut open, outcome);
+    if open.meter.disbelieved {
+        let target = open.target.as_ref().map_or("", |target| &target.provider.facts.id);
+        tracing::warn!(
+            call = %open.arrival.id, provider = target,
+            "the provider reports a use that cannot be true; what can be counted here is charged"
+        );
+    }
     teach(core, &mut open, fault, &bill);
     let charge = Charge { tokens: &bill.tokens, cost: bill.all, cost_least: bill.least };
     let postings = limits::settle(core, &mut open, Some(&charge));
@@ -312,6 +319,12 @@ fn borrowed(text: &str) -> Cow<'_, str> {
 fn count(open: &Open, outcome: Outcome) -> (Tokens, Units, Counted) {
     let generated = open.meter.generated_tokens();
     match (open.meter.usage(), outcome) {
+        (Some(usage), _) if open.meter.disbelieved => {
+            let (mut tokens, _, counted) = estimated(open, generated);
+            tokens.input = tokens.input.max(usage.input_tokens);
+            tokens.output = tokens.output.max(usage.output_tokens);
+            (tokens, Units::default(), counted)
+        }
         (Some(usage), Outcome::Complete) => (usage.into(), usage.into(), Counted::Reported),
         // What is reported before the end is what stood at the beginning.
         (Some(usage), _) => {

@@ -95,6 +95,8 @@ pub enum Error {
     Unreachable(String),
     #[error("the database has such a row already: {0}")]
     Duplicate(String),
+    #[error("the database refuses what it was given: {0}")]
+    Refused(String),
     #[error("the database: column {column} holds {found} where {wanted} is expected")]
     Column { column: usize, found: &'static str, wanted: &'static str },
     #[error("store.database: {0}")]
@@ -130,6 +132,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the database would refuse the same again, whenever it is asked.
+    pub(crate) fn is_of_content(&self) -> bool {
+        matches!(self, Error::Refused(_) | Error::Duplicate(_))
+    }
+
     pub(crate) fn file(path: &std::path::Path, source: std::io::Error) -> Error {
         Error::File { path: path.display().to_string(), source }
     }

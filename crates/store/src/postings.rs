@@ -14,6 +14,13 @@ use crate::{
 const BATCH: usize = 50;
 /// How long a slot is kept after it has stopped to count.
 const KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
+/// Adds to a slot. Both engines refuse a sum that their integers do not hold: it ends at the most that they do.
+const ADD: &str = "INSERT INTO ledger (bucket, slot_us, amount, until_us) VALUES (?1, ?2, ?3, ?4) \
+    ON CONFLICT (bucket, slot_us) DO UPDATE SET amount = excluded.amount + CASE WHEN excluded.amount >= 0 \
+    THEN CASE WHEN ledger.amount > 9223372036854775807 - excluded.amount \
+    THEN 9223372036854775807 - excluded.amount ELSE ledger.amount END \
+    ELSE CASE WHEN ledger.amount < -9223372036854775807 - excluded.amount \
+    THEN -9223372036854775807 - excluded.amount ELSE ledger.amount END END";
 
 impl Database {
     /// What these buckets hold in slots that count at a moment.
@@ -67,10 +74,9 @@ pub(crate) fn post(
 
 /// Adds to what a slot holds.
 pub(crate) fn add(engine: &mut dyn Engine, posting: &Posting) -> Result<(), Error> {
-    let add = "INSERT INTO ledger (bucket, slot_us, amount, until_us) VALUES (?1, ?2, ?3, ?4) \
-               ON CONFLICT (bucket, slot_us) DO UPDATE SET amount = ledger.amount + excluded.amount";
     let Posting { bucket, slot_us, amount, until_us } = *posting;
-    engine.execute(add, &[bucket.into(), slot_us.into(), amount.into(), until_us.into()])?;
+    let amount = amount.max(-i64::MAX);
+    engine.execute(ADD, &[bucket.into(), slot_us.into(), amount.into(), until_us.into()])?;
     Ok(())
 }
 

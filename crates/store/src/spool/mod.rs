@@ -5,6 +5,7 @@
 //! time the shipper takes to sync it.
 
 mod entry;
+mod set_aside;
 mod shipper;
 mod writer;
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     SUFFIX,
     entry::{self, ENTRY_BYTES_MAX, Entries, Found},
+    set_aside::{SetAside, Stretch},
 };
 use crate::{Database, Error};
 
@@ -24,6 +25,7 @@ const READ_BYTES: usize = ENTRY_BYTES_MAX + 4096;
 pub struct Shipper {
     folder: PathBuf,
     database: Database,
+    set_aside: SetAside,
     /// Files of this run, by name.
     files: BTreeMap<Arc<str>, Progress>,
     /// Calls that were noted and have no record yet, with the file of the note.
@@ -77,6 +79,7 @@ impl Shipper {
         let mut noted: Vec<Note<'static>> = Vec::new();
         let mut done: HashSet<Uuid> = HashSet::new();
         let mut buffer = Vec::new();
+        let mut set_aside = SetAside::new(folder);
         let names = file_names(folder)?;
         for name in &names {
             let mut position = 0;
@@ -87,13 +90,14 @@ impl Shipper {
                 if batch.position == position {
                     break;
                 }
+                let at = Stretch { file: name, from: position, to: batch.position };
                 position = batch.position;
                 recovered.torn += batch.torn;
                 done.extend(batch.entries.records.iter().map(|record| record.id));
                 noted.extend(batch.entries.notes.into_iter().map(Note::into_owned));
                 if position > database.spool_position(name)? {
                     recovered.records += batch.entries.records.len();
-                    database.take_in(&batch.entries.records, name, position)?;
+                    set_aside.take_in(&mut database, &batch.entries.records, at)?;
                 }
             }
         }
@@ -106,7 +110,8 @@ impl Shipper {
         recovered.unknown = unknown.len();
         if let Some(name) = names.last() {
             let position = database.spool_position(name)?;
-            database.take_in(&unknown, name, position)?;
+            let at = Stretch { file: name, from: position, to: position };
+            set_aside.take_in(&mut database, &unknown, at)?;
         }
         // Only now is everything in the journal: a crash before this point repeats the work, and the journal
         // ignores what it has.
@@ -116,6 +121,7 @@ impl Shipper {
         let shipper = Shipper {
             folder: folder.to_owned(),
             database,
+            set_aside,
             files: BTreeMap::new(),
             open: HashMap::new(),
             buffer,
@@ -169,12 +175,19 @@ impl Shipper {
         lag.sum()
     }
 
+    /// How many records the database has refused for what is in them.
+    pub fn refused(&self) -> u64 {
+        self.set_aside.count()
+    }
+
     pub fn database(&mut self) -> &mut Database {
         &mut self.database
     }
 
     fn take(&mut self, name: &Arc<str>, batch: Batch<'_>) -> Result<(), Error> {
-        self.database.take_in(&batch.entries.records, name, batch.position)?;
+        let from = self.files.get(name).map_or(0, |progress| progress.position);
+        let at = Stretch { file: name, from, to: batch.position };
+        self.set_aside.take_in(&mut self.database, &batch.entries.records, at)?;
         if batch.torn > 0 {
             tracing::error!(file = &**name, places = batch.torn, "parts of the spool could not be read");
         }

@@ -336,6 +336,22 @@ fn is_lost(error: &postgres::Error) -> bool {
     error.is_closed() || of_network || error.code().is_some_and(|code| states.contains(code))
 }
 
+/// Whether a statement was refused for its values: data that are wrong (class 22), that break a constraint (23), or
+/// that are too large (54), and what this end cannot write down.
+fn is_refused(error: &postgres::Error) -> bool {
+    let class = error.code().and_then(|state| state.code().get(..2));
+    let unfit = error.source().is_some_and(<dyn std::error::Error + 'static>::is::<Unfit>);
+    unfit || matches!(class, Some("22" | "23" | "54"))
+}
+
+/// A value that a column of its kind cannot hold.
+#[derive(Debug, thiserror::Error)]
+#[error("{found} where {wanted} is expected")]
+struct Unfit {
+    found: &'static str,
+    wanted: Type,
+}
+
 pub(super) fn told(error: &postgres::Error) -> Error {
     let text = match (error.as_db_error(), error.source()) {
         (Some(said), _) => format!("{} ({})", said.message(), said.code().code()),
@@ -344,6 +360,8 @@ pub(super) fn told(error: &postgres::Error) -> Error {
     };
     if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
         Error::Duplicate(text)
+    } else if is_refused(error) {
+        Error::Refused(text)
     } else if is_lost(error) || error.as_db_error().is_none() {
         Error::Unreachable(text)
     } else {
@@ -360,7 +378,10 @@ impl ToSql for Value<'_> {
         match self {
             Value::Null => Ok(IsNull::Yes),
             Value::Int(number) if *kind == Type::INT8 => number.to_sql(kind, out),
-            Value::Int(number) if *kind == Type::INT4 => i32::try_from(*number)?.to_sql(kind, out),
+            Value::Int(number) if *kind == Type::INT4 => {
+                let unfit = |_| Unfit { found: "a larger number", wanted: kind.clone() };
+                i32::try_from(*number).map_err(unfit)?.to_sql(kind, out)
+            }
             Value::Int(number) if *kind == Type::FLOAT8 => (*number as f64).to_sql(kind, out),
             Value::Real(number) if *kind == Type::FLOAT8 => number.to_sql(kind, out),
             // PostgreSQL has no texts with a zero in them, and callers write what they like.
@@ -374,7 +395,7 @@ impl ToSql for Value<'_> {
             | Value::Text(_)
             | Value::Bytes(_)
             | Value::Uuid(_)
-            | Value::Bool(_) => Err(format!("{} where {kind} is expected", self.kind()).into()),
+            | Value::Bool(_) => Err(Unfit { found: self.kind(), wanted: kind.clone() }.into()),
         }
     }
 

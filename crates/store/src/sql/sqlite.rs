@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashSet, path::Path, time::Duration};
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, ToSql,
+    Connection, ErrorCode, OpenFlags, ToSql, ffi,
     types::{ToSqlOutput, ValueRef},
 };
 use uuid::Uuid;
@@ -177,10 +177,12 @@ fn owned(value: ValueRef<'_>) -> Value<'static> {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
-        if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
-            Error::Duplicate(error.to_string())
-        } else {
-            Error::Database(error.to_string())
+        let unique = [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_PRIMARYKEY];
+        let refused = [ErrorCode::ConstraintViolation, ErrorCode::TooBig, ErrorCode::TypeMismatch];
+        match error.sqlite_error() {
+            Some(failure) if unique.contains(&failure.extended_code) => Error::Duplicate(error.to_string()),
+            Some(failure) if refused.contains(&failure.code) => Error::Refused(error.to_string()),
+            Some(_) | None => Error::Database(error.to_string()),
         }
     }
 }

@@ -225,6 +225,71 @@ pub(crate) fn postings_are_added_once(place: &mut Place) {
     assert!(all_calls_without_postings(&mut database));
 }
 
+pub(crate) fn sums_end_at_the_most_that_is_held(place: &mut Place) {
+    let bucket = Uuid::from_u128(1);
+    let posted = |second: i64, slot_us: i64, amount: i64| {
+        let postings = vec![posting(bucket, slot_us, amount)];
+        Record { postings, ..record(note(second, "app")) }
+    };
+    let sums = [
+        (i64::MAX, 7, i64::MAX),
+        (7, i64::MAX, i64::MAX),
+        (i64::MIN, -7, -i64::MAX),
+        (-7, i64::MIN, -i64::MAX),
+        (i64::MAX, i64::MIN, 0),
+        (i64::MIN, i64::MAX, 0),
+        (i64::MAX - 7, 7, i64::MAX),
+        (-5, 3, -2),
+    ];
+    for (slot, (first, second, sum)) in (1..).zip(sums) {
+        ship(place, 1, &[posted(slot, slot, first)]);
+        ship(place, 2, &[posted(slot + 100, slot, second)]);
+        let found = place.database().ledger(&[bucket], slot + 59).unwrap();
+        assert_eq!(found, [posting(bucket, slot, sum)], "{first} and {second}");
+    }
+}
+
+/// The database refuses a text, whatever is shipped with it. Nothing of it is lost, and a second start goes on too.
+pub(crate) fn one_refused_record_holds_up_no_other(place: &mut Place) {
+    let folder = place.data.spool();
+    let refused = || std::fs::read_to_string(folder.join("refused.jsonl")).unwrap_or_default();
+    let bucket = Uuid::from_u128(1);
+    let odd = Record { postings: vec![posting(bucket, 0, 9)], ..record(note(3, "odd")) };
+    refuse_odd(place);
+    let all_of = |from: i64| (from..from + 5).map(|second| record(note(second, "app")));
+    let (mut shipper, _) = Shipper::recover(&folder, place.database()).unwrap();
+    let mut writer = Writer::open(&folder, 1, 0).unwrap();
+    all_of(10).chain([odd.clone()]).chain(all_of(20)).for_each(|record| writer.done(&record).unwrap());
+    writer.flush().unwrap();
+    assert_eq!(shipper.step().unwrap(), 11);
+    assert_eq!((shipper.refused(), shipper.lag_bytes()), (1, 0));
+    assert_eq!(all(&mut place.database()).len(), 10);
+    let line: serde_json::Value = serde_json::from_str(&refused()).unwrap();
+    assert_eq!(line["record"]["id"], odd.id.to_string());
+    assert_eq!(line["postings"][0]["amount"], 9);
+    drop(shipper);
+    // The same at the next start, for what had not been shipped.
+    writer.done(&Record { id: Uuid::from_u128(odd.id.as_u128() + 1), ..odd }).unwrap();
+    writer.done(&record(note(40, "app"))).unwrap();
+    writer.flush().unwrap();
+    let (shipper, recovered) = Shipper::recover(&folder, place.database()).unwrap();
+    assert_eq!((shipper.refused(), recovered.unknown), (1, 0));
+    assert_eq!(all(&mut place.database()).len(), 11);
+    assert_eq!(refused().lines().count(), 2);
+}
+
+/// Has the database refuse calls of the key `odd`.
+fn refuse_odd(place: &mut Place) {
+    if place.client().is_some() {
+        place.tamper("ALTER TABLE calls ADD CONSTRAINT even CHECK (key_name <> 'odd')");
+    } else {
+        place.tamper(
+            "CREATE TRIGGER even BEFORE INSERT ON calls WHEN NEW.key_name = 'odd' \
+             BEGIN SELECT RAISE(ABORT, 'odd'); END",
+        );
+    }
+}
+
 fn posting(bucket: Uuid, slot_us: i64, amount: i64) -> Posting {
     Posting { bucket, slot_us, amount, until_us: slot_us + 60 }
 }

@@ -74,6 +74,7 @@ on_every_database! {
         months_and_wrong_clocks_have_a_place
         texts_of_any_kind_are_kept
         postings_are_added_once
+        sums_end_at_the_most_that_is_held
         two_handles_write_at_once
     }
     keys {
@@ -151,6 +152,7 @@ on_every_database! {
 
 on_every_lasting_database! {
     keys { another_secret_is_refused }
+    journal { one_refused_record_holds_up_no_other }
     schema { a_newer_schema_is_refused }
     audit { what_was_changed_behind_its_back_is_found }
 }

@@ -59,6 +59,27 @@ impl Usage {
         }
     }
 
+    /// The largest of its counts.
+    pub fn largest(&self) -> u64 {
+        let counts = [
+            self.input_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.cache_write_1h_tokens,
+            self.input_audio_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+            self.output_audio_tokens,
+            self.input_image_tokens,
+            self.output_image_tokens,
+            self.images,
+            self.audio_ms,
+            self.characters,
+            self.searches,
+        ];
+        counts.into_iter().max().unwrap_or_default()
+    }
+
     pub fn total_tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
     }

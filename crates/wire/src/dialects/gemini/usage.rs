@@ -100,7 +100,7 @@ pub(super) fn write(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
 
 /// What another dialect counts and this one has no class for.
 pub(super) fn losses(usage: &Usage, ext: &Ext, losses: &mut Losses) {
-    if usage.cache_write_tokens + usage.cache_write_1h_tokens > 0 {
+    if usage.cache_write_tokens.max(usage.cache_write_1h_tokens) > 0 {
         let why = "tokens written to the cache have no class there";
         losses.dropped("response.usage.cache_creation_input_tokens", why);
     }

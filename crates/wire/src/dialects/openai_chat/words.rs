@@ -161,7 +161,7 @@ pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
     let prompt = [
         ("cached_tokens", usage.cache_read_tokens),
         ("audio_tokens", usage.input_audio_tokens),
-        ("cache_write_tokens", usage.cache_write_tokens + usage.cache_write_1h_tokens),
+        ("cache_write_tokens", usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens)),
     ];
     write_details(&mut object, "prompt_tokens_details", &prompt, ext);
     let completion =

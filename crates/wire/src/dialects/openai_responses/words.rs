@@ -99,7 +99,7 @@ pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, ext: Option<&Ext>) {
     let mut object = ObjectWriter::open(out);
     object.value("input_tokens", &usage.input_tokens);
     object.value("output_tokens", &usage.output_tokens);
-    let written = usage.cache_write_tokens + usage.cache_write_1h_tokens;
+    let written = usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens);
     let input = [("cached_tokens", usage.cache_read_tokens), ("cache_write_tokens", written)];
     let output = [("reasoning_tokens", usage.reasoning_tokens)];
     for (name, classes) in [("input_tokens_details", &input[..]), ("output_tokens_details", &output[..])] {
