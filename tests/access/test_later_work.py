@@ -165,3 +165,21 @@ def test_a_use_that_cannot_be_true_is_not_believed(gateway):
     assert [one["model"] for one in calls(gateway)].count("cheap") == 2
     answer = ask(gateway, "GET", "/metrics")
     assert "tollgate_journal_refused_total 0" in answer.text
+
+
+def test_a_dated_name_costs_what_its_model_does(gateway):
+    for name in ["gpt-4.1", "gpt-4.1-2025-04-14"]:
+        call(gateway, "GET", f"/v1/batches/batch_{name}", provider="openai")
+    found = {one["model"]: one["cost"] for one in calls(gateway) if one["operation"] == "batches" and one["model"]}
+    assert found == {"gpt-4.1": 5_000_000_000, "gpt-4.1-2025-04-14": 5_000_000_000}
+    assert spent(gateway) == pytest.approx(0.01)
+
+
+def test_work_without_a_price_is_not_free(gateway):
+    for _ in range(2):
+        call(gateway, "GET", "/v1/batches/batch_mystery", provider="house")
+    [work] = [one for one in calls(gateway) if one["model"] == "mystery"]
+    assert work["cost"] is None
+    # A budget that allows nothing unpriced counts it as the provider's dearest model.
+    [budget] = ask(gateway, "GET", "budgets").json["data"]
+    assert float(budget["used_usd"]) == pytest.approx(2)

@@ -159,15 +159,26 @@ impl Provider {
         missing
     }
 
-    /// A model by its name or one of its aliases.
+    /// A model by its name or one of its aliases. A dated name that is not listed is a snapshot of the model without date.
     pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
-        self.by_name.get(name)
+        self.by_name.get(name).or_else(|| self.by_name.get(undated(name)?))
     }
 
     /// In the order of the file's names.
     pub fn models(&self) -> &[Arc<Model>] {
         &self.models
     }
+}
+
+/// A name without the date at its end, as in `gpt-4.1-2025-04-14`, `claude-opus-4-20250514` or `claude-opus-4@20250514`.
+/// Shorter forms, as `-0528`, are not read: under those many providers sell at other prices.
+fn undated(name: &str) -> Option<&str> {
+    // Any digit stands where a 0 does.
+    ["-2000-00-00", "-20000000", "@20000000"].into_iter().find_map(|form| {
+        let (rest, end) = name.split_at_checked(name.len().checked_sub(form.len())?)?;
+        let fits = |(form, is): (u8, u8)| if form == b'0' { is.is_ascii_digit() } else { is == form };
+        (!rest.is_empty() && form.bytes().zip(end.bytes()).all(fits)).then_some(rest)
+    })
 }
 
 impl Capability {
@@ -214,6 +225,26 @@ impl Capability {
 mod tests {
     use super::*;
     use crate::{ProviderDraft, known};
+
+    #[test]
+    fn a_dated_name_is_a_snapshot_of_its_model() {
+        let check = |id: &str, name: &str, found: Option<&str>| {
+            let provider = known().iter().find(|provider| provider.id == id).unwrap();
+            assert_eq!(provider.model(name).map(|model| &*model.id), found, "{id}/{name}");
+        };
+        check("openai", "gpt-4.1", Some("gpt-4.1"));
+        check("openai", "gpt-4.1-2025-04-14", Some("gpt-4.1"));
+        check("openai", "gpt-4.1-20250414", Some("gpt-4.1"));
+        check("openai", "gpt-4.1@20250414", Some("gpt-4.1"));
+        // What has a price of its own keeps it.
+        check("openai", "gpt-4o-2024-05-13", Some("gpt-4o-2024-05-13"));
+        check("openai", "gpt-4-0613", Some("gpt-4"));
+        check("openai", "gpt-3.5-turbo-0125", Some("gpt-3.5-turbo"));
+        for unknown in ["gpt-4.1-2025-04", "gpt-4.1-0414", "gpt-4.1-1999-04-14", "-2025-04-14", "ü-2025-04-1"]
+        {
+            check("openai", unknown, None);
+        }
+    }
 
     #[test]
     fn addresses_are_filled_or_say_what_they_want() {

@@ -322,8 +322,14 @@ fn used_there(open: &Open, limit: &Limit, used: &Used) -> Used {
 }
 
 /// What work posts that is charged when it has ended: nobody held anything for it. The journal takes its record once
-/// however often it is looked at, and tells the ledger.
-pub(crate) fn post_later(core: &Core, open: &Open, target: (&str, &str), used: &Used) -> Vec<Posting> {
+/// however often it is looked at, and tells the ledger. `money_max` is what counts where nothing unpriced is allowed.
+pub(crate) fn post_later(
+    core: &Core,
+    open: &Open,
+    target: (&str, &str),
+    used: &Used,
+    money_max: Money,
+) -> Vec<Posting> {
     let called = Called {
         principal: &open.principal,
         operation: open.operation,
@@ -333,8 +339,9 @@ pub(crate) fn post_later(core: &Core, open: &Open, target: (&str, &str), used: &
     };
     let limits = limit::holding(&called, iter::once(target));
     let claims = limit::claims(&limits, &called, &Expected::default(), &core.callers().given, now_us());
-    let postings =
-        limits.iter().zip(&claims).filter_map(|(limit, claim)| posting(claim, limit.meter.of(used)));
+    let strict = Used { money: money_max, ..*used };
+    let used = |limit: &Limit| limit.meter.of(if limit.allows_unpriced { used } else { &strict });
+    let postings = limits.iter().zip(&claims).filter_map(|(limit, claim)| posting(claim, used(limit)));
     let postings: Vec<Posting> = postings.collect();
     core.shared.seeds.posted_alone(tenant(&open.principal), &postings);
     postings

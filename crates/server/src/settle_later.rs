@@ -1,51 +1,60 @@
 //! Batches, and responses in the background: what one used is known when it has ended, and whoever looks at it then
 //! brings it to the journal, once.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
 use policy::{
     Money,
     limit::Used,
     price,
-    record::{AppliedPrice, Counted, Outcome, Record, Tokens, Units},
+    record::{AppliedPrice, Counted, Outcome, Posting, Record, Tokens, Units},
     route::Target,
 };
-use wire::Operation;
+use wire::{EndedWork, Form, Operation};
 
-use crate::{call::Call, limits, metrics::Counter};
+use crate::{
+    call::{Call, Open},
+    core::Core,
+    limits,
+    metrics::Counter,
+};
 
-/// Charges work that an answer shows to have ended. Its record's id follows from the work's own, so that it is in the
-/// journal once however often it is looked at.
+/// The most of anything that one piece of work can use: a provider that reports more is not believed.
+const USED_MAX: u64 = 100_000_000_000;
+/// The latest moment that work is believed to have ended at, in seconds since 1970: 2100.
+const ENDED_S_MAX: i64 = 4_102_444_800;
+
+/// Charges work that an answer shows to have ended.
 pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
     let Some(form) = target.form else { return };
     let Some(work) = form.ended_later(body) else { return };
+    let core = Rc::clone(call.core());
+    charge(&core, call.open(), target, form, &work);
+}
+
+/// What ended work used, and what that costs.
+struct Bill<'b> {
+    model: Option<&'b catalog::Model>,
+    tokens: Tokens,
+    units: Units,
+    counted: Counted,
+    cost: Option<Money>,
+    /// What counts where nothing is allowed whose cost is not known.
+    money_max: Money,
+}
+
+/// The record's id follows from the work's own, so that it is in the journal once however often it is looked at.
+fn charge(core: &Core, open: &Open, target: &Target, form: Form, work: &EndedWork) {
     let provider = target.provider.facts.id.as_str();
-    let (tokens, units) = (Tokens::from(&work.usage), Units::from(&work.usage));
-    let facts = target.provider.facts.model(&work.model);
-    let price = facts.and_then(|facts| facts.price.as_ref());
-    // A batch has a price of its own; what a response used costs what it costs at once.
-    let (operation, cost): (_, fn(_, _, _) -> _) = if form.operation() == Operation::Batches {
-        (Operation::Batches, price::batch_cost)
-    } else {
-        (Operation::Chat, price::cost)
-    };
-    let core = std::rc::Rc::clone(call.core());
-    let open = call.open();
-    let cost = price.and_then(|price| cost(price, &tokens, &units));
-    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-    let used = Used {
-        requests: 0,
-        input_tokens: count(tokens.input),
-        output_tokens: count(tokens.output),
-        money: cost.unwrap_or(Money::ZERO),
-    };
-    let postings = limits::post_later(&core, open, (provider, &work.model), &used);
+    let is_batch = form.operation() == Operation::Batches;
+    let bill = bill(&target.provider.facts, is_batch, work);
+    let ended_s = work.ended_s.clamp(0, ENDED_S_MAX);
     let record = Record {
-        id: store::later_id(provider, &work.id, work.ended_s),
-        started_us: work.ended_s.saturating_mul(1_000_000),
+        id: store::later_id(provider, &work.id, ended_s),
+        started_us: ended_s.saturating_mul(1_000_000),
         key_id: open.principal.id,
         key_name: Cow::Borrowed(&open.principal.name),
-        operation: operation.name().into(),
+        operation: if is_batch { Operation::Batches } else { Operation::Chat }.name().into(),
         dialect: form.name().into(),
         model_asked: Cow::Borrowed(&work.model),
         provider: provider.into(),
@@ -55,12 +64,13 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         status: open.status,
         fault: None,
         stop: None,
-        tokens,
-        units,
-        counted: Counted::Reported,
-        cost,
-        price: facts
-            .and_then(|facts| facts.price_json.as_deref())
+        tokens: bill.tokens,
+        units: bill.units,
+        counted: bill.counted,
+        cost: bill.cost,
+        price: bill
+            .model
+            .and_then(|model| model.price_json.as_deref())
             .map(|json| AppliedPrice(Cow::Borrowed(json))),
         first_byte_us: None,
         total_us: 0,
@@ -71,11 +81,60 @@ pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
         stand: open.principal.stand,
         end_user: open.end_user.as_deref().map(Cow::Borrowed),
         tags: open.all_tags(),
-        postings,
+        postings: postings(core, open, (provider, &work.model), &bill),
     };
     if let Err(error) = core.spool.borrow_mut().done(&record) {
         // Looking at it again brings it again.
         core.count(Counter::SpoolFailures);
         tracing::error!(%error, work = work.id, "ended work could not be written to the journal");
     }
+}
+
+fn bill<'b>(provider: &'b catalog::Provider, is_batch: bool, work: &EndedWork) -> Bill<'b> {
+    let model = provider.model(&work.model).map(std::sync::Arc::as_ref);
+    if work.usage.largest() > USED_MAX {
+        tracing::warn!(
+            provider = provider.id,
+            work = work.id,
+            "the provider reports a use that cannot be true; nobody knows what the work used"
+        );
+        let (tokens, units) = (Tokens::default(), Units::default());
+        return Bill { model, tokens, units, counted: Counted::Unknown, cost: None, money_max: Money::ZERO };
+    }
+    let (tokens, units) = (Tokens::from(&work.usage), Units::from(&work.usage));
+    // A batch has a price of its own; what a response used costs what it costs at once.
+    let cost = if is_batch { price::batch_cost } else { price::cost };
+    let cost = model.and_then(|model| model.price.as_ref()).and_then(|price| cost(price, &tokens, &units));
+    let money_max = cost.unwrap_or_else(|| dearest(provider, &tokens, &units));
+    if cost.is_none() {
+        tracing::warn!(
+            provider = provider.id,
+            model = work.model,
+            work = work.id,
+            "ended work has no known price; budgets that allow nothing unpriced count it at the dearest one"
+        );
+    }
+    Bill { model, tokens, units, counted: Counted::Reported, cost, money_max }
+}
+
+fn postings(core: &Core, open: &Open, (provider, name): (&str, &str), bill: &Bill<'_>) -> Vec<Posting> {
+    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+    let used = Used {
+        requests: 0,
+        input_tokens: count(bill.tokens.input),
+        output_tokens: count(bill.tokens.output),
+        money: bill.cost.unwrap_or(Money::ZERO),
+    };
+    // Limits are for the names that people know: those of the catalogue.
+    let model = bill.model.map_or(name, |model| &model.id);
+    limits::post_later(core, open, (provider, model), &used, bill.money_max)
+}
+
+/// What the same would cost of the provider's dearest model, or of the dearest that there is: no less than it really does.
+fn dearest(provider: &catalog::Provider, tokens: &Tokens, units: &Units) -> Money {
+    let most = |provider: &catalog::Provider| {
+        let prices = provider.models().iter().filter_map(|model| model.price.as_ref());
+        prices.filter_map(|price| price::cost(price, tokens, units)).max()
+    };
+    most(provider).or_else(|| catalog::known().iter().filter_map(most).max()).unwrap_or(Money::ZERO)
 }
