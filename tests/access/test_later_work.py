@@ -183,3 +183,30 @@ def test_work_without_a_price_is_not_free(gateway):
     # A budget that allows nothing unpriced counts it as the provider's dearest model.
     [budget] = ask(gateway, "GET", "budgets").json["data"]
     assert float(budget["used_usd"]) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("path", [
+    "/v1/responses/resp_1?stream=true", "/resp/v1/responses/resp_1", "/resp/v1/responses/resp_1?stream=true",
+    "/v1/batches", "/house/v1/batches", "/house/v1/batches/batch_echo",
+])
+def test_each_look_at_ended_work_charges_it_once(gateway, path):
+    name = "house" if "batches" in path else "resp"
+    for _ in range(2):
+        call(gateway, "GET", path, provider=name)
+    assert spent(gateway) == pytest.approx(2)
+    usual = "/v1/batches/batch_echo" if name == "house" else "/v1/responses/resp_1"
+    call(gateway, "GET", usual, provider=name)
+    assert spent(gateway) == pytest.approx(2)
+    assert len([one for one in calls(gateway) if one["cost"]]) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/resp/v1/responses"])
+@pytest.mark.parametrize("asked", [{"background": True, "stream": True}, {"background": True}, {"stream": True}, {}])
+def test_a_response_is_charged_once(gateway, path, asked):
+    name = "resp_1" if "background" in asked else "plain_1"
+    model = "resp/echo" if path == "/v1/responses" else "echo"
+    call(gateway, "POST", path, {"model": model, "input": name, **asked})
+    assert spent(gateway) == pytest.approx(2)
+    for look in [f"/v1/responses/{name}", f"/resp/v1/responses/{name}", f"/v1/responses/{name}?stream=true"]:
+        call(gateway, "GET", look)
+    assert spent(gateway) == pytest.approx(2)

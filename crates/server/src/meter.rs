@@ -1,9 +1,9 @@
 //! Watches the events of an answer and keeps what settling needs.
 
-use std::time::Instant;
+use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use wire::{
-    Fault,
+    EndedWork, Fault,
     count::Estimator,
     ir::{Event, PartDelta, PartStart, StopReason, Usage},
 };
@@ -14,6 +14,8 @@ pub(crate) struct Meter {
     usage: Option<Usage>,
     /// The provider reported what cannot be true.
     pub(crate) disbelieved: bool,
+    /// Work that was done aside and that the answer tells to have ended: what was used is told of that.
+    pub(crate) ended_works: Option<Rc<RefCell<Vec<EndedWork>>>>,
     /// Counts what was generated, for answers whose provider reports nothing or is cut off before it does.
     generated: Estimator,
     pub(crate) stop: Option<String>,
@@ -101,6 +103,11 @@ impl Meter {
     pub(crate) fn text(&self) -> Option<&str> {
         let said = self.said.as_ref().filter(|said| said.text.len() <= TEXT_BYTES_MAX)?;
         Some(&said.text)
+    }
+
+    /// Takes the ended work of which the answer has told.
+    pub(crate) fn take_ended_works(&mut self) -> Vec<EndedWork> {
+        self.ended_works.as_ref().map(|found| found.take()).unwrap_or_default()
     }
 
     pub(crate) fn usage(&self) -> Option<&Usage> {

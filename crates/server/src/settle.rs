@@ -24,7 +24,7 @@ use crate::{
     experiment,
     limits::{self, Charge},
     metrics::Counter,
-    shadow,
+    settle_later, shadow,
 };
 
 /// How a call ended.
@@ -58,7 +58,9 @@ pub(crate) fn settle(core: &Rc<Core>, mut open: Open, ending: Ending) -> Receipt
         Ending::Cut(fault) => (Outcome::Cut, Some(fault)),
         Ending::Cancelled => (Outcome::Cancelled, None),
     };
-    let bill = bill(&mut open, outcome);
+    let works = open.meter.take_ended_works();
+    let bill = if works.is_empty() { bill(&mut open, outcome) } else { aside(&open) };
+    settle_later::charge_all(core, &open, &works);
     if open.meter.disbelieved {
         let target = open.target.as_ref().map_or("", |target| &target.provider.facts.id);
         tracing::warn!(
@@ -108,6 +110,14 @@ struct Bill {
     all: Option<Money>,
     /// What is known of that.
     least: Money,
+}
+
+/// The bill of a call whose use is that of work done aside, which is charged on its own.
+fn aside(open: &Open) -> Bill {
+    let others = open.attempts.iter().filter_map(|attempt| attempt.cost);
+    let others = others.fold(Money::ZERO, Money::saturating_add);
+    let (tokens, units) = (Tokens::default(), Units::default());
+    Bill { tokens, units, counted: Counted::Nothing, own: Some(Money::ZERO), all: Some(others) }
 }
 
 fn bill(open: &mut Open, outcome: Outcome) -> Bill {

@@ -1,7 +1,7 @@
 //! Batches, and responses in the background: what one used is known when it has ended, and whoever looks at it then
 //! brings it to the journal, once.
 
-use std::{borrow::Cow, rc::Rc};
+use std::borrow::Cow;
 
 use policy::{
     Money,
@@ -10,26 +10,19 @@ use policy::{
     record::{AppliedPrice, Counted, Outcome, Posting, Record, Tokens, Units},
     route::Target,
 };
-use wire::{EndedWork, Form, Operation};
+use wire::{EndedWork, Operation};
 
-use crate::{
-    call::{Call, Open},
-    core::Core,
-    limits,
-    metrics::Counter,
-};
+use crate::{call::Open, core::Core, limits, metrics::Counter};
 
 /// The most of anything that one piece of work can use: a provider that reports more is not believed.
 const USED_MAX: u64 = 100_000_000_000;
 /// The latest moment that work is believed to have ended at, in seconds since 1970: 2100.
 const ENDED_S_MAX: i64 = 4_102_444_800;
 
-/// Charges work that an answer shows to have ended.
-pub(crate) fn settle_later(call: &mut Call, target: &Target, body: &[u8]) {
-    let Some(form) = target.form else { return };
-    let Some(work) = form.ended_later(body) else { return };
-    let core = Rc::clone(call.core());
-    charge(&core, call.open(), target, form, &work);
+/// Charges work that a call's answer has shown to have ended.
+pub(crate) fn charge_all(core: &Core, open: &Open, works: &[EndedWork]) {
+    let Some(target) = &open.target else { return };
+    works.iter().for_each(|work| charge(core, open, target, work));
 }
 
 /// What ended work used, and what that costs.
@@ -44,9 +37,9 @@ struct Bill<'b> {
 }
 
 /// The record's id follows from the work's own, so that it is in the journal once however often it is looked at.
-fn charge(core: &Core, open: &Open, target: &Target, form: Form, work: &EndedWork) {
+fn charge(core: &Core, open: &Open, target: &Target, work: &EndedWork) {
     let provider = target.provider.facts.id.as_str();
-    let is_batch = form.operation() == Operation::Batches;
+    let is_batch = work.form.operation() == Operation::Batches;
     let bill = bill(&target.provider.facts, is_batch, work);
     let ended_s = work.ended_s.clamp(0, ENDED_S_MAX);
     let record = Record {
@@ -55,7 +48,7 @@ fn charge(core: &Core, open: &Open, target: &Target, form: Form, work: &EndedWor
         key_id: open.principal.id,
         key_name: Cow::Borrowed(&open.principal.name),
         operation: if is_batch { Operation::Batches } else { Operation::Chat }.name().into(),
-        dialect: form.name().into(),
+        dialect: work.form.name().into(),
         model_asked: Cow::Borrowed(&work.model),
         provider: provider.into(),
         model: Cow::Borrowed(&work.model),

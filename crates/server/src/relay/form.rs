@@ -11,12 +11,12 @@ use wire::{
 };
 
 use super::{
-    Body,
+    Body, ended,
     heads::{is_stream, set_cost, set_headers},
     stream::{Broken, Relay},
     whole::{broken, read},
 };
-use crate::{call::Call, settle::Ending, settle_later, upstream::Answer};
+use crate::{call::Call, settle::Ending, upstream::Answer};
 
 /// How to read what was used.
 #[derive(Clone, Copy)]
@@ -55,13 +55,15 @@ pub(crate) async fn relay_form(
     if streamed.is_some() || kind == "text/event-stream" {
         response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
+    let mut watched = |reader| if reading.tells_of_work() { ended::watch(&mut call, reader) } else { reader };
     let relay = match (streamed, reading.watcher(Mode::Stream)) {
         (Some(dialect), Some(watcher)) => {
             let framer = Framer::new(dialect.framing(Mode::Stream));
+            let watcher = watched(watcher);
             Relay::new(call, answer.body, framer, watcher, deadline)
         }
         _ if kind == "text/event-stream" => {
-            let reader = Box::new(UsageReader(reading.usage()));
+            let reader = watched(Box::new(UsageReader(reading.usage())));
             Relay::new(call, answer.body, Framer::new(Framing::Sse), reader, deadline)
         }
         _ => {
@@ -104,7 +106,9 @@ async fn whole(
             }
         }
     }
-    settle_later::settle_later(&mut call, target, &body);
+    if reading.tells_of_work() {
+        ended::look(&mut call, &body);
+    }
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     set_headers(&mut response, &mut call, &answer.headers, target);

@@ -1,6 +1,7 @@
 //! An answer on its way back: bytes to events, past the meter, to the caller's dialect.
 
 mod body;
+mod ended;
 mod form;
 mod heads;
 mod refusal;

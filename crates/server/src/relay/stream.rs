@@ -17,7 +17,7 @@ use wire::{
 };
 
 use super::{
-    Body,
+    Body, ended,
     heads::{is_stream, set_headers},
     resume::{Resumed, Resumption},
     seam::Seam,
@@ -125,8 +125,11 @@ pub(crate) async fn relay(
     });
     let framer = Framer::new(target.dialect.framing(Mode::Stream));
     let watched = own && !call.open().meter.looks_closely();
-    let reader =
+    let mut reader =
         if watched { caller.watcher(Mode::Stream) } else { translator(speaks, target, Mode::Stream) };
+    if ended::may_be_in_background(call.open(), target.dialect) {
+        reader = ended::watch(&mut call, reader);
+    }
     let mut relay = Relay::new(call, answer.body, framer, reader, deadline);
     (relay.writer, relay.as_array, relay.usage_added) = (writer, as_array, told.usage_added);
     relay.sequel = told.resumption.map(|resumption| Sequel {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wire::{Fault, Kind, Mode, Origin, Prompt};
 
 use super::{
-    Body,
+    Body, ended,
     heads::{set_cost, set_headers},
     stream::{Broken, translator, wanted},
 };
@@ -61,6 +61,9 @@ pub(super) async fn whole(
     }
     if let Some(writer) = &writer {
         writer.losses().iter().cloned().for_each(|loss| call.open().losses.push(loss));
+    }
+    if ended::may_be_in_background(call.open(), target.dialect) {
+        ended::look(&mut call, &body);
     }
     let body = if own { body } else { Bytes::from(written) };
     let mut response = Response::new(Body::full(body));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    form::{Formed, Kind, Upload},
+    form::{Form, Formed, Kind, Upload},
     operation::Operation,
     pictures::PICTURES,
     resource,
@@ -258,6 +258,8 @@ fn read_usage(usage: &Value) -> Option<Usage> {
 /// A batch, or a response in the background, that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedWork {
+    /// Batches, or stored responses.
+    pub form: Form,
     pub id: String,
     /// The model that answered it; empty where the provider does not say.
     pub model: String,
@@ -266,9 +268,26 @@ pub struct EndedWork {
     pub ended_s: i64,
 }
 
+/// Finds ended work in an answer, which it may be the whole of, in an event of a stream, and in a list.
+pub(super) fn ended(answer: &Value, found: &mut Vec<EndedWork>) {
+    let text = |name: &str| answer.get(name).and_then(Value::as_str);
+    match text("object") {
+        Some("batch") => found.extend(batch(answer)),
+        Some("response") => found.extend(background(answer)),
+        Some("list") => {
+            let items = answer.get("data").and_then(Value::as_array);
+            items.into_iter().flatten().for_each(|item| ended(item, found));
+        }
+        Some(_) => {}
+        None if text("type").is_some_and(|event| event.starts_with("response.")) => {
+            found.extend(answer.get("response").and_then(background));
+        }
+        None => {}
+    }
+}
+
 /// What a batch used, once it has ended (<https://platform.openai.com/docs/api-reference/batch/object>).
-pub(super) fn batch(body: &[u8]) -> Option<EndedWork> {
-    let batch: Value = serde_json::from_slice(body).ok()?;
+fn batch(batch: &Value) -> Option<EndedWork> {
     let text = |name: &str| batch.get(name).and_then(Value::as_str);
     let ended = match text("status")? {
         "completed" => "completed_at",
@@ -277,6 +296,7 @@ pub(super) fn batch(body: &[u8]) -> Option<EndedWork> {
         _ => return None,
     };
     Some(EndedWork {
+        form: Form::OpenaiBatches,
         id: text("id")?.to_owned(),
         model: text("model").unwrap_or_default().to_owned(),
         usage: batch.get("usage").and_then(read_usage)?,
@@ -286,14 +306,14 @@ pub(super) fn batch(body: &[u8]) -> Option<EndedWork> {
 
 /// What a response in the background used, once it has ended
 /// (<https://platform.openai.com/docs/guides/background>).
-pub(super) fn background(body: &[u8]) -> Option<EndedWork> {
-    let response: Value = serde_json::from_slice(body).ok()?;
+fn background(response: &Value) -> Option<EndedWork> {
     let text = |name: &str| response.get(name).and_then(Value::as_str);
     let at_once = response.get("background").and_then(Value::as_bool) != Some(true);
     if at_once || matches!(text("status")?, "queued" | "in_progress") {
         return None;
     }
     Some(EndedWork {
+        form: Form::OpenaiStoredResponses,
         id: text("id")?.to_owned(),
         model: text("model").unwrap_or_default().to_owned(),
         usage: response.get("usage").and_then(read_usage)?,
@@ -342,12 +362,28 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_charged_when_it_has_ended() {
-        let body = r#"{"id":"b","model":"m","status":"completed","completed_at":7,
-                       "usage":{"input_tokens":1,"output_tokens":2}}"#;
+    fn work_is_found_when_it_has_ended() {
+        let found = |body: &str| Form::ended_works(body.as_bytes());
         let usage = Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() };
-        let expected = EndedWork { id: "b".to_owned(), model: "m".to_owned(), usage, ended_s: 7 };
-        assert_eq!(batch(body.as_bytes()), Some(expected));
-        assert!(batch(body.replace("completed\"", "in_progress\"").as_bytes()).is_none());
+        let work =
+            |form, ended_s| EndedWork { form, id: "w".to_owned(), model: "m".to_owned(), usage, ended_s };
+        let batch = r#"{"object":"batch","id":"w","model":"m","status":"completed","completed_at":7,
+                        "usage":{"input_tokens":1,"output_tokens":2}}"#;
+        let batched = work(Form::OpenaiBatches, 7);
+        assert_eq!(found(batch), std::slice::from_ref(&batched));
+        let open = batch.replace("completed\"", "in_progress\"");
+        assert!(found(&open).is_empty());
+        let list = format!(r#"{{"object":"list","data":[{open},{batch},{batch}]}}"#);
+        assert_eq!(found(&list), [batched.clone(), batched]);
+        let response = r#"{"object":"response","id":"w","model":"m","status":"incomplete","background":true,
+                           "created_at":9,"usage":{"input_tokens":1,"output_tokens":2}}"#;
+        let responded = work(Form::OpenaiStoredResponses, 9);
+        assert_eq!(found(response), std::slice::from_ref(&responded));
+        let event = format!(r#"{{"type":"response.incomplete","response":{response}}}"#);
+        assert_eq!(found(&event), [responded]);
+        assert!(found(&response.replace("true", "false")).is_empty());
+        assert!(found(&response.replace("incomplete", "in_progress")).is_empty());
+        assert!(found(r#"{"object":"response","usage":3}"#).is_empty());
+        assert!(found(r#"data "usage""#).is_empty());
     }
 }

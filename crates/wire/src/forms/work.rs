@@ -90,14 +90,14 @@ impl Form {
         Ok(Answered { body, usage })
     }
 
-    /// The work of which an answer tells, where it was done after its request was answered and has ended.
-    pub fn ended_later(self, answer: &[u8]) -> Option<EndedWork> {
-        if self == Form::OpenaiBatches {
-            forwarded::batch(answer)
-        } else if self == Form::OpenaiStoredResponses {
-            forwarded::background(answer)
-        } else {
-            None
+    /// The work of which an answer, or an event of one, tells that it was done after its request was answered and has ended.
+    pub fn ended_works(answer: &[u8]) -> Vec<EndedWork> {
+        let mut found = Vec::new();
+        if memchr::memmem::find(answer, b"\"usage\"").is_some()
+            && let Ok(answer) = serde_json::from_slice(answer)
+        {
+            forwarded::ended(&answer, &mut found);
         }
+        found
     }
 }
