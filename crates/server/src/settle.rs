@@ -117,7 +117,8 @@ fn aside(open: &Open) -> Bill {
     let others = open.attempts.iter().filter_map(|attempt| attempt.cost);
     let others = others.fold(Money::ZERO, Money::saturating_add);
     let (tokens, units) = (Tokens::default(), Units::default());
-    Bill { tokens, units, counted: Counted::Nothing, own: Some(Money::ZERO), all: Some(others) }
+    let counted = Counted::Nothing;
+    Bill { tokens, units, counted, own: Some(Money::ZERO), all: Some(others), least: others }
 }
 
 fn bill(open: &mut Open, outcome: Outcome) -> Bill {
