@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::Write as _,
     path::{Path, PathBuf},
 };
@@ -22,8 +22,10 @@ const BYTES_MAX: u64 = 64 << 20;
 
 pub(super) struct SetAside {
     path: PathBuf,
-    /// The calls whose records this process has set aside.
+    /// The calls whose records are in the file: what is read again after a crash is not kept twice.
     calls: HashSet<Uuid>,
+    /// How many this process has set aside.
+    count: u64,
 }
 
 /// Where records stood: a spool file, where they begin there, and where they end.
@@ -43,12 +45,14 @@ struct Line<'l> {
 
 impl SetAside {
     pub(super) fn new(folder: &Path) -> SetAside {
-        SetAside { path: folder.join(FILE), calls: HashSet::new() }
+        let path = folder.join(FILE);
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        SetAside { path, calls: kept.lines().filter_map(call_of).collect(), count: 0 }
     }
 
     /// How many records were set aside.
     pub(super) fn count(&self) -> u64 {
-        self.calls.len() as u64
+        self.count
     }
 
     /// Takes records into the journal, all at once; where one of them is refused for what is in it, each that is not.
@@ -108,8 +112,15 @@ impl SetAside {
             "the database refuses the record of a call; it was set aside"
         );
         self.calls.insert(record.id);
+        self.count += 1;
         Ok(())
     }
+}
+
+/// Whose record a line of the file holds.
+fn call_of(line: &str) -> Option<Uuid> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    line.pointer("/record/id")?.as_str()?.parse().ok()
 }
 
 fn json(text: &str) -> String {

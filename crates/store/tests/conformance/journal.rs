@@ -255,9 +255,9 @@ pub(crate) fn one_refused_record_holds_up_no_other(place: &mut Place) {
     let refused = || std::fs::read_to_string(folder.join("refused.jsonl")).unwrap_or_default();
     let bucket = Uuid::from_u128(1);
     let odd = Record { postings: vec![posting(bucket, 0, 9)], ..record(note(3, "odd")) };
-    refuse_odd(place);
     let all_of = |from: i64| (from..from + 5).map(|second| record(note(second, "app")));
     let (mut shipper, _) = Shipper::recover(&folder, place.database()).unwrap();
+    refuse_odd(place);
     let mut writer = Writer::open(&folder, 1, 0).unwrap();
     all_of(10).chain([odd.clone()]).chain(all_of(20)).for_each(|record| writer.done(&record).unwrap());
     writer.flush().unwrap();
