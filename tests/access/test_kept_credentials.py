@@ -135,6 +135,7 @@ def test_what_is_wrong_is_told_and_never_the_secret(tmp_path, sim):
     try:
         cases = [
             ({"name": "a", "provider": "kept"}, '"secret" is missing'),
+            ({"name": "a", "provider": "opnai", "secret": "sk-x"}, 'did you mean "openai"?'),
             ({"name": " a", "provider": "a/b", "secret": "sk-with space"}, "secret: goes into a header line"),
             ({"name": "a", "provider": "kept", "secret": ["sk-in-a-list"]}, "secret: must be a text, not a list"),
             ({"name": "a", "provider": "kept", "secret": "x", "key": "sk-x"}, 'unknown key "key"'),

@@ -368,18 +368,25 @@ mod tests {
                 0 => Secret::new(FILED),
                 _ => store::new_key(KEY_PREFIX).unwrap(),
             };
-            let hash = self.data.hasher().hash(secret.expose());
-            if self.database.add_key_hash(key, &hash, now_us()).is_ok() {
+            let author = Author::system();
+            let made =
+                self.database.write(Tenancy::All, (&author, now_us()), HashMap::new(), |transaction| {
+                    transaction.add_secret(key, &secret)
+                });
+            // There may be no such key any more, or it has this secret.
+            if made.is_ok() {
                 self.secrets.push(secret);
             }
         }
 
-        fn end_secret(&mut self) {
-            let at = self.numbers.below(self.secrets.len().max(1));
-            if let Some(secret) = self.secrets.get(at) {
-                let hash = self.data.hasher().hash(secret.expose());
-                self.database.end_key_hash(&hash, now_us()).unwrap();
-            }
+        fn end_secrets(&mut self) {
+            let Some(id) = self.numbers.one(&self.objects) else { return };
+            let author = Author::system();
+            let ended =
+                self.database.write(Tenancy::All, (&author, now_us()), HashMap::new(), |transaction| {
+                    transaction.end_secrets(id, now_us())
+                });
+            ended.unwrap();
         }
 
         fn go_on(&mut self) {
@@ -392,7 +399,7 @@ mod tests {
                         self.add_secret(id);
                     }
                 }
-                _ => self.end_secret(),
+                _ => self.end_secrets(),
             }
         }
     }

@@ -100,9 +100,6 @@ impl From<Unanswered> for Fault {
         let message = unanswered.to_string();
         match unanswered {
             Unanswered::Busy => Fault::new(Origin::Gateway, Kind::Overloaded, message).code("admin_busy"),
-            Unanswered::Store(store::Error::NoKey(_)) => {
-                Fault::new(Origin::Client, Kind::NotFound, message).code("no_such_key")
-            }
             Unanswered::Store(store::Error::KeyExists(_)) => {
                 Fault::invalid("name", message).code("key_exists")
             }

@@ -75,22 +75,6 @@ impl Database {
         }
     }
 
-    /// Revokes the key of this name or id.
-    pub fn revoke_key(&mut self, name: &str, now_us: i64) -> Result<Key, Error> {
-        let id = Uuid::parse_str(name).ok();
-        let select = "SELECT id FROM objects WHERE kind = ?1 AND deleted_us IS NULL \
-                      AND (id = ?2 OR (name = ?3 AND organization IS NULL))";
-        let row = self.engine.query_first(select, &[KIND.into(), id.into(), name.into()])?;
-        let id = row.ok_or_else(|| Error::NoKey(name.to_owned()))?.get(0)?;
-        let change = Change::Delete { id, expected: None };
-        match self.apply(Tenancy::All, &[change], &Author::system(), now_us) {
-            Ok(applied) => applied.first().map(key_of).ok_or_else(|| Error::NoKey(name.to_owned())),
-            // Somebody else was faster.
-            Err(Error::NoObject(_)) => Err(Error::NoKey(name.to_owned())),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Every key with its hash, revoked ones included, oldest first. A key with several hashes comes once for each, and
     /// ends with the hash where that ends before it.
     pub fn keys(&mut self) -> Result<Vec<([u8; 32], Key)>, Error> {
@@ -117,35 +101,6 @@ impl Database {
             })
         });
         hashes.collect()
-    }
-
-    /// Makes a key known by another hash as well.
-    pub fn add_key_hash(&mut self, key_id: Uuid, hash: &[u8; 32], now_us: i64) -> Result<(), Error> {
-        transaction(&mut *self.engine, |engine| {
-            let author = Author::system();
-            let mut writer = Writer::begin(engine, Tenancy::All, &author, now_us)?;
-            let insert = "INSERT INTO key_hashes (hash, key_id, created_us) \
-                          SELECT ?1, id, ?3 FROM objects WHERE id = ?2 AND kind = ?4 AND deleted_us IS NULL";
-            let values = [hash.into(), key_id.into(), now_us.into(), KIND.into()];
-            if writer.engine.execute(insert, &values)? == 0 {
-                return Err(Error::NoObject(key_id));
-            }
-            writer.touch(key_id)?;
-            writer.finish()
-        })
-    }
-
-    /// Ends a hash; the key goes on with its others.
-    pub fn end_key_hash(&mut self, hash: &[u8; 32], until_us: i64) -> Result<(), Error> {
-        transaction(&mut *self.engine, |engine| {
-            let author = Author::system();
-            let mut writer = Writer::begin(engine, Tenancy::All, &author, until_us)?;
-            let update = "UPDATE key_hashes SET until_us = ?2 WHERE hash = ?1 RETURNING key_id";
-            let row = writer.engine.query_first(update, &[hash.into(), until_us.into()])?;
-            let key_id = row.ok_or_else(|| Error::NoKey("of this hash".to_owned()))?.get(0)?;
-            writer.touch(key_id)?;
-            writer.finish()
-        })
     }
 }
 

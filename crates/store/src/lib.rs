@@ -113,8 +113,6 @@ pub enum Error {
     Newer { found: i64, known: i64 },
     #[error("there is a key named \"{0}\" already; revoke it first, or choose another name")]
     KeyExists(String),
-    #[error("there is no key named \"{0}\"")]
-    NoKey(String),
     #[error("there is no object {0}")]
     NoObject(Uuid),
     #[error("{id} is {is}; only a user that has ended can be erased")]

@@ -107,22 +107,26 @@ fn list(all: &[Budget], as_json: bool) {
     };
     if as_json {
         let listed = all.iter().map(|budget| {
-            json!({"budget": budget.shown(), "id": budget.limit.id,
+            let is_whole = budget.limit.each.is_empty();
+            let of_whole = |amount: i64| is_whole.then(|| Money(amount).to_string());
+            json!({"budget": budget.shown(), "id": budget.limit.id, "each": &budget.limit.each,
                    "usd": Money(budget.limit.amount).to_string(), "given_usd": Money(budget.given).to_string(),
-                   "used_usd": Money(budget.used).to_string(), "left_usd": Money(budget.left()).to_string(),
+                   "used_usd": of_whole(budget.used), "left_usd": of_whole(budget.left()),
                    "renews": renews(budget)})
         });
         say(&json!(listed.collect::<Vec<_>>()).to_string());
         return;
     }
     let rows = all.iter().map(|budget| {
+        let is_whole = budget.limit.each.is_empty();
+        let of_whole = |amount: i64| if is_whole { Money(amount).to_string() } else { "apart".to_owned() };
         vec![
             budget.shown(),
             budget.limit.id.to_string(),
             Money(budget.limit.amount).to_string(),
             Money(budget.given).to_string(),
-            Money(budget.used).to_string(),
-            Money(budget.left()).to_string(),
+            of_whole(budget.used),
+            of_whole(budget.left()),
             renews(budget).unwrap_or_else(|| "never".to_owned()),
         ]
     });

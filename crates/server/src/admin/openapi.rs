@@ -53,19 +53,37 @@ pub fn openapi() -> Json {
                     "description": "why it was refused, with everything that is wrong",
                     "content": {"application/json": {"schema": refused}},
                 },
+                "ScimRefused": {
+                    "description": "why it was refused, as RFC 7644, section 3.12, has it",
+                    "content": {SCIM: {"schema": scim_error()}},
+                },
             },
         },
     })
 }
 
+fn scim_error() -> Json {
+    json!({
+        "type": "object",
+        "required": ["schemas", "status", "detail"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"type": "string"}},
+            "status": {"type": "string", "description": "the HTTP status"},
+            "scimType": {"type": "string"},
+            "detail": {"type": "string"},
+        },
+    })
+}
+
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Json {
+    let refused = if matches!(route.action, Action::Scim(_)) { "ScimRefused" } else { "Refused" };
     let mut described = json!({
         "operationId": route.operation,
         "summary": route.summary,
         "parameters": parameters(route),
         "responses": {
             route.status.to_string(): answered(route, generator),
-            "default": {"$ref": "#/components/responses/Refused"},
+            "default": {"$ref": format!("#/components/responses/{refused}")},
         },
     });
     if let Some(needs) = route.needs {

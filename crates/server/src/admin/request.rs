@@ -55,6 +55,11 @@ pub(crate) async fn forward(
     let limits = Limits { body_bytes_max: limits.body_bytes_max.min(BODY_BYTES_MAX), ..limits.clone() };
     let answered = match front::body(body, &limits).await {
         Ok(body) => ask(core, parts, body, arrival, None).await,
+        Err(fault) if fault.kind == Kind::TooLarge => {
+            let message =
+                format!("the body is over {} bytes, the most that is taken here", limits.body_bytes_max);
+            Err(Fault { message, ..fault })
+        }
         Err(fault) => Err(fault),
     };
     let path = parts.uri.path();

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use policy::{Secret, key::Scope};
-use tollgate_store::{Author, DataDir, Database, Error, NewKey, Tenancy, Transaction};
+use tollgate_store::{Author, Change, DataDir, Database, Error, NewKey, Tenancy, Transaction};
+use uuid::Uuid;
 
 use crate::place::Place;
 
@@ -21,10 +22,11 @@ pub(crate) fn keys_live_from_creation_to_revocation(place: &mut Place) {
         let file = std::fs::read(entry.unwrap().path()).unwrap_or_default();
         assert!(!file.windows(20).any(|bytes| secret.expose().as_bytes().starts_with(bytes)));
     }
-    assert_eq!(database.revoke_key("app", 5).unwrap().revoked_us, Some(5));
-    assert!(matches!(database.revoke_key("app", 6), Err(Error::NoKey(_))));
+    revoke(&mut database, key.id, 5).unwrap();
+    assert!(database.keys().unwrap().iter().all(|(_, key)| key.revoked_us == Some(5)));
+    assert!(matches!(revoke(&mut database, key.id, 6), Err(Error::NoObject(_))));
     let (second, _) = database.create_key(&NewKey { scope: Scope::Admin, ..new }, 7).unwrap();
-    assert_eq!(database.revoke_key(&second.id.to_string(), 8).unwrap().scope, Scope::Admin, "by its id");
+    assert_eq!(second.scope, Scope::Admin);
     assert_eq!(place.database().keys().unwrap().len(), 2, "revoked ones included");
 }
 
@@ -58,19 +60,11 @@ pub(crate) fn replicas_see_what_opens_a_key(place: &mut Place) {
         since.keys
     };
     assert_eq!(told(&mut database).len(), 1);
-    database.add_key_hash(key.id, &[7; 32], 2).unwrap();
+    add_secret(&mut database, key.id, "tg-another").unwrap();
     assert_eq!(told(&mut database)[0].1.len(), 2);
-    database.end_key_hash(&[7; 32], 50).unwrap();
-    told(&mut database);
-    let author = Author::system();
-    let write = |database: &mut Database, work: &dyn Fn(&mut Transaction<'_>) -> Result<(), Error>| {
-        database.write(Tenancy::All, (&author, 5), HashMap::new(), |transaction| work(transaction)).unwrap();
-    };
-    write(&mut database, &|transaction| transaction.add_secret(key.id, &Secret::new("tg-another")));
-    assert_eq!(told(&mut database)[0].1.len(), 3);
-    write(&mut database, &|transaction| transaction.end_secrets(key.id, 40));
-    assert!(told(&mut database)[0].1.iter().all(|(_, key)| key.expires_us.is_some_and(|at| at <= 50)));
-    database.revoke_key("app", 9).unwrap();
+    end_secrets(&mut database, key.id, 40);
+    assert!(told(&mut database)[0].1.iter().all(|(_, key)| key.expires_us == Some(40)));
+    revoke(&mut database, key.id, 9).unwrap();
     assert!(told(&mut database)[0].1.iter().all(|(_, key)| key.revoked_us == Some(9)));
 }
 
@@ -81,16 +75,38 @@ pub(crate) fn a_key_may_have_several_hashes(place: &mut Place) {
     let (key, secret) = database.create_key(&new, 1).unwrap();
     let first = place.data.hasher().hash(secret.expose());
     let clock = database.clock().unwrap();
-    database.add_key_hash(key.id, &[7; 32], 2).unwrap();
-    database.end_key_hash(&first, 50).unwrap();
+    end_secrets(&mut database, key.id, 50);
+    add_secret(&mut database, key.id, "tg-another").unwrap();
+    let second = place.data.hasher().hash("tg-another");
     assert_eq!(database.clock().unwrap(), clock + 2, "replicas are told");
-    let ends: Vec<_> = database.keys().unwrap().iter().map(|(hash, key)| (*hash, key.expires_us)).collect();
-    assert_eq!(ends, [(first, Some(50)), ([7; 32], Some(90))]);
+    let mut ends: Vec<_> =
+        database.keys().unwrap().iter().map(|(hash, key)| (*hash, key.expires_us)).collect();
+    ends.sort_by_key(|(_, until_us)| *until_us);
+    assert_eq!(ends, [(first, Some(50)), (second, Some(90))]);
     let hashes = database.key_hashes().unwrap();
-    assert_eq!((hashes.len(), hashes[0].until_us, hashes[1].key_id), (2, Some(50), key.id));
-    assert!(database.add_key_hash(key.id, &[7; 32], 3).is_err(), "it opens something already");
-    database.revoke_key("app", 4).unwrap();
-    assert!(matches!(database.add_key_hash(key.id, &[8; 32], 5), Err(Error::NoObject(_))));
-    assert!(matches!(database.end_key_hash(&[9; 32], 5), Err(Error::NoKey(_))));
+    assert!(hashes.len() == 2 && hashes.iter().all(|hash| hash.key_id == key.id));
+    assert!(add_secret(&mut database, key.id, "tg-another").is_err(), "it opens something already");
+    revoke(&mut database, key.id, 4).unwrap();
+    assert!(matches!(add_secret(&mut database, key.id, "tg-third"), Err(Error::NoObject(_))));
     assert!(database.keys().unwrap().iter().all(|(_, key)| key.revoked_us == Some(4)));
+}
+
+fn revoke(database: &mut Database, id: Uuid, now_us: i64) -> Result<(), Error> {
+    let change = Change::Delete { id, expected: None };
+    database.apply(Tenancy::All, &[change], &Author::system(), now_us).map(drop)
+}
+
+fn add_secret(database: &mut Database, id: Uuid, secret: &str) -> Result<(), Error> {
+    write(database, |transaction| transaction.add_secret(id, &Secret::new(secret)))
+}
+
+fn end_secrets(database: &mut Database, id: Uuid, until_us: i64) {
+    write(database, |transaction| transaction.end_secrets(id, until_us)).unwrap();
+}
+
+fn write(
+    database: &mut Database,
+    work: impl FnOnce(&mut Transaction<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    database.write(Tenancy::All, (&Author::system(), 5), HashMap::new(), work)
 }

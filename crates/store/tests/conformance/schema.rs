@@ -1,5 +1,5 @@
 use policy::key::Scope;
-use tollgate_store::{Error, Tenancy};
+use tollgate_store::{Author, Change, Error, Tenancy};
 
 use crate::place::Place;
 
@@ -61,6 +61,7 @@ fn keys_of_an_older_file_go_on() {
         (&*key.name, &*key.settings.models, key.scope, key.created_us),
         ("ops", &["fast".to_owned()][..], Scope::Admin, 5)
     );
-    assert_eq!(database.revoke_key("ops", 9).unwrap().id, uuid::Uuid::from_u128(1));
+    let change = Change::Delete { id: uuid::Uuid::from_u128(1), expected: None };
+    database.apply(Tenancy::All, &[change], &Author::system(), 9).unwrap();
     assert_eq!(database.history(Tenancy::All, key.id).unwrap().len(), 2);
 }

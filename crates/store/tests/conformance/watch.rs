@@ -1,7 +1,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use policy::key::Scope;
-use tollgate_store::{NewKey, Watch};
+use tollgate_store::{Author, Change, NewKey, Tenancy, Watch};
 
 use crate::place::Place;
 
@@ -11,10 +11,11 @@ pub(crate) fn word_of_a_change_comes_to_others(place: &mut Place) {
     let (sender, heard) = mpsc::channel();
     let watch = Watch::start(&place.data, start, move |seq| sender.send(seq).is_ok()).unwrap();
     let new = NewKey { name: "app".to_owned(), models: Vec::new(), scope: Scope::Calls, expires_us: None };
-    database.create_key(&new, 1).unwrap();
+    let (key, _) = database.create_key(&new, 1).unwrap();
     let limit = Duration::from_secs(30);
     assert_eq!(heard.recv_timeout(limit).unwrap(), start + 1);
-    database.revoke_key("app", 2).unwrap();
+    let change = Change::Delete { id: key.id, expected: None };
+    database.apply(Tenancy::All, &[change], &Author::system(), 2).unwrap();
     assert_eq!(heard.recv_timeout(limit).unwrap(), start + 2);
     drop(watch);
     // The thread ends, and its side of the channel with it.

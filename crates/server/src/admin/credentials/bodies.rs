@@ -97,6 +97,23 @@ impl Draft {
         }
         if wrong.is_empty() { Ok(self) } else { Err(Refusal::invalid(wrong)) }
     }
+
+    /// Refuses a provider that neither the configuration nor the catalogue knows.
+    pub(super) fn known(self, snapshot: &Snapshot) -> Result<Draft, Refusal> {
+        let known = || {
+            catalog::known().iter().map(|known| &*known.id).chain(snapshot.providers.keys().map(|id| &**id))
+        };
+        if known().any(|id| id == self.provider) {
+            return Ok(self);
+        }
+        let message = match policy::config::nearest(&self.provider, known()) {
+            Some(near) => format!("there is no provider \"{}\"; did you mean \"{near}\"?", self.provider),
+            None => {
+                format!("there is no provider \"{}\"; write it into the configuration first", self.provider)
+            }
+        };
+        Err(Refusal::invalid(vec![Wrong::new("provider", message)]))
+    }
 }
 
 impl Credential {

@@ -79,7 +79,7 @@ impl Work {
     }
 
     fn create(&self, members: Map<String, Json>, database: &mut Database) -> Result<Reply, Refusal> {
-        let draft = Draft::new(members)?;
+        let draft = Draft::new(members)?.known(&self.world.snapshot)?;
         let id = Uuid::now_v7();
         let body = database.sealed_credential(self.sealer()?, id, &draft.provider, &draft.secret)?;
         let change = Change::Create {
@@ -103,8 +103,11 @@ impl Work {
     ) -> Result<Reply, Refusal> {
         let before = self.find(name, database)?;
         self.expected.check(before.version)?;
-        let draft = Draft::replacing(&self.shown(&before), members)?;
         let known = self.shown(&before);
+        let mut draft = Draft::replacing(&known, members)?;
+        if draft.provider != known.provider {
+            draft = draft.known(&self.world.snapshot)?;
+        }
         if known.in_use && (draft.name != known.name || draft.provider != known.provider) {
             return Err(in_use(&known, "leave name and provider as they are"));
         }
