@@ -220,7 +220,7 @@ def test_the_audit_tells_people_apart_whatever_they_are_called(gateway):
     again, two = account(gateway, "same@example.com", "admin")
     assert two.ask("POST", "teams", {"name": "by the second"}).status == 201
     assert ask(gateway, "POST", "teams", {"name": "by nobody"}).status == 201
-    [first], [second], [key] = (audit(gateway, kind="team", object_name=f"by {who}") for who in ["the first", "the second", "a key"])
+    [first], [second], [key] = (audit(gateway, kind="team", object_name=f"by {who}") for who in ["the first", "the second", "nobody"])
     assert (first["actor"], first["actor_kind"]) == (second["actor"], second["actor_kind"]) == ("same@example.com", "user")
     assert (first["person"], second["person"]) == (made["id"], again["id"]) and "person" not in key
     assert ask(gateway, "GET", "audit/verify").json == {"whole": True, "broken_at": None}
